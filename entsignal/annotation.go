@@ -1,0 +1,105 @@
+package entsignal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"entgo.io/ent/schema"
+)
+
+// Annotation tunes a signal. It is made by the functions [AutoFlush],
+// [BurstCount] and [OrderBy]; mixin.Signal carries the one that makes an
+// entity a signal. Several annotations merge, the schema's over the mixin's.
+type Annotation struct {
+	Signal     bool         `json:"signal,omitempty"`      // set by mixin.Signal
+	AutoFlush  *bool        `json:"auto_flush,omitempty"`  // nil: true
+	BurstCount *int         `json:"burst_count,omitempty"` // nil: the bus's default
+	OrderBy    *[]OrderTerm `json:"order_by,omitempty"`    // nil: by id
+}
+
+// AnnotationName is the name under which ent carries an [Annotation].
+const AnnotationName = "EntSignal"
+
+// AutoFlush says whether a commit sends the signals that it recorded. The
+// default is true.
+func AutoFlush(on bool) Annotation { return Annotation{AutoFlush: &on} }
+
+// BurstCount sets how many rows one transaction of Flush, FlushMany and
+// FlushOrdered claims, sends and deletes. The default is 1: correct for every
+// sender, and slow for a backlog. Senders that take a batch at once do well
+// with 500. It doesn't bound an autoflush.
+func BurstCount(n int) Annotation { return Annotation{BurstCount: &n} }
+
+// OrderBy sets the order in which FlushOrdered sends. The terms name ent
+// fields, plain or made by [Asc] and [Desc]; the id is always the last term.
+// It needs an explicit [AutoFlush], because an autoflush keeps no order.
+func OrderBy(terms ...OrderTerm) Annotation { return Annotation{OrderBy: &terms} }
+
+// OrderTerm is one term of an order: the name of an ent field, with "-" in
+// front for a descending one.
+type OrderTerm string
+
+// Asc orders by the field, lowest first, as the plain name does.
+func Asc(field string) OrderTerm { return OrderTerm(field) }
+
+// Desc orders by the field, highest first.
+func Desc(field string) OrderTerm { return OrderTerm("-" + field) }
+
+// Field returns the name of the term's field.
+func (t OrderTerm) Field() string { return strings.TrimPrefix(string(t), "-") }
+
+// Descending reports whether the highest value comes first.
+func (t OrderTerm) Descending() bool { return strings.HasPrefix(string(t), "-") }
+
+// Name implements [schema.Annotation].
+func (Annotation) Name() string { return AnnotationName }
+
+// Merge implements [schema.Merger]: what other sets wins.
+func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
+	var o Annotation
+	switch other := other.(type) {
+	case Annotation:
+		o = other
+	case *Annotation:
+		if other != nil {
+			o = *other
+		}
+	default:
+		return a
+	}
+	a.Signal = a.Signal || o.Signal
+	if o.AutoFlush != nil {
+		a.AutoFlush = o.AutoFlush
+	}
+	if o.BurstCount != nil {
+		a.BurstCount = o.BurstCount
+	}
+	if o.OrderBy != nil {
+		a.OrderBy = o.OrderBy
+	}
+	return a
+}
+
+// DecodeAnnotation reads an annotation from the form in which ent's code
+// generator holds it. It returns an error for a field that this version of
+// the library doesn't know.
+func DecodeAnnotation(raw any) (Annotation, error) {
+	var a Annotation
+	data, err := json.Marshal(raw)
+	if err != nil {
+		return a, fmt.Errorf("entsignal: annotation %s: %w", AnnotationName, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&a); err != nil {
+		return a, fmt.Errorf("entsignal: annotation %s: %w", AnnotationName, err)
+	}
+	return a, nil
+}
+
+var (
+	_ schema.Annotation = Annotation{}
+	_ schema.Merger     = Annotation{}
+)

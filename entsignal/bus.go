@@ -1,0 +1,181 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"entgo.io/ent/dialect"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// A Bus sends the pending signals of one client. It is made by the generated
+// NewSignalBus and bound by opening a client with the generated
+// WithSignalBus. Its methods may be called by several goroutines.
+type Bus struct {
+	signals        []Signal
+	infos          []Info
+	log            *slog.Logger
+	handle         func(context.Context, error)
+	timeout        time.Duration
+	burst          int
+	missingAllowed bool
+
+	autoFlushOff atomic.Bool
+	life         lifecycle
+	told         onces
+
+	mu     sync.Mutex // guards what follows
+	client *Client
+	db     dbdialect.Dialect
+}
+
+// NewBus returns a bus of the given signals. It is called by generated code;
+// an application calls the generated NewSignalBus. It returns an error for an
+// option with a bad value, and one that names the signals without a sender.
+func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
+	b := &Bus{
+		signals: signals,
+		log:     slog.New(slog.DiscardHandler),
+		handle:  func(context.Context, error) {},
+		timeout: defaultFlushTimeout,
+		burst:   1,
+	}
+	for _, opt := range opts {
+		if err := opt(b); err != nil {
+			return nil, fmt.Errorf("entsignal: %w", err)
+		}
+	}
+	var missing []string
+	for _, s := range signals {
+		info := s.info()
+		if info.BurstCount == 0 {
+			info.BurstCount = b.burst
+		}
+		b.infos = append(b.infos, info)
+		if !s.sendable() {
+			missing = append(missing, info.Name)
+		}
+	}
+	if len(missing) > 0 && !b.missingAllowed {
+		return nil, fmt.Errorf("%w for %s; set it in SignalSenders, or allow it with WithMissingSenders", ErrNoSender, strings.Join(missing, ", "))
+	}
+	return b, nil
+}
+
+// Signals describes the signal types of the bus, in the order of their names.
+func (b *Bus) Signals() []Info { return slices.Clone(b.infos) }
+
+// SetAutoFlush turns the autoflush of all signals on or off. It is on at
+// first. It is read at each commit; the signals of a commit that finds it off
+// stay pending until a flush.
+func (b *Bus) SetAutoFlush(on bool) { b.autoFlushOff.Store(!on) }
+
+// AutoFlush reports whether commits send their signals.
+func (b *Bus) AutoFlush() bool { return !b.autoFlushOff.Load() }
+
+// Close makes the flushes in flight stop after the batch in hand, and waits
+// for them within ctx. From then on commits leave their signals pending and
+// flushes return [ErrClosed]. It returns ctx's error if flushes still run
+// when ctx ends. Close doesn't close the client, nor what the senders use;
+// close those after it.
+func (b *Bus) Close(ctx context.Context) error { return b.life.close(ctx) }
+
+// Client is what a bus needs of the generated client that it serves.
+type Client struct {
+	// Config is handed to the functions of each [Model].
+	Config any
+	// Driver returns the client's driver.
+	Driver func() dialect.Driver
+	// Detach returns ctx without the transaction that it may carry.
+	Detach func(ctx context.Context) context.Context
+}
+
+// Bind gives the bus its client and returns the client's view of the bus. It
+// is called by the generated WithSignalBus. Of a nil bus it returns nil.
+func (b *Bus) Bind(c Client) *Binding {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.client != nil {
+		return &Binding{bus: b, err: ErrBoundTwice}
+	}
+	for _, s := range b.signals {
+		if err := s.bind(c.Config); err != nil {
+			return &Binding{bus: b, err: err}
+		}
+	}
+	b.client = &c
+	return &Binding{bus: b}
+}
+
+// store is where a bus finds its signals.
+type store struct {
+	dbdialect.Dialect
+	driver dialect.Driver
+	detach func(context.Context) context.Context
+}
+
+// store returns the database of the bound client, or ErrUnbound.
+func (b *Bus) store() (store, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.client == nil {
+		return store{}, ErrUnbound
+	}
+	// The client's options run before its driver is set.
+	driver := b.client.Driver()
+	if driver == nil {
+		return store{}, ErrUnbound
+	}
+	if b.db == nil {
+		db, err := dbdialect.New(driver)
+		if err != nil {
+			return store{}, fmt.Errorf("entsignal: %w", err)
+		}
+		b.db = db
+	}
+	return store{Dialect: b.db, driver: driver, detach: b.client.Detach}, nil
+}
+
+// find returns the index of the named signal, or an [*UnknownSignalError].
+func (b *Bus) find(name string) (int, error) {
+	i := slices.IndexFunc(b.infos, func(info Info) bool { return info.Name == name })
+	if i < 0 {
+		known := make([]string, len(b.infos))
+		for i, info := range b.infos {
+			known[i] = info.Name
+		}
+		return 0, &UnknownSignalError{Name: name, Known: known}
+	}
+	return i, nil
+}
+
+// report tells an error that no caller gets.
+func (b *Bus) report(ctx context.Context, err error) {
+	args := []any{slog.Any("error", err)}
+	var p *panicError
+	if errors.As(err, &p) {
+		args = append(args, slog.String("stack", string(p.stack)))
+	}
+	b.log.ErrorContext(ctx, "autoflush failed, signals stay pending", args...)
+	b.handle(ctx, err)
+}
+
+// onces remembers what was said already.
+type onces struct{ m sync.Map }
+
+// first reports whether it is called with what for the first time.
+func (o *onces) first(what string) bool {
+	_, said := o.m.LoadOrStore(what, true)
+	return !said
+}

@@ -1,0 +1,72 @@
+// Package codegen is the ent extension that generates the signal bus of a
+// project. Only the project's entc.go imports it:
+//
+//	ex, err := codegen.NewExtension()
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	err = entc.Generate("./schema", &gen.Config{}, entc.Extensions(ex))
+//
+// It adds the file signal_bus.go to the generated package. Every misuse of an
+// annotation fails the generation, before any file is written, with an error
+// that names the schema.
+package codegen
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+
+	"entgo.io/ent/entc"
+	"entgo.io/ent/entc/gen"
+)
+
+//go:embed template/*.tmpl
+var templates embed.FS
+
+// Extension is ent's extension of that name; see [NewExtension].
+type Extension struct {
+	entc.DefaultExtension
+	template *gen.Template
+}
+
+// An Option sets up an [Extension]. There is none yet.
+type Option func(*Extension) error
+
+// NewExtension returns the extension that generates signal buses.
+func NewExtension(opts ...Option) (*Extension, error) {
+	t, err := gen.NewTemplate("signal_bus").Funcs(gen.Funcs).Funcs(funcs()).ParseFS(templates, "template/*.tmpl")
+	if err != nil {
+		return nil, fmt.Errorf("entsignal: parse templates: %w", err)
+	}
+	ex := &Extension{template: t}
+	for _, opt := range opts {
+		if err := opt(ex); err != nil {
+			return nil, fmt.Errorf("entsignal: %w", err)
+		}
+	}
+	return ex, nil
+}
+
+// Templates implements [entc.Extension].
+func (ex *Extension) Templates() []*gen.Template { return []*gen.Template{ex.template} }
+
+// Hooks implements [entc.Extension].
+func (ex *Extension) Hooks() []gen.Hook {
+	return []gen.Hook{func(next gen.Generator) gen.Generator {
+		return gen.GenerateFunc(func(g *gen.Graph) error {
+			if err := check(g); err != nil {
+				return err
+			}
+			return next.Generate(g)
+		})
+	}}
+}
+
+// check returns all that is wrong with the signals of a graph.
+func check(g *gen.Graph) error {
+	signals, err := signalsOf(g)
+	errs := []error{err}
+	errs = append(errs, checkNames(g, signals)...)
+	return errors.Join(errs...)
+}

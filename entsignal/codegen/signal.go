@@ -1,0 +1,218 @@
+package codegen
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"entgo.io/ent/dialect/sql/schema"
+	"entgo.io/ent/entc/gen"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// signal is what the templates know of one signal.
+type signal struct {
+	*gen.Type
+	AutoFlush    bool
+	BurstCount   int // 0: not set
+	OrderBy      []entsignal.OrderTerm
+	OrderColumns []entsignal.OrderTerm
+	// Children are the edges to the entities that the database deletes
+	// together with the signal.
+	Children []*gen.Edge
+}
+
+func funcs() template.FuncMap {
+	return template.FuncMap{
+		"entsignalSignals": signalsOf,
+		"entsignalIsSignal": func(t *gen.Type) bool {
+			_, ok := t.Annotations[entsignal.AnnotationName]
+			return ok
+		},
+	}
+}
+
+// signalsOf returns the signals of a graph, or all that is wrong with them.
+func signalsOf(g *gen.Graph) ([]*signal, error) {
+	var (
+		signals []*signal
+		errs    []error
+		keys    *foreignKeys
+	)
+	for _, t := range g.Nodes {
+		raw, ok := t.Annotations[entsignal.AnnotationName]
+		if !ok {
+			continue
+		}
+		fail := func(err error) { errs = append(errs, fmt.Errorf("entsignal: schema %s: %w", t.Name, err)) }
+		a, err := entsignal.DecodeAnnotation(raw)
+		if err != nil {
+			fail(err)
+			continue
+		}
+		if err := checkType(t, a); err != nil {
+			fail(err)
+			continue
+		}
+		if keys == nil {
+			if keys, err = newForeignKeys(g); err != nil {
+				return nil, fmt.Errorf("entsignal: %w", err)
+			}
+		}
+		s := &signal{Type: t, AutoFlush: a.AutoFlush == nil || *a.AutoFlush}
+		if s.BurstCount, err = burstCount(a); err != nil {
+			fail(err)
+		}
+		if err := s.order(a); err != nil {
+			fail(err)
+		}
+		if err := keys.refusing(t); err != nil {
+			fail(err)
+		}
+		s.Children = keys.children(t)
+		signals = append(signals, s)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return signals, nil
+}
+
+// checkType refuses what can't be a signal at all.
+func checkType(t *gen.Type, a entsignal.Annotation) error {
+	switch {
+	case !a.Signal:
+		return errors.New("it has a signal's annotation, but not the mixin that makes it one; add mixin.Signal{} to its Mixin method")
+	case t.IsView():
+		return errors.New("a view can't be a signal, because its rows can't be deleted")
+	case t.HasCompositeID():
+		return errors.New("a signal needs an id of one field; composite ids are not supported")
+	case !t.HasOneFieldID():
+		return errors.New("a signal needs an id field")
+	default:
+		return nil
+	}
+}
+
+func burstCount(a entsignal.Annotation) (int, error) {
+	if a.BurstCount == nil {
+		return 0, nil
+	}
+	if n := *a.BurstCount; n < 1 || n > entsignal.MaxBurstCount {
+		return 0, fmt.Errorf("BurstCount(%d); expected 1 to %d", n, entsignal.MaxBurstCount)
+	}
+	return *a.BurstCount, nil
+}
+
+// order sets the order of the signal from its annotation.
+func (s *signal) order(a entsignal.Annotation) error {
+	if a.OrderBy == nil {
+		return nil
+	}
+	if len(*a.OrderBy) == 0 {
+		return errors.New("OrderBy needs at least one field")
+	}
+	if a.AutoFlush == nil {
+		return errors.New("OrderBy without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")
+	}
+	seen := make(map[string]bool)
+	for _, term := range *a.OrderBy {
+		field, err := s.orderField(term.Field())
+		if err != nil {
+			return fmt.Errorf("OrderBy: %w", err)
+		}
+		switch {
+		case seen[field.Name]:
+			return fmt.Errorf("OrderBy: field %q is given twice", field.Name)
+		case seen[s.ID.Name]:
+			return fmt.Errorf("OrderBy: field %q comes after the id, which no two rows share; end with the id", field.Name)
+		}
+		seen[field.Name] = true
+		column := entsignal.OrderTerm(field.StorageKey())
+		if term.Descending() {
+			column = entsignal.Desc(field.StorageKey())
+		}
+		s.OrderBy = append(s.OrderBy, term)
+		s.OrderColumns = append(s.OrderColumns, column)
+	}
+	return nil
+}
+
+// orderField returns the field of that name if rows can be ordered by it.
+func (s *signal) orderField(name string) (*gen.Field, error) {
+	fields := append([]*gen.Field{s.ID}, s.Fields...)
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.Name
+		switch {
+		case f.Name != name:
+		case f.Optional || f.Nillable:
+			return nil, fmt.Errorf("field %q can be NULL, which databases order differently; make it a required one", name)
+		case !f.Type.Comparable():
+			return nil, fmt.Errorf("field %q of type %s is not comparable", name, f.Type)
+		default:
+			return f, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown field %q; known: %s", name, strings.Join(known, ", "))
+}
+
+// foreignKeys knows what the database does when a row is deleted.
+type foreignKeys struct {
+	graph  *gen.Graph
+	tables []*schema.Table
+}
+
+func newForeignKeys(g *gen.Graph) (*foreignKeys, error) {
+	tables, err := g.Tables()
+	if err != nil {
+		return nil, err
+	}
+	return &foreignKeys{graph: g, tables: tables}, nil
+}
+
+// refusing returns an error for each foreign key that would refuse to let a
+// row of t be deleted.
+func (k *foreignKeys) refusing(t *gen.Type) error {
+	var errs []error
+	for _, table := range k.tables {
+		for _, fk := range table.ForeignKeys {
+			if fk.RefTable.Name != t.Table() || fk.OnDelete == schema.Cascade || fk.OnDelete == schema.SetNull || fk.OnDelete == schema.SetDefault {
+				continue
+			}
+			errs = append(errs, fmt.Errorf("%s would refuse to let a signal be deleted after it was sent; add entsql.OnDelete(entsql.Cascade) to the edge's annotations", k.describe(table, fk)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// describe names the edge that a foreign key comes from.
+func (k *foreignKeys) describe(table *schema.Table, fk *schema.ForeignKey) string {
+	for _, t := range k.graph.Nodes {
+		for _, e := range t.Edges {
+			if !e.IsInverse() && e.Rel.Table == table.Name && e.Rel.Column() == fk.Columns[0].Name {
+				return fmt.Sprintf("the foreign key of edge %q of schema %s", e.Name, t.Name)
+			}
+		}
+	}
+	return fmt.Sprintf("the foreign key %s of table %s", fk.Symbol, table.Name)
+}
+
+// children returns the edges of t to what is deleted with it.
+func (k *foreignKeys) children(t *gen.Type) (edges []*gen.Edge) {
+	for _, e := range t.Edges {
+		if e.M2M() || e.OwnFK() {
+			continue
+		}
+		for _, table := range k.tables {
+			for _, fk := range table.ForeignKeys {
+				if table.Name == e.Rel.Table && fk.Columns[0].Name == e.Rel.Column() && fk.OnDelete == schema.Cascade {
+					edges = append(edges, e)
+				}
+			}
+		}
+	}
+	return edges
+}

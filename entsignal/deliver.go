@@ -1,0 +1,115 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// deliver claims, sends and deletes one batch, and returns how many of its
+// rows are gone. Of the claims with the same order only one runs at a time;
+// an order that is taken is ErrBusy.
+//
+// A conflict with another transaction is tried again as long as nothing was
+// given to the sender.
+func (b *Bus) deliver(ctx context.Context, st store, d batch, order string) (int, error) {
+	work, cancel := context.WithTimeout(ctx, b.workTime())
+	defer cancel()
+	for try := 0; ; try++ {
+		n, err := b.within(work, func() (int, error) {
+			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Order: order, Settle: b.settleTime()})
+		})
+		switch {
+		case err == nil:
+			return n, nil
+		case errors.Is(err, errStuck): // d still belongs to the claim that is stuck
+			return 0, err
+		case errors.Is(err, dbdialect.ErrBusy):
+			return 0, ErrBusy
+		case d.started() || try == serializationRetries || !dbdialect.IsSerializationFailure(err):
+			return n, err
+		case !b.pause(work, serializationBackoff(try)):
+			return n, err
+		}
+	}
+}
+
+// The time of a batch: the sender gets the work time, the transaction's end
+// the settle time, and together they are the flush timeout.
+func (b *Bus) settleTime() time.Duration { return b.timeout / 5 }
+func (b *Bus) workTime() time.Duration   { return b.timeout - b.settleTime() }
+
+// serializationRetries is how often a batch is tried again.
+const serializationRetries = 11
+
+// serializationBackoff returns the pause after a try, counted from 0: none,
+// then 0.1 s, doubled up to 1 s.
+func serializationBackoff(try int) time.Duration {
+	if try == 0 {
+		return 0
+	}
+	return min(100*time.Millisecond<<min(try-1, 4), time.Second)
+}
+
+// errStuck is the error of a claim that didn't end in time.
+var errStuck = errors.New("no end within the flush timeout")
+
+// within runs claim and returns its result; when ctx has ended and the settle
+// time has passed too it returns without it. Not every driver ends a query
+// when its context ends: lib/pq waits on a dead network until the kernel
+// gives up. The claim that is left behind is counted until it ends, sends
+// nothing anymore if it had not begun to, and deletes only what it sent.
+func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	results := make(chan result, 1)
+	b.life.join()
+	go func() {
+		defer b.life.leave()
+		r := result{err: errors.New("the sender ended its goroutine")}
+		defer func() { results <- r }()
+		r.n, r.err = claim()
+	}()
+	select {
+	case r := <-results:
+		return r.n, r.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(b.settleTime())
+	defer timer.Stop()
+	select {
+	case r := <-results:
+		return r.n, r.err
+	case <-timer.C:
+		return 0, fmt.Errorf("%w of %v: %w", errStuck, b.timeout, ctx.Err())
+	}
+}
+
+// pause waits for d. It reports false if ctx ended or the bus is closing.
+func (b *Bus) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	case <-b.life.done():
+		return false
+	}
+}
+
+// stopped returns why a flush should not begin another batch, or nil.
+func (b *Bus) stopped(ctx context.Context) error {
+	select {
+	case <-b.life.done():
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,177 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/privacy"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// batch is a batch of one signal type on its way.
+type batch interface {
+	dbdialect.Batch
+	// fetched returns how many rows were found.
+	fetched() int
+	// started reports whether the sender was called. From then on the batch
+	// must not be tried again.
+	started() bool
+}
+
+// A selection decides which rows a batch takes: either those with the ids, in
+// their order, or those that walk picks.
+type selection struct {
+	ids []any
+	// walk calls read with what to match, and sees the ids of the rows that
+	// came. When a batch is tried again, walk is called again.
+	walk func(read reader) error
+}
+
+// reader reads the rows that match and returns their ids.
+type reader func(match func(*sql.Selector)) (ids []any, err error)
+
+// delivery is a batch with the Go types of its signal.
+type delivery[C, T, ID any, Q Query[T, ID]] struct {
+	signal *signal[C, T, ID, Q]
+	meta   Batch
+	sel    selection
+
+	rows   []T
+	ids    []any
+	called bool
+	errs   []error // after Send: why a row stays; nil for one that goes
+}
+
+func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
+func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
+
+// Fetch implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
+	m := &d.signal.Model
+	read := func(match func(*sql.Selector)) (_ []any, err error) {
+		q := m.Query(d.signal.config, drv, func(s *sql.Selector) { match(s); lock(s) })
+		for _, load := range []func(Q){m.Children, m.With} {
+			if load != nil {
+				load(q)
+			}
+		}
+		if d.rows, err = q.All(allowed(ctx)); err != nil {
+			return nil, err
+		}
+		d.ids = make([]any, len(d.rows))
+		for i, row := range d.rows {
+			d.ids[i] = m.ID(row)
+		}
+		return d.ids, nil
+	}
+	d.rows, d.ids = nil, nil
+	if d.sel.walk != nil {
+		err := d.sel.walk(read)
+		return len(d.rows), err
+	}
+	_, err := read(d.signal.columns().listed(d.sel.ids))
+	d.arrange()
+	return len(d.rows), err
+}
+
+// arrange puts the rows in the order of the selection's ids.
+func (d *delivery[C, T, ID, Q]) arrange() {
+	if len(d.rows) < 2 {
+		return
+	}
+	rank := make(map[string]int, len(d.sel.ids))
+	for i, id := range d.sel.ids {
+		rank[formatID(id)] = i
+	}
+	slices.SortStableFunc(d.rows, func(a, b T) int {
+		return rank[formatID(d.signal.ID(a))] - rank[formatID(d.signal.ID(b))]
+	})
+	for i, row := range d.rows {
+		d.ids[i] = d.signal.ID(row)
+	}
+}
+
+// Send implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
+	d.called = true
+	meta := d.meta
+	meta.Items = make([]Item, len(d.ids))
+	for i, id := range d.ids {
+		meta.Items[i].ID = formatID(id)
+	}
+	err := callSender(withBatch(ctx, meta), d.signal.Sender, d.rows)
+	if err == nil {
+		return len(d.rows), nil
+	}
+	d.errs = make([]error, len(d.rows))
+	sent := 0
+	var part *BatchError
+	if !errors.As(err, &part) || len(part.Errors) != len(d.rows) {
+		for i := range d.errs {
+			d.errs[i] = err
+		}
+		return 0, err
+	}
+	for i, err := range part.Errors {
+		if err == nil {
+			sent++
+			continue
+		}
+		d.errs[i] = fmt.Errorf("id %s: %w", meta.Items[i].ID, err)
+	}
+	if sent == len(d.rows) {
+		return sent, nil
+	}
+	return sent, &BatchError{Errors: d.errs}
+}
+
+// Delete implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Delete(ctx context.Context, drv dialect.Driver) (int, error) {
+	ids := d.ids
+	if d.errs != nil {
+		ids = nil
+		for i, id := range d.ids {
+			if d.errs[i] == nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return d.signal.Model.Delete(d.signal.config, drv, d.signal.columns().listed(ids)).Exec(allowed(ctx))
+}
+
+// callSender calls send. A panic is an error of the batch: a bus outlives its
+// senders.
+func callSender[T any](ctx context.Context, send Sender[T], rows []T) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: debug.Stack()}
+		}
+	}()
+	return send(ctx, rows)
+}
+
+// panicError is a panic of a sender. Its text leaves the stack to the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("sender panicked: %v", e.value) }
+
+// Unwrap returns the value of the panic if it was an error.
+func (e *panicError) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}
+
+// allowed passes by the project's privacy rules: they say what its users may
+// see, and the bus is none of them.
+func allowed(ctx context.Context) context.Context {
+	return privacy.DecisionContext(ctx, privacy.Allow)
+}

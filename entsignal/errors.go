@@ -1,0 +1,139 @@
+package entsignal
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors of a [Bus] and of the generated clients. Each is matched with
+// [errors.Is]; the error that a method returns says more.
+var (
+	// ErrUnbound is returned by every use of a bus that no client was opened
+	// with, and by the flush methods of a client that has no bus.
+	ErrUnbound = errors.New("entsignal: the bus is bound to no client: open one with WithSignalBus")
+
+	// ErrBoundTwice is returned by every use of a bus through the second
+	// client that was opened with it. A bus serves one client.
+	ErrBoundTwice = errors.New("entsignal: the bus already serves another client")
+
+	// ErrNoSender is returned by a flush that names a signal which has no
+	// sender. NewSignalBus allows that only with [WithMissingSenders].
+	ErrNoSender = errors.New("entsignal: no sender")
+
+	// ErrBusy is returned by FlushOrdered when another FlushOrdered of the
+	// same signal still ran when the time to wait for it was over.
+	ErrBusy = errors.New("entsignal: another ordered flush is running")
+
+	// ErrClosed is returned by every flush after [Bus.Close], and by a flush
+	// that Close cut short.
+	ErrClosed = errors.New("entsignal: the bus is closed")
+
+	// ErrInTx is returned by the flush methods of a transactional client. A
+	// flush needs transactions of its own.
+	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")
+
+	// ErrSerialization marks an error after which the whole transaction may
+	// be run again.
+	ErrSerialization = errors.New("entsignal: serialization failure")
+)
+
+// UnknownSignalError is returned when an option names a signal that the bus
+// doesn't have. Nothing was sent.
+type UnknownSignalError struct {
+	Name  string   // the name that was given
+	Known []string // the names of all signals of the bus
+}
+
+func (e *UnknownSignalError) Error() string {
+	return fmt.Sprintf("entsignal: unknown signal %q; known: %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// FlushError is the failure of one signal type. A flush of several types
+// joins one for each type that failed; the other types were flushed.
+type FlushError struct {
+	Signal string
+	Err    error
+}
+
+func (e *FlushError) Error() string { return fmt.Sprintf("entsignal: signal %s: %v", e.Signal, e.Err) }
+
+// Unwrap returns the cause.
+func (e *FlushError) Unwrap() error { return e.Err }
+
+// BatchError is what a [Sender] returns when it sent only a part of its
+// signals. Errors has one element for each signal, in their order, and nil
+// for one that was sent. With any other length nothing counts as sent.
+type BatchError struct {
+	Errors []error
+}
+
+// maxListed bounds how many failures an error text spells out.
+const maxListed = 3
+
+func (e *BatchError) Error() string {
+	failed := e.Unwrap()
+	texts := make([]string, 0, maxListed+1)
+	for i, err := range failed {
+		if i == maxListed {
+			texts = append(texts, fmt.Sprintf("and %d more", len(failed)-maxListed))
+			break
+		}
+		texts = append(texts, err.Error())
+	}
+	return fmt.Sprintf("%d of %d not sent: %s", len(failed), len(e.Errors), strings.Join(texts, "; "))
+}
+
+// Unwrap returns the errors of the signals that were not sent.
+func (e *BatchError) Unwrap() []error {
+	var failed []error
+	for _, err := range e.Errors {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return failed
+}
+
+// Permanent marks err as one that sending again can't help: the message
+// itself is at fault. It returns nil for a nil err.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+// IsPermanent reports whether err, or an error that it wraps, was marked by
+// [Permanent].
+func IsPermanent(err error) bool {
+	var p *permanentError
+	return errors.As(err, &p)
+}
+
+// Unavailable marks err as one of the way and not of the message: the broker
+// can't be reached. A flush stops the signal type at once instead of trying
+// its other rows. It returns nil for a nil err.
+func Unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unavailableError{err}
+}
+
+// IsUnavailable reports whether err, or an error that it wraps, was marked by
+// [Unavailable].
+func IsUnavailable(err error) bool {
+	var u *unavailableError
+	return errors.As(err, &u)
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+type unavailableError struct{ err error }
+
+func (e *unavailableError) Error() string { return e.err.Error() }
+func (e *unavailableError) Unwrap() error { return e.err }

@@ -1,0 +1,82 @@
+// Package dialect holds what differs between databases: how a batch of rows
+// is claimed, how ordered flushes take turns, and which errors say that a
+// transaction may be run again. Each database has one file.
+package dialect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// A Batch is what the bus asks a database to deliver: some rows of one table.
+// Its methods are called by one goroutine at a time.
+type Batch interface {
+	// Fetch reads the rows through drv and keeps them; lock is applied to the
+	// query. It returns how many there are. When a claim is tried again,
+	// Fetch is called again.
+	Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error)
+	// Send hands the rows to the sender, at most once in the life of a batch.
+	// It returns how many were sent, and an error if not all were.
+	Send(ctx context.Context) (int, error)
+	// Delete deletes the rows through drv: all of them before Send, those
+	// that were sent after it. It returns how many it deleted.
+	Delete(ctx context.Context, drv dialect.Driver) (int, error)
+}
+
+// A Claim is one attempt to deliver one batch.
+type Claim struct {
+	Driver dialect.Driver
+	Batch  Batch
+	// Order, if set, names the ordered flush that the claim is a part of. Of
+	// the claims of one name only one runs at a time, and instead of skipping
+	// the rows that others hold it waits for them.
+	Order string
+	// Settle bounds the statements that end the transaction. They run even
+	// when the context of the claim has ended.
+	Settle time.Duration
+}
+
+// A Dialect is one kind of database. It may be used by several goroutines.
+type Dialect interface {
+	// Claim locks the rows of a batch, sends and deletes them. It returns how
+	// many rows it deleted for good. The error is [ErrBusy] if another claim
+	// of the same order is running. After an error the rows that were not
+	// deleted are free again.
+	Claim(ctx context.Context, c Claim) (int, error)
+	// Read runs read with a driver that sees committed rows and waits for no
+	// writer.
+	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error
+}
+
+// ErrBusy is returned by a claim of an ordered flush while another one runs.
+var ErrBusy = errors.New("another ordered flush is running")
+
+// New returns the dialect of drv.
+func New(drv dialect.Driver) (Dialect, error) {
+	switch name := drv.Dialect(); name {
+	case dialect.Postgres:
+		return &locking{turn: postgresTurn{}}, nil
+	case dialect.MySQL:
+		return &locking{turn: mysqlTurn{}}, nil
+	case dialect.SQLite:
+		return newSQLite(), nil
+	default:
+		return nil, fmt.Errorf("database %q is not supported; expected PostgreSQL, MySQL, MariaDB or SQLite", name)
+	}
+}
+
+// IsSerializationFailure reports whether err says that the database chose a
+// transaction as the victim of a conflict: run again it may succeed.
+func IsSerializationFailure(err error) bool {
+	return err != nil && (isPostgresConflict(err) || isMySQLConflict(err) || isSQLiteBusy(err))
+}
+
+// notDeleted is the error of a batch that was sent and yet stays.
+func notDeleted(err error) error {
+	return fmt.Errorf("sent, but the deletion failed, so it will be sent again: %w", err)
+}

@@ -1,0 +1,64 @@
+package dialect
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+)
+
+// mysqlTurn is a named lock of the session. MySQL has none that belongs to a
+// transaction, and the pool would hand the session on with the lock, so the
+// transaction releases it before it ends.
+type mysqlTurn struct{}
+
+// The names of such locks are the server's and not the database's, and at
+// most 64 characters long.
+const mysqlTurnName = "SHA1(CONCAT('entsignal ', COALESCE(DATABASE(), ''), ' ', ?))"
+
+func (mysqlTurn) take(ctx context.Context, t *tx, name string) (bool, error) {
+	mine, err := t.ask(ctx, "SELECT GET_LOCK("+mysqlTurnName+", 0)", name)
+	if mine {
+		t.release = func(ctx context.Context) error {
+			_, err := t.ask(ctx, "SELECT RELEASE_LOCK("+mysqlTurnName+")", name)
+			return err
+		}
+	}
+	return mine, err
+}
+
+// isMySQLConflict knows *mysql.MySQLError by its shape, because importing the
+// driver would link it into every program: ER_LOCK_DEADLOCK, and ER_CHECKREAD
+// of MariaDB's snapshot isolation.
+func isMySQLConflict(err error) bool {
+	number, ok := errorField(err, "mysql", "MySQLError", "Number")
+	return ok && (number == 1213 || number == 1020)
+}
+
+// errorField looks in the tree of err for a struct of that type, from a
+// package whose path contains pkg, and returns its integer field.
+func errorField(err error, pkg, typeName, field string) (int64, bool) {
+	v := reflect.Indirect(reflect.ValueOf(err))
+	if v.Kind() == reflect.Struct && v.Type().Name() == typeName && strings.Contains(v.Type().PkgPath(), pkg) {
+		switch f := v.FieldByName(field); {
+		case !f.IsValid():
+		case f.CanInt():
+			return f.Int(), true
+		case f.CanUint():
+			return int64(f.Uint()), true
+		}
+	}
+	switch u := err.(type) { //nolint:errorlint // this is the walk that errors.As can't do without the type
+	case interface{ Unwrap() []error }:
+		for _, err := range u.Unwrap() {
+			if n, ok := errorField(err, pkg, typeName, field); ok {
+				return n, true
+			}
+		}
+	default:
+		if inner := errors.Unwrap(err); inner != nil {
+			return errorField(inner, pkg, typeName, field)
+		}
+	}
+	return 0, false
+}

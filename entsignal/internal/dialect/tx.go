@@ -1,0 +1,111 @@
+package dialect
+
+import (
+	"context"
+	stdsql "database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// tx is a transaction that ent's query builders take for a driver.
+type tx struct {
+	dialect.ExecQuerier
+	inner   driver.Tx
+	name    string
+	cancel  context.CancelFunc
+	settle  time.Duration
+	release func(context.Context) error // gives back the turn, if one was taken
+}
+
+// begin starts a READ COMMITTED transaction, whatever the pool's default is:
+// above it, flushes that skip locked rows were seen to abort after they had
+// sent them. ctx bounds the start only; the transaction lives until end.
+func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) {
+	beginner, ok := drv.(interface {
+		BeginTx(context.Context, *stdsql.TxOptions) (dialect.Tx, error)
+	})
+	if !ok {
+		return nil, fmt.Errorf("driver %T can't start a READ COMMITTED transaction: it has no BeginTx method", drv)
+	}
+	// database/sql rolls back when the context given to BeginTx ends. The end
+	// of ctx must not undo a deletion whose messages are out.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	t, err := beginner.BeginTx(life, &stdsql.TxOptions{Isolation: stdsql.LevelReadCommitted, ReadOnly: readOnly})
+	if !stop() && err == nil {
+		_ = t.Rollback()
+		err = ctx.Err()
+	}
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("begin: %w", errors.Join(err, ctx.Err()))
+	}
+	return &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), cancel: cancel}, nil
+}
+
+// commit gives the turn back and commits.
+func (t *tx) commit(ctx context.Context) error {
+	if err := t.giveBack(ctx); err != nil {
+		return err
+	}
+	return t.inner.Commit()
+}
+
+// end frees what the transaction holds: it rolls back unless a commit came
+// before.
+func (t *tx) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), t.settle)
+	defer cancel()
+	_ = t.giveBack(ctx)
+	_ = t.inner.Rollback()
+	t.cancel()
+}
+
+func (t *tx) giveBack(ctx context.Context) error {
+	if t.release == nil {
+		return nil
+	}
+	release := t.release
+	t.release = nil
+	return release(ctx)
+}
+
+func (t *tx) exec(ctx context.Context, statement string) error {
+	return t.Exec(ctx, statement, []any{}, nil)
+}
+
+// ask runs a query that returns one value, true or false.
+func (t *tx) ask(ctx context.Context, query string, args ...any) (bool, error) {
+	var (
+		rows   sql.Rows
+		answer stdsql.NullBool
+	)
+	if err := t.Query(ctx, query, args, &rows); err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return false, errors.Join(errors.New("no answer"), rows.Err())
+	}
+	if err := rows.Scan(&answer); err != nil {
+		return false, err
+	}
+	return answer.Bool, errors.Join(rows.Err(), rows.Close())
+}
+
+// Tx returns a transaction whose end is a no-op: the builders that ask for
+// one run inside this one.
+func (t *tx) Tx(context.Context) (dialect.Tx, error) { return dialect.NopTx(t), nil }
+
+// Dialect returns the name of the database.
+func (t *tx) Dialect() string { return t.name }
+
+// Close is a no-op.
+func (t *tx) Close() error { return nil }
+
+var _ dialect.Driver = (*tx)(nil)

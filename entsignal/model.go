@@ -1,0 +1,162 @@
+package entsignal
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// Model is what generated code tells the bus of one signal type. C is the
+// generated client's *config, T the entity, ID the type of its id and Q its
+// query builder. Models are written by the code generator only.
+type Model[C, T, ID any, Q Query[T, ID]] struct {
+	Name       string
+	Table      string
+	IDColumn   string
+	AutoFlush  bool
+	BurstCount int         // 0: the bus's default
+	OrderBy    []OrderTerm // as the schema gives it, in ent fields
+	// OrderColumns is OrderBy in columns of the table.
+	OrderColumns []OrderTerm
+
+	// Sender is nil if the application has none.
+	Sender Sender[T]
+	// ID returns the id of a signal.
+	ID func(T) ID
+	// Query returns a query for the signals that match, free of the
+	// interceptors that a project adds to its client.
+	Query func(c C, drv dialect.Driver, match func(*sql.Selector)) Q
+	// Children, if set, makes a query load the entities that the database
+	// deletes together with the signal.
+	Children func(Q)
+	// With, if set, is the application's own wish of what to load.
+	With func(Q)
+	// Delete returns the deletion of the signals that match, free of the
+	// hooks that a project adds to its client.
+	Delete func(c C, drv dialect.Driver, match func(*sql.Selector)) Deletion
+}
+
+// Query is what the bus needs of a generated query builder.
+type Query[T, ID any] interface {
+	All(context.Context) ([]T, error)
+	IDs(context.Context) ([]ID, error)
+	Count(context.Context) (int, error)
+}
+
+// Deletion is what the bus needs of a generated delete builder.
+type Deletion interface {
+	Exec(context.Context) (int, error)
+}
+
+// Signal is one signal type of a bus, made by [NewSignal].
+type Signal interface {
+	// info describes the signal; BurstCount is 0 if the schema sets none.
+	info() Info
+	// columns tells how rows are found.
+	columns() columns
+	// sendable reports whether the signal has a sender.
+	sendable() bool
+	// bind gives the signal the config of the client that it is read through.
+	bind(config any) error
+	// ids returns the ids of the rows that match, in the query's order.
+	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
+	// count returns the number of rows.
+	count(ctx context.Context, drv dialect.Driver) (int, error)
+	// batch returns a batch of the rows that sel picks.
+	batch(meta Batch, sel selection) batch
+}
+
+// NewSignal returns the signal that m describes.
+func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
+	return &signal[C, T, ID, Q]{Model: m}
+}
+
+type signal[C, T, ID any, Q Query[T, ID]] struct {
+	Model[C, T, ID, Q]
+	config C
+}
+
+func (s *signal[C, T, ID, Q]) info() Info {
+	return Info{Name: s.Name, Table: s.Table, AutoFlush: s.AutoFlush, BurstCount: s.BurstCount, OrderBy: s.OrderBy}
+}
+
+func (s *signal[C, T, ID, Q]) columns() columns {
+	return columns{id: s.IDColumn, order: s.OrderColumns}
+}
+
+func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
+
+func (s *signal[C, T, ID, Q]) bind(config any) error {
+	c, ok := config.(C)
+	if !ok {
+		return fmt.Errorf("entsignal: the bus was made by another ent package than the client: signal %s expects %T, not %T", s.Name, s.config, config)
+	}
+	s.config = c
+	return nil
+}
+
+func (s *signal[C, T, ID, Q]) ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error) {
+	ids, err := s.Model.Query(s.config, drv, match).IDs(allowed(ctx))
+	if err != nil {
+		return nil, err
+	}
+	erased := make([]any, len(ids))
+	for i, id := range ids {
+		erased[i] = id
+	}
+	return erased, nil
+}
+
+func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver) (int, error) {
+	return s.Model.Query(s.config, drv, func(*sql.Selector) {}).Count(allowed(ctx))
+}
+
+func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
+	return &delivery[C, T, ID, Q]{signal: s, meta: meta, sel: sel}
+}
+
+// columns tells how the rows of a signal are found.
+type columns struct {
+	id    string
+	order []OrderTerm
+}
+
+// listed matches the rows with these ids.
+func (c columns) listed(ids []any) func(*sql.Selector) {
+	return func(s *sql.Selector) { s.Where(sql.In(s.C(c.id), ids...)) }
+}
+
+// span matches the first rows above after and up to top, by id. nil stands
+// for no bound.
+func (c columns) span(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		if after != nil {
+			s.Where(sql.GT(s.C(c.id), after))
+		}
+		if top != nil {
+			s.Where(sql.LTE(s.C(c.id), top))
+		}
+		s.OrderBy(s.C(c.id)).Limit(limit)
+	}
+}
+
+// last matches the row with the highest id.
+func (c columns) last() func(*sql.Selector) {
+	return func(s *sql.Selector) { s.OrderBy(sql.Desc(s.C(c.id))).Limit(1) }
+}
+
+// head matches the first rows in the order of the signal.
+func (c columns) head(limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		for _, term := range append(c.order[:len(c.order):len(c.order)], OrderTerm(c.id)) {
+			if term.Descending() {
+				s.OrderBy(sql.Desc(s.C(term.Field())))
+			} else {
+				s.OrderBy(s.C(term.Field()))
+			}
+		}
+		s.Limit(limit)
+	}
+}

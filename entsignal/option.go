@@ -1,0 +1,180 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// defaultFlushTimeout is the default of [WithFlushTimeout].
+	defaultFlushTimeout = 10 * time.Second
+	// defaultWait is the default of [Wait] for Flush: time enough for the
+	// autoflushes that are running to finish.
+	defaultWait = 3 * time.Second
+	// autoFlushBatch bounds the rows that an autoflush claims at once.
+	autoFlushBatch = 500
+	// MaxBurstCount is the highest burst count. It keeps one statement below
+	// the parameters that SQLite allows, 32,766.
+	MaxBurstCount = 30000
+)
+
+// A BusOption sets up a [Bus]. It is given to the generated NewSignalBus.
+type BusOption func(*Bus) error
+
+// WithLogger makes the bus log to l. The default is silence.
+func WithLogger(l *slog.Logger) BusOption {
+	return func(b *Bus) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		b.log = l
+		return nil
+	}
+}
+
+// WithErrorHandler makes the bus call handle with every error that no caller
+// gets: those of autoflushes. The signals that it is about stay pending.
+// handle runs before the commit returns and gets a context that is not
+// cancelled. By default such errors are logged only.
+func WithErrorHandler(handle func(ctx context.Context, err error)) BusOption {
+	return func(b *Bus) error {
+		if handle == nil {
+			return errors.New("WithErrorHandler: the handler is nil")
+		}
+		b.handle = handle
+		return nil
+	}
+}
+
+// WithFlushTimeout bounds how long an autoflush may hold up a commit, and how
+// long one batch of any flush may take, on a dead network too. The default is
+// 10 seconds. Senders get four fifths of it; the rest is for the end of the
+// transaction. What isn't sent in time stays pending.
+func WithFlushTimeout(d time.Duration) BusOption {
+	return func(b *Bus) error {
+		if d <= 0 {
+			return fmt.Errorf("WithFlushTimeout: %v; expected more than 0", d)
+		}
+		b.timeout = d
+		return nil
+	}
+}
+
+// WithBurstCount sets the burst count of the signals whose schema sets none.
+// The default is 1.
+func WithBurstCount(n int) BusOption {
+	return func(b *Bus) error {
+		if err := checkBurst(n); err != nil {
+			return fmt.Errorf("WithBurstCount: %w", err)
+		}
+		b.burst = n
+		return nil
+	}
+}
+
+// WithMissingSenders allows signals without a sender. A flush that names one
+// fails with [ErrNoSender]; a flush of all signals leaves it out and logs so
+// once. The signals stay pending.
+func WithMissingSenders() BusOption {
+	return func(b *Bus) error {
+		b.missingAllowed = true
+		return nil
+	}
+}
+
+// A FlushOption tunes one call of a flush or of Pending. An option that the
+// method doesn't use is an error.
+type FlushOption struct {
+	name  string
+	apply func(*flushOptions) error
+}
+
+type flushOptions struct {
+	only    []string // nil: all
+	exclude []string
+	wait    *time.Duration
+	workers int
+	burst   int // 0: the signal's
+}
+
+// Only restricts a flush to the named signals. Used by Flush, FlushMany,
+// FlushOrdered and Pending of a [Bus].
+func Only(names ...string) FlushOption {
+	return FlushOption{"Only", func(o *flushOptions) error {
+		o.only = append(append([]string{}, o.only...), names...)
+		return nil
+	}}
+}
+
+// Exclude leaves the named signals out. Used by Flush, FlushMany,
+// FlushOrdered and Pending of a [Bus].
+func Exclude(names ...string) FlushOption {
+	return FlushOption{"Exclude", func(o *flushOptions) error {
+		o.exclude = append(o.exclude, names...)
+		return nil
+	}}
+}
+
+// Wait sets how long Flush waits between listing the pending signals and
+// sending them, by default 3 seconds, and how long FlushOrdered waits for
+// another FlushOrdered of the same signal, by default until its context ends.
+func Wait(d time.Duration) FlushOption {
+	return FlushOption{"Wait", func(o *flushOptions) error {
+		if d < 0 {
+			return fmt.Errorf("%v; expected 0 or more", d)
+		}
+		o.wait = &d
+		return nil
+	}}
+}
+
+// Workers sets how many batches of a signal FlushMany sends side by side, by
+// default 1.
+func Workers(n int) FlushOption {
+	return FlushOption{"Workers", func(o *flushOptions) error {
+		if n < 1 {
+			return fmt.Errorf("%d; expected 1 or more", n)
+		}
+		o.workers = n
+		return nil
+	}}
+}
+
+// Burst sets the burst count for this call, in place of the signals' own.
+// Used by Flush, FlushMany and FlushOrdered.
+func Burst(n int) FlushOption {
+	return FlushOption{"Burst", func(o *flushOptions) error {
+		if err := checkBurst(n); err != nil {
+			return err
+		}
+		o.burst = n
+		return nil
+	}}
+}
+
+func checkBurst(n int) error {
+	if n < 1 || n > MaxBurstCount {
+		return fmt.Errorf("burst count %d; expected 1 to %d", n, MaxBurstCount)
+	}
+	return nil
+}
+
+// parseOptions applies the options of a method that uses those of the given
+// names.
+func parseOptions(method string, opts []FlushOption, used ...string) (flushOptions, error) {
+	o := flushOptions{workers: 1}
+	for _, opt := range opts {
+		if !slices.Contains(used, opt.name) {
+			return o, fmt.Errorf("entsignal: %s doesn't use the option %s; it uses: %s", method, opt.name, strings.Join(used, ", "))
+		}
+		if err := opt.apply(&o); err != nil {
+			return o, fmt.Errorf("entsignal: %s: %s: %w", method, opt.name, err)
+		}
+	}
+	return o, nil
+}

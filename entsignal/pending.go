@@ -1,0 +1,44 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+)
+
+// PendingCount is the number of pending signals of one type.
+type PendingCount struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+// Pending counts the signals that wait to be sent, those of types without a
+// sender too. It has one element for each type. A row that a flush is sending
+// just now counts until its deletion is committed. If a type can't be counted
+// the error joins a [*FlushError] for it, and the others are returned.
+// Options: Only, Exclude.
+func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount, error) {
+	o, err := parseOptions("Pending", opts, busOptions...)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := b.choose(o)
+	if err != nil {
+		return nil, err
+	}
+	st, err := b.store()
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]PendingCount, 0, len(chosen))
+	var errs []error
+	for _, i := range chosen {
+		t := task{Signal: b.signals[i], st: st}
+		n, err := t.pending(ctx)
+		if err != nil {
+			errs = append(errs, &FlushError{Signal: b.infos[i].Name, Err: err})
+			continue
+		}
+		counts = append(counts, PendingCount{Name: b.infos[i].Name, Count: n})
+	}
+	return counts, errors.Join(errs...)
+}

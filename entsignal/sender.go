@@ -1,0 +1,74 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+)
+
+// A Sender hands signals of one type to the message bus. T is the generated
+// entity, such as *ent.OrderPlaced.
+//
+// A sender returns nil only when the broker has stored every message; the
+// bus then deletes the rows. A sender that sent a part returns a
+// [*BatchError]; any other error says that nothing was sent. Signals that are
+// not sent stay pending. An error that wraps [Unavailable] says that trying
+// other signals is of no use now.
+//
+// A sender may be called by several goroutines at once. It has to return
+// when ctx ends; ctx ends at the latest when the time of [WithFlushTimeout]
+// is nearly over. What it is sending, and why, is in [BatchFromContext].
+type Sender[T any] func(ctx context.Context, signals []T) error
+
+// errNotTried marks signals that Each left out after a failure.
+var errNotTried = errors.New("not tried after an earlier failure")
+
+// Each returns a [Sender] that calls send for one signal after the other. It
+// tries every signal and reports each. It stops, and marks the rest as not
+// sent, when an error wraps [Unavailable] or ctx ends; in a FlushOrdered it
+// stops at the first error, because a later signal must not overtake.
+func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
+	return func(ctx context.Context, signals []T) error {
+		batch, inBatch := BatchFromContext(ctx)
+		errs := make([]error, len(signals))
+		failed := false
+		for i, signal := range signals {
+			one := ctx
+			if inBatch && len(batch.Items) == len(signals) {
+				one = withBatch(ctx, Batch{Signal: batch.Signal, Mode: batch.Mode, Items: batch.Items[i : i+1]})
+			}
+			err := ctx.Err()
+			if err == nil {
+				err = send(one, signal)
+			}
+			if err == nil {
+				continue
+			}
+			errs[i], failed = err, true
+			if rest := stopEach(ctx, batch.Mode, err); rest != nil {
+				for i++; i < len(signals); i++ {
+					errs[i] = rest
+				}
+				break
+			}
+		}
+		if failed {
+			return &BatchError{Errors: errs}
+		}
+		return nil
+	}
+}
+
+// stopEach returns the error of the signals that Each doesn't try after err,
+// or nil if it goes on.
+func stopEach(ctx context.Context, mode Mode, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case IsUnavailable(err):
+		return Unavailable(errNotTried)
+	case mode == ModeFlushOrdered:
+		return errNotTried
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,5 @@
+//go:build tools
+
+package examples
+
+import _ "entgo.io/ent/entc"

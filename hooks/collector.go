@@ -1,0 +1,87 @@
+package hooks
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"weak"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// collector holds the signals that one transaction has created.
+type collector struct {
+	mu      sync.Mutex
+	created []entsignal.Created
+}
+
+func (c *collector) add(created ...entsignal.Created) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.created = append(c.created, created...)
+}
+
+func (c *collector) take() []entsignal.Created {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	created := c.created
+	c.created = nil
+	return created
+}
+
+// collectors has the collector of each open transaction. The key is the
+// transaction's driver: ent makes a new *Tx for each mutation that asks. It is
+// weak, so that a transaction that was neither committed nor rolled back
+// leaves nothing behind.
+type collectors[D any] struct {
+	mu sync.Mutex
+	m  map[weak.Pointer[D]]*collector
+}
+
+// of returns the collector of tx, and whether it was made by this call.
+func (cs *collectors[D]) of(tx *D) (_ *collector, isNew bool) {
+	key := weak.Make(tx)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c, ok := cs.m[key]; ok {
+		return c, false
+	}
+	if cs.m == nil {
+		cs.m = make(map[weak.Pointer[D]]*collector)
+	}
+	c := &collector{}
+	cs.m[key] = c
+	runtime.AddCleanup(tx, cs.forget, key)
+	return c, true
+}
+
+func (cs *collectors[D]) forget(key weak.Pointer[D]) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.m, key)
+}
+
+// collect notes signals that were created in the transaction tx.
+func (c *Client[D]) collect(tx *D, created ...entsignal.Created) {
+	col, isNew := c.open.of(tx)
+	col.add(created...)
+	if !isNew {
+		return
+	}
+	key := weak.Make(tx)
+	c.txs.Watch(tx,
+		func(ctx context.Context, next func() error) error {
+			// A commit that fails ends the transaction too.
+			defer c.open.forget(key)
+			if err := next(); err != nil {
+				col.take()
+				return err
+			}
+			c.bus.Committed(ctx, col.take())
+			return nil
+		},
+		func() {
+			c.open.forget(key)
+			col.take()
+		})
+}

@@ -1,0 +1,23 @@
+// Package mixin has the mixins that make entities signals.
+package mixin
+
+import (
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/mixin"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// Signal makes an entity a signal: a message that is recorded in a
+// transaction, sent over the message bus after the commit, and deleted. It
+// carries an annotation and nothing else: no field, no hook and no index.
+//
+//	func (OrderPlaced) Mixin() []ent.Mixin {
+//		return []ent.Mixin{mixin.Signal{}}
+//	}
+type Signal struct{ mixin.Schema }
+
+// Annotations implements ent's Mixin.
+func (Signal) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.Annotation{Signal: true}}
+}
