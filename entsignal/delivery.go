@@ -86,7 +86,7 @@ func (d *delivery[C, T, ID, Q]) arrange() {
 		return
 	}
 	rank := make(map[string]int, len(d.sel.ids))
-	for i, id := range d.sel.ids {
+	for i, id := range slices.Backward(d.sel.ids) { // the first of several counts
 		rank[formatID(id)] = i
 	}
 	slices.SortStableFunc(d.rows, func(a, b T) int {

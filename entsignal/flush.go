@@ -310,13 +310,19 @@ func (b *Bus) deliverInTurn(ctx context.Context, t *task, d batch) (int, error) 
 		wait, cancel = context.WithTimeout(ctx, *t.opts.wait)
 	}
 	defer cancel()
+	busy := false
 	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
 		n, err := b.deliver(ctx, t.st, d, t.meta.Signal.Table)
-		if !errors.Is(err, ErrBusy) || d.started() {
+		switch {
+		case errors.Is(err, ErrBusy):
+			busy = true
+		case busy && ctx.Err() != nil && !d.started(): // ended in the middle of a try
+			return n, errors.Join(ErrBusy, err)
+		default:
 			return n, err
 		}
 		if !b.pause(wait, pause) {
-			return n, errors.Join(err, b.stopped(ctx))
+			return n, errors.Join(ErrBusy, b.stopped(ctx))
 		}
 	}
 }

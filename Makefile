@@ -1,0 +1,63 @@
+# Everything that a contributor or CI runs. The services that tests need are
+# the business of integration/services.
+
+MODULES := . examples integration
+SERVICES := integration/services
+
+# For example: make test TESTFLAGS='-run TestFlush'
+TESTFLAGS ?=
+BENCH ?= .
+
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run the quickstart: SQLite and a sender that prints
+	cd examples && go run ./quickstart
+
+# -count=1, because the cache doesn't know when a database or a broker changed.
+# exec, because make tells only its own child to end, and a shell in between
+# doesn't pass it on.
+.PHONY: test
+test: race-compiler ## run all tests of all modules; starts the services that it needs
+	@go build -buildvcs=false -o bin/testsummary ./internal/cmd/testsummary
+	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 $(TESTFLAGS) ./...
+
+.PHONY: bench
+bench: ## run the benchmarks; BENCH=REGEXP chooses
+	@cd integration && exec ./services run go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+
+.PHONY: generate
+generate: ## generate all code anew
+	@set -e; for m in $(MODULES); do (cd $$m && go generate ./...); done
+
+.PHONY: lint
+lint: ## check format and correctness of all modules
+	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -print | xargs -r gofmt -l) && \
+	if [ -n "$$unformatted" ]; then echo "gofmt:"; echo "$$unformatted"; exit 1; fi
+	@set -e; for m in $(MODULES); do (cd $$m && go vet ./...); done
+	@if command -v golangci-lint >/dev/null; then \
+		set -e; for m in $(MODULES); do (cd $$m && golangci-lint run ./...); done; \
+	else echo "lint: golangci-lint is not installed, left out" >&2; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $(SERVICES) .ci/run; \
+	else echo "lint: shellcheck is not installed, left out" >&2; fi
+
+.PHONY: services-up
+services-up: ## start PostgreSQL, MariaDB and RabbitMQ for tests, and print their addresses
+	@$(SERVICES) up
+	@$(SERVICES) env
+
+.PHONY: services-down
+services-down: ## stop them
+	@$(SERVICES) down
+
+# The race detector needs a C compiler, which a fresh Debian lacks.
+.PHONY: race-compiler
+race-compiler:
+	@command -v "$$(CGO_ENABLED=1 go env CC)" >/dev/null || { \
+		[ "$$(id -u)" = 0 ] || { echo "the race detector needs a C compiler; as root: apt-get install gcc libc6-dev" >&2; exit 1; }; \
+		apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends gcc libc6-dev; \
+	}

@@ -1,0 +1,296 @@
+package shop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/shop/ent"
+)
+
+func TestCommitSendsEachTypeAsOneBatch(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.inTx(t, func(tx *ent.Tx) {
+			tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+			tx.UserJoined.Create().SetNumber(2).SaveX(ctx(t))
+			tx.OrderPlaced.Create().SetNumber(3).SaveX(ctx(t))
+			assert.Empty(t, s.orders.Batches(), "sent before the commit")
+		})
+		require.Len(t, s.orders.Batches(), 1)
+		batch := s.orders.Batches()[0]
+		assert.Equal(t, []int{1, 3}, batch.Keys)
+		assert.Equal(t, entsignal.ModeAutoFlush, batch.Mode)
+		assert.Equal(t, "OrderPlaced", batch.Signal.Name)
+		assert.Len(t, batch.Items, 2)
+		assert.Equal(t, []int{2}, s.users.Keys())
+		assert.Zero(t, s.pending(t, "OrderPlaced"))
+		assert.Zero(t, s.pending(t, "UserJoined"))
+		assert.Empty(t, s.errors.all())
+	})
+}
+
+func TestRollbackSendsNothing(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		tx, err := s.Tx(ctx(t))
+		require.NoError(t, err)
+		tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+		require.NoError(t, tx.Rollback())
+		n, err := s.bus.Flush(ctx(t), entsignal.Wait(0))
+		require.NoError(t, err)
+		assert.Zero(t, n)
+		assert.Empty(t, s.orders.Keys())
+	})
+}
+
+func TestFailedSenderLeavesItsSignalsAndCommitSucceeds(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		down := errors.New("down")
+		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { return down })
+		s.inTx(t, func(tx *ent.Tx) {
+			tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+			tx.UserJoined.Create().SetNumber(2).SaveX(ctx(t))
+		})
+		assert.Equal(t, []int{2}, s.users.Keys(), "the other type is sent")
+		assert.Equal(t, 1, s.pending(t, "OrderPlaced"))
+		errs := s.errors.all()
+		require.Len(t, errs, 1)
+		require.ErrorIs(t, errs[0], down)
+		var failed *entsignal.FlushError
+		require.ErrorAs(t, errs[0], &failed)
+		assert.Equal(t, "OrderPlaced", failed.Signal)
+
+		s.orders.Before(nil)
+		n, err := s.OrderPlaced.Flush(ctx(t), entsignal.Wait(0))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.Equal(t, []int{1}, s.orders.Keys())
+	})
+}
+
+func TestPartlySentBatchLosesOnlyWhatWasSent(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.orders.FailEach(func(o *ent.OrderPlaced) error {
+			if o.Number%2 == 0 {
+				return fmt.Errorf("number %d is even", o.Number)
+			}
+			return nil
+		})
+		s.inTx(t, func(tx *ent.Tx) {
+			for i := range 5 {
+				tx.OrderPlaced.Create().SetNumber(i + 1).SaveX(ctx(t))
+			}
+		})
+		assert.Equal(t, []int{1, 3, 5}, s.orders.Keys())
+		left := s.OrderPlaced.Query().AllX(ctx(t))
+		require.Len(t, left, 2)
+		errs := s.errors.all()
+		require.Len(t, errs, 1)
+		assert.ErrorContains(t, errs[0], fmt.Sprintf("2 of 5 not sent: id %d: number 2 is even", left[0].ID))
+	})
+}
+
+func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
+	for name, send := range map[string]func(context.Context, []*ent.OrderPlaced) error{
+		"panics":                        func(context.Context, []*ent.OrderPlaced) error { panic("boom") },
+		"ends its goroutine":            func(context.Context, []*ent.OrderPlaced) error { runtime.Goexit(); return nil },
+		"reports too few":               func(context.Context, []*ent.OrderPlaced) error { return &entsignal.BatchError{Errors: []error{nil}} },
+		"waits until its context ends":  func(ctx context.Context, _ []*ent.OrderPlaced) error { <-ctx.Done(); return ctx.Err() },
+		"dereferences what isn't there": func(context.Context, []*ent.OrderPlaced) error { var o *ent.OrderPlaced; _ = o.Number; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+				s := newShop()
+				s.senders.OrderPlaced = send
+				s.open(t, db, entsignal.WithFlushTimeout(time.Second))
+				require.NoError(t, s.Schema.Create(ctx(t)))
+				s.inTx(t, func(tx *ent.Tx) {
+					tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+					tx.OrderPlaced.Create().SetNumber(2).SaveX(ctx(t))
+				})
+				assert.Len(t, s.errors.all(), 1)
+				assert.Equal(t, 2, s.pending(t, "OrderPlaced"))
+				n, err := s.peer(t).bus.Flush(ctx(t), entsignal.Wait(0))
+				require.NoError(t, err, "a lock is left")
+				assert.Equal(t, 2, n)
+			})
+		})
+	}
+}
+
+func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		release := make(chan struct{})
+		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { <-release; return nil })
+		s.open(t, db, entsignal.WithFlushTimeout(500*time.Millisecond))
+		require.NoError(t, s.Schema.Create(ctx(t)))
+		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
+		errs := s.errors.all()
+		require.Len(t, errs, 1)
+		assert.ErrorContains(t, errs[0], "no end within the flush timeout of 500ms")
+		closing, cancel := context.WithTimeout(ctx(t), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, s.bus.Close(closing), context.DeadlineExceeded)
+		close(release)
+		require.NoError(t, s.bus.Close(ctx(t)))
+		assert.Zero(t, s.pending(t, "OrderPlaced"), "what was sent late is deleted")
+	})
+}
+
+func TestCancelledContextOfTheTransactionDoesNotStopTheAutoflush(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		c, cancel := context.WithCancel(ctx(t))
+		tx, err := s.Tx(c)
+		require.NoError(t, err)
+		tx.OnCommit(func(next ent.Committer) ent.Committer {
+			return ent.CommitFunc(func(ctx context.Context, tx *ent.Tx) error {
+				err := next.Commit(ctx, tx)
+				return err
+			})
+		})
+		tx.OrderPlaced.Create().SetNumber(1).SaveX(c)
+		tx.OnCommit(func(next ent.Committer) ent.Committer {
+			return ent.CommitFunc(func(ctx context.Context, tx *ent.Tx) error {
+				defer cancel() // after the commit, before the autoflush
+				return next.Commit(ctx, tx)
+			})
+		})
+		require.NoError(t, tx.Commit())
+		assert.Equal(t, []int{1}, s.orders.Keys())
+	})
+}
+
+func TestLargeCommitIsSentInBatchesOf500(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.inTx(t, func(tx *ent.Tx) {
+			for from := 0; from < 1200; from += 400 {
+				tx.OrderPlaced.MapCreateBulk(make([]struct{}, 400), func(c *ent.OrderPlacedCreate, i int) {
+					c.SetNumber(from + i + 1)
+				}).ExecX(ctx(t))
+			}
+		})
+		var sizes []int
+		for _, b := range s.orders.Batches() {
+			sizes = append(sizes, len(b.Keys))
+		}
+		assert.Equal(t, []int{500, 500, 200}, sizes)
+		assert.Equal(t, numbers(1200), s.orders.Keys())
+	})
+}
+
+func TestBulkOutsideATransactionIsFlushedOnce(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.OrderPlaced.MapCreateBulk(make([]struct{}, 300), func(c *ent.OrderPlacedCreate, i int) {
+			c.SetNumber(i + 1)
+		}).ExecX(ctx(t))
+		require.Len(t, s.orders.Batches(), 1)
+		assert.Equal(t, numbers(300), s.orders.Keys())
+	})
+}
+
+func TestSenderMayCommitSignals(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.orders.Before(func(ctx context.Context, orders []*ent.OrderPlaced) error {
+			tx, err := s.Tx(ctx)
+			if err != nil {
+				return err
+			}
+			for _, o := range orders {
+				tx.UserJoined.Create().SetNumber(10 + o.Number).SaveX(ctx)
+			}
+			if err := tx.Commit(); err != nil {
+				return err
+			}
+			assert.Empty(t, s.users.Keys(), "sent within the flush of the other")
+			return nil
+		})
+		s.inTx(t, func(tx *ent.Tx) {
+			tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+			tx.OrderPlaced.Create().SetNumber(2).SaveX(ctx(t))
+		})
+		assert.Equal(t, []int{11, 12}, s.users.Keys())
+		assert.Empty(t, s.errors.all())
+	})
+}
+
+func TestSwitchIsReadAtTheCommit(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		require.True(t, s.bus.AutoFlush())
+		tx, err := s.Tx(ctx(t))
+		require.NoError(t, err)
+		tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
+		s.bus.SetAutoFlush(false)
+		require.NoError(t, tx.Commit())
+		assert.Empty(t, s.orders.Keys())
+
+		s.bus.SetAutoFlush(true)
+		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(2).SaveX(ctx(t)) })
+		assert.Equal(t, []int{2}, s.orders.Keys(), "what was committed while it was off stays pending")
+		assert.Equal(t, 1, s.pending(t, "OrderPlaced"))
+	})
+}
+
+func TestSenderSeesChildrenAndTheyAreDeletedWithTheSignal(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		var lines []string
+		s.invoices.Before(func(_ context.Context, signals []*ent.InvoiceIssued) error {
+			for _, signal := range signals {
+				for _, line := range signal.Edges.Lines {
+					lines = append(lines, line.Text)
+				}
+			}
+			return nil
+		})
+		s.inTx(t, func(tx *ent.Tx) {
+			invoice := tx.InvoiceIssued.Create().SetNumber(1).SaveX(ctx(t))
+			tx.InvoiceLine.Create().SetText("pen").SetInvoice(invoice).SaveX(ctx(t))
+			tx.InvoiceLine.Create().SetText("ink").SetInvoice(invoice).SaveX(ctx(t))
+		})
+		slices.Sort(lines)
+		assert.Equal(t, []string{"ink", "pen"}, lines)
+		assert.Zero(t, s.InvoiceIssued.Query().CountX(ctx(t)))
+		assert.Zero(t, s.InvoiceLine.Query().CountX(ctx(t)))
+	})
+}
+
+func TestWithLoadsEdgesForTheSender(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		var customers []string
+		s.senders.ShipmentDueWith = func(q *ent.ShipmentDueQuery) { q.WithOrder() }
+		s.shipments.Before(func(_ context.Context, signals []*ent.ShipmentDue) error {
+			for _, signal := range signals {
+				customers = append(customers, signal.Edges.Order.Customer)
+			}
+			return nil
+		})
+		s.open(t, db)
+		require.NoError(t, s.Schema.Create(ctx(t)))
+		order := s.Order.Create().SetCustomer("Ada").SaveX(ctx(t))
+		s.ShipmentDue.Create().SetCustomer("x").SetNumber(1).SetOrder(order).SaveX(ctx(t))
+		n, err := s.ShipmentDue.FlushOrdered(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.Equal(t, []string{"Ada"}, customers)
+		assert.Equal(t, 1, s.Order.Query().CountX(ctx(t)))
+	})
+}

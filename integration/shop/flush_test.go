@@ -1,0 +1,293 @@
+package shop_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/shop/ent"
+)
+
+// flushes are the three flushes of one type.
+var flushes = map[string]func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error){
+	"flush": func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+		return s.bus.Flush(ctx, append(opts, entsignal.Only("AuditLogged"), entsignal.Wait(0))...)
+	},
+	"flushmany": func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+		return s.bus.FlushMany(ctx, append(opts, entsignal.Only("AuditLogged"))...)
+	},
+	"flushordered": func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+		return s.bus.FlushOrdered(ctx, append(opts, entsignal.Only("AuditLogged"))...)
+	},
+}
+
+func TestFlushesSendWhatIsPending(t *testing.T) {
+	for name, flush := range flushes {
+		t.Run(name, func(t *testing.T) {
+			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 25)
+				n, err := flush(s, ctx(t), entsignal.Burst(10))
+				require.NoError(t, err)
+				assert.Equal(t, 25, n)
+				assert.Equal(t, numbers(25), s.audits.Keys())
+				var sizes []int
+				for _, b := range s.audits.Batches() {
+					sizes = append(sizes, len(b.Keys))
+					assert.Equal(t, name, b.Mode.String())
+				}
+				assert.Equal(t, []int{10, 10, 5}, sizes)
+				n, err = flush(s, ctx(t))
+				require.NoError(t, err)
+				assert.Zero(t, n)
+			})
+		})
+	}
+}
+
+func TestBurstCountOfTheSignalAndOfTheBus(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db, entsignal.WithBurstCount(4))
+		s.audit(t, 5)
+		for range 5 {
+			s.ShipmentDue.Create().SetCustomer("x").SetNumber(1).ExecX(ctx(t))
+		}
+		_, err := s.bus.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Len(t, s.audits.Batches(), 2, "the bus's default of 4")
+		assert.Len(t, s.shipments.Batches(), 2, "the schema's 3")
+	})
+}
+
+func TestEveryFieldTypeArrivesAsItWasStored(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		until := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+		s.bus.SetAutoFlush(false)
+		stored := s.Measured.Create().SetLabels(map[string]string{"a": "b"}).SetTags([]string{"x"}).SetUntil(until).
+			SetLevel("high").SetRaw([]byte{0, 1, 255}).SetFlag(true).SetCents(125).SetNote("ü").SaveX(ctx(t))
+		s.Measured.Create().SaveX(ctx(t))
+		want := s.Measured.Query().AllX(ctx(t))
+		var got []*ent.Measured
+		s.measured.Before(func(_ context.Context, signals []*ent.Measured) error {
+			got = append(got, signals...)
+			return nil
+		})
+		n, err := s.Measured.FlushMany(ctx(t), entsignal.Burst(10))
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		require.Equal(t, stored.ID, got[0].ID)
+		for i := range got {
+			assert.Equal(t, want[i].String(), got[i].String())
+		}
+		assert.Equal(t, []byte{0, 1, 255}, got[0].Raw)
+		assert.Equal(t, map[string]string{"a": "b"}, got[0].Labels)
+	})
+}
+
+func TestFailedBatchesStayAndTheOthersLeave(t *testing.T) {
+	for _, name := range []string{"flush", "flushmany"} {
+		t.Run(name, func(t *testing.T) {
+			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 9)
+				bad := errors.New("bad")
+				s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
+					if slices.ContainsFunc(signals, func(a *ent.AuditLogged) bool { return a.Number == 4 }) {
+						return bad
+					}
+					return nil
+				})
+				n, err := flushes[name](s, ctx(t), entsignal.Burst(3))
+				require.ErrorIs(t, err, bad)
+				assert.Equal(t, 6, n)
+				assert.Equal(t, []int{1, 2, 3, 7, 8, 9}, s.audits.Keys())
+				assert.Equal(t, 3, s.pending(t, "AuditLogged"))
+			})
+		})
+	}
+}
+
+func TestThreeFailedBatchesInARowOrABrokerThatIsAwayEndAType(t *testing.T) {
+	for _, name := range []string{"flush", "flushmany"} {
+		t.Run(name, func(t *testing.T) {
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 20)
+				s.bus.SetAutoFlush(false)
+				order(s.OrderPlaced, 1).ExecX(ctx(t))
+				s.bus.SetAutoFlush(true)
+				var calls atomic.Int32
+				down := errors.New("down")
+				s.audits.Before(func(context.Context, []*ent.AuditLogged) error { calls.Add(1); return down })
+				_, err := flushes[name](s, ctx(t), entsignal.Burst(2))
+				require.ErrorIs(t, err, down)
+				assert.EqualValues(t, 3, calls.Swap(0))
+
+				s.audits.Before(func(context.Context, []*ent.AuditLogged) error { calls.Add(1); return entsignal.Unavailable(down) })
+				_, err = flushes[name](s, ctx(t), entsignal.Burst(2))
+				require.ErrorIs(t, err, down)
+				assert.EqualValues(t, 1, calls.Load())
+				assert.Equal(t, 20, s.pending(t, "AuditLogged"))
+
+				n, err := s.bus.FlushMany(ctx(t))
+				require.ErrorIs(t, err, down)
+				assert.Equal(t, 1, n, "another type isn't kept")
+				assert.Equal(t, []int{1}, s.orders.Keys())
+			})
+		})
+	}
+}
+
+func TestFlushSendsWhatWasPendingAtTheCallAndIsStillThere(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 3)
+		first := s.AuditLogged.Query().FirstX(ctx(t))
+		inSender := make(chan struct{})
+		goOn := make(chan struct{})
+		s.shipments.Before(func(context.Context, []*ent.ShipmentDue) error {
+			close(inSender)
+			<-goOn
+			return nil
+		})
+		// AuditLogged comes first, then ShipmentDue: while the latter is
+		// sent, a signal of the former is added.
+		s.ShipmentDue.Create().SetCustomer("x").SetNumber(1).ExecX(ctx(t))
+		s.AuditLogged.DeleteOne(first).ExecX(ctx(t))
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.bus.Flush(context.Background(), entsignal.Wait(0))
+			done <- err
+		}()
+		<-inSender
+		s.audit(t, 1)
+		close(goOn)
+		require.NoError(t, <-done)
+		assert.Equal(t, []int{2, 3}, s.audits.Keys())
+		assert.Equal(t, 1, s.pending(t, "AuditLogged"))
+	})
+}
+
+func TestFlushManyEndsUnderLoad(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 5)
+		next := 5
+		s.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
+			next++
+			if isSQLite(db) || next < 1000 {
+				return s.AuditLogged.Create().SetNumber(next).Exec(ctx)
+			}
+			return nil
+		})
+		n, err := s.bus.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 5, n)
+		assert.Equal(t, 5, s.pending(t, "AuditLogged"))
+	})
+}
+
+func TestSendSendsJustThese(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 4)
+		all := s.AuditLogged.Query().AllX(ctx(t))
+		s.AuditLogged.DeleteOne(all[1]).ExecX(ctx(t))
+		n, err := s.AuditLogged.Send(ctx(t), all[2], all[1], all[0], all[2])
+		require.NoError(t, err)
+		assert.Equal(t, 2, n)
+		require.Len(t, s.audits.Batches(), 1)
+		assert.Equal(t, []int{3, 1}, s.audits.Keys())
+		assert.Equal(t, entsignal.ModeSend, s.audits.Batches()[0].Mode)
+		n, err = s.AuditLogged.Send(ctx(t))
+		require.NoError(t, err)
+		assert.Zero(t, n)
+	})
+}
+
+func TestRowsThatAnotherTransactionHoldsAreLeftToIt(t *testing.T) {
+	for _, name := range []string{"flush", "flushmany"} {
+		t.Run(name, func(t *testing.T) {
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 6)
+				tx, err := db.Open(t).BeginTx(ctx(t), &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+				require.NoError(t, err)
+				defer tx.Rollback()
+				rows, err := tx.Query("SELECT id FROM audit_loggeds WHERE id IN (1, 4) FOR UPDATE")
+				require.NoError(t, err)
+				require.NoError(t, rows.Close())
+				n, err := flushes[name](s, ctx(t), entsignal.Burst(2))
+				require.NoError(t, err)
+				assert.Equal(t, 4, n)
+				assert.Equal(t, []int{2, 3, 5, 6}, s.audits.Keys())
+			})
+		})
+	}
+}
+
+func TestCancelledFlushKeepsWhatItDidNotSend(t *testing.T) {
+	for name, flush := range flushes {
+		t.Run(name, func(t *testing.T) {
+			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 5)
+				c, cancel := context.WithCancel(ctx(t))
+				s.audits.Before(func(ctx context.Context, signals []*ent.AuditLogged) error {
+					if signals[0].Number == 3 {
+						cancel()
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					return nil
+				})
+				n, err := flush(s, c)
+				require.ErrorIs(t, err, context.Canceled)
+				assert.Equal(t, 2, n)
+				assert.Equal(t, 3, s.pending(t, "AuditLogged"))
+			})
+		})
+	}
+}
+
+func TestCloseLetsTheBatchInHandFinish(t *testing.T) {
+	for name, flush := range flushes {
+		t.Run(name, func(t *testing.T) {
+			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 5)
+				closed := make(chan error, 1)
+				s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
+					if signals[0].Number == 3 {
+						closing := make(chan struct{})
+						go func() {
+							close(closing)
+							closed <- s.bus.Close(context.Background())
+						}()
+						<-closing
+						require.Eventually(t, func() bool {
+							_, err := s.OrderPlaced.Flush(context.Background())
+							return errors.Is(err, entsignal.ErrClosed)
+						}, 10*time.Second, time.Millisecond)
+					}
+					return nil
+				})
+				n, err := flush(s, ctx(t))
+				require.ErrorIs(t, err, entsignal.ErrClosed)
+				assert.Equal(t, 3, n)
+				require.NoError(t, <-closed)
+				assert.Equal(t, 2, s.pending(t, "AuditLogged"))
+			})
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package shop_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/shop/ent"
+)
+
+// ship records pending shipments of the customers, in this order, with the
+// numbers 1, 2, ….
+func (s *shop) ship(t testing.TB, customers ...string) {
+	t.Helper()
+	for i, customer := range customers {
+		s.ShipmentDue.Create().SetCustomer(customer).SetNumber(i + 1).ExecX(ctx(t))
+	}
+}
+
+func TestOrderedFlushKeepsTheOrderOfTheSchema(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.ship(t, "b", "a", "c", "b", "a", "a", "c")
+		n, err := s.bus.FlushOrdered(ctx(t), entsignal.Only("ShipmentDue"))
+		require.NoError(t, err)
+		assert.Equal(t, 7, n)
+		assert.Equal(t, []int{6, 5, 2, 4, 1, 7, 3}, s.shipments.Keys(), "by customer, then the highest number first")
+		assert.Len(t, s.shipments.Batches(), 3)
+	})
+}
+
+func TestOrderedFlushStopsATypeAtItsFirstFailure(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.ship(t, "a", "b", "c", "d", "e", "f", "g")
+		s.audit(t, 2)
+		bad := errors.New("bad")
+		s.shipments.Before(func(_ context.Context, signals []*ent.ShipmentDue) error {
+			if signals[0].Customer == "d" {
+				return bad
+			}
+			return nil
+		})
+		n, err := s.bus.FlushOrdered(ctx(t))
+		require.ErrorIs(t, err, bad)
+		assert.Equal(t, 5, n)
+		assert.Equal(t, []int{1, 2, 3}, s.shipments.Keys())
+		assert.Equal(t, numbers(2), s.audits.Keys(), "the other type isn't kept")
+	})
+}
+
+func TestOrderedFlushWithEachSendsNothingBehindAFailure(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		var sent []string
+		bad := errors.New("bad")
+		s.senders.ShipmentDue = entsignal.Each(func(ctx context.Context, signal *ent.ShipmentDue) error {
+			batch, ok := entsignal.BatchFromContext(ctx)
+			assert.True(t, ok)
+			assert.Len(t, batch.Items, 1)
+			if signal.Customer == "e" {
+				return bad
+			}
+			sent = append(sent, signal.Customer)
+			return nil
+		})
+		s.open(t, db)
+		require.NoError(t, s.Schema.Create(ctx(t)))
+		s.ship(t, "a", "b", "c", "d", "e", "f")
+		n, err := s.ShipmentDue.FlushOrdered(ctx(t))
+		require.ErrorIs(t, err, bad)
+		assert.Equal(t, 4, n)
+		assert.Equal(t, []string{"a", "b", "c", "d"}, sent)
+		assert.Equal(t, 2, s.pending(t, "ShipmentDue"))
+	})
+}
+
+func TestOneOrderedFlushRunsAtATime(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.ship(t, "a", "b", "c", "d")
+		holding, goOn := make(chan struct{}), make(chan struct{})
+		s.shipments.Before(func(_ context.Context, signals []*ent.ShipmentDue) error {
+			if signals[0].Customer == "a" {
+				close(holding)
+				<-goOn
+			}
+			return nil
+		})
+		first := make(chan error, 1)
+		go func() {
+			_, err := s.ShipmentDue.FlushOrdered(context.Background())
+			first <- err
+		}()
+		<-holding
+
+		peer := s.peer(t)
+		_, err := peer.ShipmentDue.FlushOrdered(ctx(t), entsignal.Wait(50*time.Millisecond))
+		require.ErrorIs(t, err, entsignal.ErrBusy)
+		ending, cancel := context.WithTimeout(ctx(t), 50*time.Millisecond)
+		defer cancel()
+		_, err = peer.ShipmentDue.FlushOrdered(ending)
+		require.ErrorIs(t, err, entsignal.ErrBusy)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		if !isSQLite(db) { // where all flushes take turns
+			n, err := peer.AuditLogged.FlushOrdered(ctx(t), entsignal.Wait(0))
+			require.NoError(t, err, "another type is free")
+			assert.Zero(t, n)
+		}
+
+		second := make(chan error, 1)
+		go func() {
+			_, err := peer.ShipmentDue.FlushOrdered(context.Background())
+			second <- err
+		}()
+		close(goOn)
+		require.NoError(t, <-first)
+		require.NoError(t, <-second)
+		assert.Zero(t, s.pending(t, "ShipmentDue"))
+		n, err := peer.ShipmentDue.FlushOrdered(ctx(t), entsignal.Wait(0))
+		require.NoError(t, err, "the turn was given back")
+		assert.Zero(t, n)
+	})
+}
+
+func TestOrderedFlushWaitsForRowsThatAreHeld(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.ship(t, "a", "b", "c")
+		tx, err := db.Open(t).Begin()
+		require.NoError(t, err)
+		rows, err := tx.Query("SELECT shipment_id FROM outgoing_shipments WHERE for_whom = 'a' FOR UPDATE")
+		require.NoError(t, err)
+		require.NoError(t, rows.Close())
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.ShipmentDue.FlushOrdered(context.Background())
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			t.Fatalf("it passed a row that is held: %v, error %v", s.shipments.Keys(), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		require.NoError(t, tx.Rollback())
+		require.NoError(t, <-done)
+		assert.Equal(t, []int{1, 2, 3}, s.shipments.Keys())
+	})
+}
+
+func TestOrderedFlushEndsUnderLoad(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 5)
+		next := 5
+		s.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
+			next++
+			return s.AuditLogged.Create().SetNumber(next).Exec(ctx)
+		})
+		n, err := s.AuditLogged.FlushOrdered(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 5, n)
+		assert.Equal(t, numbers(5), s.audits.Keys())
+	})
+}

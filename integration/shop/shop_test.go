@@ -1,0 +1,176 @@
+package shop_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/integration/shop/ent/migrate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shop is an application: a client, its bus, and senders that record.
+type shop struct {
+	*ent.Client
+	bus    *entsignal.Bus
+	db     *testdb.DB
+	errors *errorLog
+
+	orders    *entsignaltest.Recorder[*ent.OrderPlaced, int]
+	users     *entsignaltest.Recorder[*ent.UserJoined, int]
+	tickets   *entsignaltest.Recorder[*ent.TicketOpened, int]
+	badges    *entsignaltest.Recorder[*ent.BadgeGiven, int]
+	shipments *entsignaltest.Recorder[*ent.ShipmentDue, int]
+	audits    *entsignaltest.Recorder[*ent.AuditLogged, int]
+	invoices  *entsignaltest.Recorder[*ent.InvoiceIssued, int]
+	measured  *entsignaltest.Recorder[*ent.Measured, int]
+	senders   ent.SignalSenders
+}
+
+// newShop returns the shop's senders, without a client.
+func newShop() *shop {
+	s := &shop{
+		errors:    newErrorLog(),
+		orders:    entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number }),
+		users:     entsignaltest.NewRecorder(func(s *ent.UserJoined) int { return s.Number }),
+		tickets:   entsignaltest.NewRecorder(func(s *ent.TicketOpened) int { return s.Number }),
+		badges:    entsignaltest.NewRecorder(func(s *ent.BadgeGiven) int { return s.Number }),
+		shipments: entsignaltest.NewRecorder(func(s *ent.ShipmentDue) int { return s.Number }),
+		audits:    entsignaltest.NewRecorder(func(s *ent.AuditLogged) int { return s.Number }),
+		invoices:  entsignaltest.NewRecorder(func(s *ent.InvoiceIssued) int { return s.Number }),
+		measured:  entsignaltest.NewRecorder(func(s *ent.Measured) int { return s.ID }),
+	}
+	s.senders = ent.SignalSenders{
+		OrderPlaced:   s.orders.Send,
+		UserJoined:    s.users.Send,
+		TicketOpened:  s.tickets.Send,
+		BadgeGiven:    s.badges.Send,
+		ShipmentDue:   s.shipments.Send,
+		AuditLogged:   s.audits.Send,
+		InvoiceIssued: s.invoices.Send,
+		Measured:      s.measured.Send,
+	}
+	return s
+}
+
+// open opens a shop on the database, and creates its tables.
+func open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *shop {
+	t.Helper()
+	s := newShop()
+	s.open(t, db, opts...)
+	require.NoError(t, s.Schema.Create(ctx(t), migrate.WithGlobalUniqueID(false)))
+	return s
+}
+
+// open opens the client of a shop whose tables are there.
+func (s *shop) open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) {
+	t.Helper()
+	opts = append([]entsignal.BusOption{
+		entsignal.WithErrorHandler(s.errors.add),
+		entsignal.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
+	}, opts...)
+	bus, err := ent.NewSignalBus(s.senders, opts...)
+	require.NoError(t, err)
+	s.db, s.bus = db, bus
+	s.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
+	t.Cleanup(func() {
+		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		assert.NoError(t, bus.Close(c))
+	})
+}
+
+// peer opens the same database again, as another process would.
+func (s *shop) peer(t testing.TB, opts ...entsignal.BusOption) *shop {
+	t.Helper()
+	p := newShop()
+	p.open(t, s.db, opts...)
+	return p
+}
+
+// pending returns how many signals of the type wait.
+func (s *shop) pending(t testing.TB, name string) int {
+	t.Helper()
+	counts, err := s.bus.Pending(ctx(t), entsignal.Only(name))
+	require.NoError(t, err)
+	require.Len(t, counts, 1)
+	return counts[0].Count
+}
+
+// inTx runs f in a transaction and commits it.
+func (s *shop) inTx(t testing.TB, f func(tx *ent.Tx)) {
+	t.Helper()
+	tx, err := s.Tx(ctx(t))
+	require.NoError(t, err)
+	f(tx)
+	require.NoError(t, tx.Commit())
+}
+
+// audit records n pending signals, numbered from 1.
+func (s *shop) audit(t testing.TB, n int) {
+	t.Helper()
+	const chunk = 1000
+	for from := 1; from <= n; from += chunk {
+		s.inTx(t, func(tx *ent.Tx) {
+			tx.AuditLogged.MapCreateBulk(make([]struct{}, min(chunk, n-from+1)), func(c *ent.AuditLoggedCreate, i int) {
+				c.SetNumber(from + i)
+			}).ExecX(ctx(t))
+		})
+	}
+}
+
+// numbers returns the numbers from 1 to n.
+func numbers(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i + 1
+	}
+	return all
+}
+
+// ctx returns a context that ends a test that hangs.
+func ctx(t testing.TB) context.Context {
+	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
+
+func isSQLite(db *testdb.DB) bool { return db.Dialect == dialect.SQLite }
+
+// testWriter writes a log to the test's.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", p)
+	return len(p), nil
+}
+
+// errorLog keeps what the error handler of a bus gets.
+type errorLog struct{ c chan error }
+
+func newErrorLog() *errorLog { return &errorLog{c: make(chan error, 1000)} }
+
+func (l *errorLog) add(_ context.Context, err error) { l.c <- err }
+
+// all returns the errors since the last call.
+func (l *errorLog) all() (errs []error) {
+	for {
+		select {
+		case err := <-l.c:
+			errs = append(errs, err)
+		default:
+			return errs
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build tools
+
+package integration
+
+import _ "entgo.io/ent/entc"
