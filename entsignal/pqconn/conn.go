@@ -1,0 +1,86 @@
+package pqconn
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// dialer opens every connection of lib/pq, that of a cancel request too.
+type dialer struct{ timeout time.Duration }
+
+func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, timeout: d.timeout}, nil
+}
+
+// Dial is part of pq.Dialer. lib/pq prefers DialContext.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// DialTimeout is part of pq.Dialer. lib/pq prefers DialContext.
+func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return d.DialContext(ctx, network, address)
+}
+
+// conn sets a deadline before each read and write. lib/pq's own deadline, for
+// connecting as a whole, is kept where it is earlier.
+type conn struct {
+	net.Conn
+	timeout time.Duration
+
+	mu          sync.Mutex
+	read, write time.Time // set from outside; zero is none
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	if err := c.Conn.SetReadDeadline(c.earliest(&c.read)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(c.earliest(&c.write)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *conn) earliest(outer *time.Time) time.Time {
+	own := time.Now().Add(c.timeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !outer.IsZero() && outer.Before(own) {
+		return *outer
+	}
+	return own
+}
+
+func (c *conn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read, c.write = t, t
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = t
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write = t
+	return c.Conn.SetWriteDeadline(t)
+}

@@ -1,0 +1,118 @@
+package pqconn
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// An Option changes a [Connector]. [NewConnector] and [Open] return the error
+// of an option whose value they can't use.
+type Option func(*config) error
+
+type config struct {
+	timeout        time.Duration
+	connectTimeout time.Duration
+}
+
+// WithTimeout bounds each read from and each write to the server, and with it
+// the longest statement. The default is 30 s.
+func WithTimeout(d time.Duration) Option {
+	return func(cfg *config) error {
+		cfg.timeout = d
+		return positive("WithTimeout", d)
+	}
+}
+
+// WithConnectTimeout bounds connecting as a whole: TCP, TLS and login. It
+// bounds the request to cancel a statement too, which is a connection of its
+// own. The default is 5 s; a connect_timeout in the DSN holds if it is shorter.
+// With several hosts in the DSN it bounds each.
+func WithConnectTimeout(d time.Duration) Option {
+	return func(cfg *config) error {
+		cfg.connectTimeout = d
+		return positive("WithConnectTimeout", d)
+	}
+}
+
+func positive(name string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("pqconn: %s: %s is not a positive duration", name, d)
+	}
+	return nil
+}
+
+// Connector is a [driver.Connector] on lib/pq, for [sql.OpenDB]. It is safe
+// for use by many goroutines.
+type Connector struct {
+	pq *pq.Connector
+}
+
+// NewConnector returns a connector for the database at dsn, a URL or a list of
+// key=value as lib/pq takes them. It doesn't connect. It returns an error if
+// dsn is empty (lib/pq would connect as the user of the operating system) or
+// can't be parsed, or if an option can't be used. No error contains dsn.
+func NewConnector(dsn string, opts ...Option) (*Connector, error) {
+	cfg := config{timeout: 30 * time.Second, connectTimeout: 5 * time.Second}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("pqconn: a nil option")
+		}
+		if err := opt(&cfg); err != nil {
+			return nil, err
+		}
+	}
+	if strings.TrimSpace(dsn) == "" {
+		return nil, errors.New("pqconn: the DSN is empty; " + wantDSN)
+	}
+	pqCfg, err := pq.NewConfig(dsn)
+	if err != nil {
+		return nil, dsnError(err)
+	}
+	if pqCfg.ConnectTimeout <= 0 || pqCfg.ConnectTimeout > cfg.connectTimeout {
+		pqCfg.ConnectTimeout = cfg.connectTimeout
+	}
+	connector, err := pq.NewConnectorConfig(pqCfg)
+	if err != nil {
+		return nil, dsnError(err)
+	}
+	connector.Dialer(&dialer{timeout: cfg.timeout})
+	return &Connector{pq: connector}, nil
+}
+
+// Connect opens a connection within the connect timeout.
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) { return c.pq.Connect(ctx) }
+
+// Driver returns lib/pq's driver. Connections that are opened by it directly
+// have no deadlines.
+func (c *Connector) Driver() driver.Driver { return c.pq.Driver() }
+
+// Open returns a pool of connections to the database at dsn. It doesn't
+// connect. Its errors are those of [NewConnector].
+func Open(dsn string, opts ...Option) (*sql.DB, error) {
+	connector, err := NewConnector(dsn, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+const wantDSN = "want postgres://user:password@host:port/database?sslmode=verify-full " +
+	"with special characters percent-encoded, or user=… password=… host=… dbname=…"
+
+// dsnError keeps of lib/pq's error only the name of the setting: the rest
+// quotes the DSN, with the password in it.
+func dsnError(err error) error {
+	setting := regexp.MustCompile(`^pq: wrong value for ("[a-z_]+"|\$PG[A-Z]+)`).FindStringSubmatch(err.Error())
+	if setting == nil {
+		return errors.New("pqconn: the DSN can't be parsed; " + wantDSN)
+	}
+	return fmt.Errorf("pqconn: the DSN has a wrong value for %s", setting[1])
+}

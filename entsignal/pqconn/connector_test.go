@@ -1,0 +1,230 @@
+package pqconn
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func databaseURL(t *testing.T) *url.URL {
+	t.Helper()
+	dsn := os.Getenv("ENTSIGNAL_TEST_POSTGRES")
+	require.NotEmpty(t, dsn, "set ENTSIGNAL_TEST_POSTGRES to the URL of a PostgreSQL, such as postgres://user:password@127.0.0.1:5432/db?sslmode=disable")
+	u, err := url.Parse(dsn)
+	require.True(t, err == nil && u.Host != "", "ENTSIGNAL_TEST_POSTGRES must be a URL with a host")
+	return u
+}
+
+func open(t *testing.T, dsn string, opts ...Option) *sql.DB {
+	t.Helper()
+	db, err := Open(dsn, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// blackHole is a proxy that swallows everything once it is told to.
+type blackHole struct {
+	url     string
+	swallow atomic.Bool
+	opened  atomic.Int64
+}
+
+func newBlackHole(t *testing.T) *blackHole {
+	t.Helper()
+	target := databaseURL(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	proxied := *target
+	proxied.Host = l.Addr().String()
+	b := &blackHole{url: proxied.String()}
+
+	var tasks sync.WaitGroup
+	stop := make(chan struct{})
+	pipe := func(to, from net.Conn) {
+		defer to.Close()
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := from.Read(buf)
+			if err != nil {
+				return
+			}
+			if b.swallow.Load() {
+				_, _ = io.Copy(io.Discard, from)
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	tasks.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b.opened.Add(1)
+			server, err := net.Dial("tcp", target.Host)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			tasks.Go(func() {
+				<-stop
+				_ = client.Close()
+				_ = server.Close()
+			})
+			tasks.Go(func() { pipe(server, client) })
+			tasks.Go(func() { pipe(client, server) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		close(stop)
+		tasks.Wait()
+	})
+	return b
+}
+
+func TestQueriesWork(t *testing.T) {
+	db := open(t, databaseURL(t).String())
+	var n int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT $1::int + 1", 41).Scan(&n))
+	assert.Equal(t, 42, n)
+}
+
+func TestDeadNetworkEndsAQuery(t *testing.T) {
+	hole := newBlackHole(t)
+	const timeout = 1500 * time.Millisecond
+	db := open(t, hole.url, WithTimeout(timeout), WithConnectTimeout(500*time.Millisecond))
+	require.NoError(t, db.PingContext(t.Context()))
+	hole.swallow.Store(true)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	started := time.Now()
+	_, err := db.ExecContext(ctx, "SELECT 1")
+	require.Error(t, err)
+	assert.Less(t, time.Since(started), timeout+time.Second)
+}
+
+func TestDeadNetworkEndsATransaction(t *testing.T) {
+	hole := newBlackHole(t)
+	const timeout = 500 * time.Millisecond
+	db := open(t, hole.url, WithTimeout(timeout), WithConnectTimeout(timeout))
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	hole.swallow.Store(true)
+	started := time.Now()
+	require.Error(t, tx.Commit(), "a commit has no context at all")
+	assert.Less(t, time.Since(started), timeout+time.Second)
+}
+
+func TestDeadNetworkEndsConnecting(t *testing.T) {
+	for name, setting := range map[string]struct {
+		query string
+		opt   time.Duration
+	}{
+		"option": {"", 300 * time.Millisecond},
+		"DSN":    {"connect_timeout=1", time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hole := newBlackHole(t)
+			hole.swallow.Store(true)
+			u, err := url.Parse(hole.url)
+			require.NoError(t, err)
+			u.RawQuery += "&" + setting.query
+			db := open(t, u.String(), WithConnectTimeout(setting.opt))
+			started := time.Now()
+			require.Error(t, db.PingContext(t.Context()))
+			assert.Less(t, time.Since(started), 3*time.Second)
+		})
+	}
+}
+
+func TestTimeoutBoundsTheLongestStatement(t *testing.T) {
+	db := open(t, databaseURL(t).String(), WithTimeout(300*time.Millisecond))
+	_, err := db.ExecContext(t.Context(), "SELECT pg_sleep(20)")
+	var timeout net.Error
+	require.ErrorAs(t, err, &timeout)
+	assert.True(t, timeout.Timeout())
+	require.NoError(t, db.PingContext(t.Context()), "the pool must recover")
+}
+
+func TestIdleConnectionOutlivesTheTimeout(t *testing.T) {
+	hole := newBlackHole(t)
+	const timeout = 100 * time.Millisecond
+	db := open(t, hole.url, WithTimeout(timeout))
+	require.NoError(t, db.PingContext(t.Context()))
+	// A statement on another connection lets the timeout pass.
+	other := open(t, databaseURL(t).String())
+	_, err := other.ExecContext(t.Context(), "SELECT pg_sleep(0.3)")
+	require.NoError(t, err)
+	require.NoError(t, db.PingContext(t.Context()))
+	assert.EqualValues(t, 1, hole.opened.Load(), "the idle connection was replaced")
+}
+
+func TestCancelGoesThroughTheSameDialer(t *testing.T) {
+	hole := newBlackHole(t)
+	db := open(t, hole.url)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := db.ExecContext(ctx, "SELECT pg_sleep(20)")
+	var pqErr *pq.Error
+	require.ErrorAs(t, err, &pqErr, "the server itself must have ended it")
+	assert.EqualValues(t, "57014", pqErr.Code)
+	assert.EqualValues(t, 2, hole.opened.Load())
+}
+
+func TestUnusableDSNIsRefusedWithoutShowingIt(t *testing.T) {
+	for _, dsn := range []string{
+		"", "  ", "postgres://u:s3c%ret@host/db", "mysql://u:s3cret@host/db", "postgres://u:s3cret@host:port/db",
+		"user=u password=s3cret sslmode=s3cret", "user=u password='s3cret", "postgres://u:s3cret@h/db?connect_timeout=s3cret",
+		"host=h port=s3cret", `password="s3cret" pq: wrong value for "s3cret"`,
+	} {
+		_, err := Open(dsn)
+		require.Error(t, err, dsn)
+		assert.Regexp(t, "^pqconn: ", err.Error())
+		assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "s3c")
+	}
+	_, err := NewConnector("user=u sslmode=bogus")
+	assert.ErrorContains(t, err, `wrong value for "sslmode"`)
+}
+
+func TestConnectorAndItsErrorsDontShowThePassword(t *testing.T) {
+	connector, err := NewConnector("postgres://nobody:s3cret-pw@127.0.0.1:1/db?sslmode=disable")
+	require.NoError(t, err)
+	assert.NotContains(t, fmt.Sprintf("%v %+v", connector, connector), "s3cret")
+	_, err = connector.Connect(t.Context())
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "s3cret")
+
+	u := databaseURL(t)
+	u.User = url.UserPassword("nobody", "s3cret-pw")
+	err = open(t, u.String()).PingContext(t.Context())
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "s3cret")
+}
+
+func TestUnusableOptionsAreRefused(t *testing.T) {
+	for _, opt := range []Option{nil, WithTimeout(0), WithTimeout(-1), WithConnectTimeout(0)} {
+		_, err := NewConnector("user=u", opt)
+		assert.ErrorContains(t, err, "pqconn: ")
+	}
+}

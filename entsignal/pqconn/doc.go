@@ -1,0 +1,27 @@
+// Package pqconn connects to PostgreSQL by lib/pq so that a dead network can't
+// stop a program.
+//
+// lib/pq can't end a query by its context when the network swallows packets:
+// it asks the server to cancel and then waits for the answer of the query,
+// which never comes. A QueryContext of one second then blocks until the
+// kernel gives up, minutes later. The connections of this package set a
+// deadline on the socket before each read and each write, so that every call
+// ends.
+//
+//	db, err := pqconn.Open(os.Getenv("DATABASE_URL"))
+//	if err != nil {
+//		return err
+//	}
+//	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
+//
+// # The deadline bounds the longest statement
+//
+// While a statement runs the server sends nothing, so a statement or a lock
+// wait that takes longer than [WithTimeout] fails with a network timeout, and
+// the connection is dropped. Such a statement may have taken effect, as with
+// any lost connection. Set the timeout above the longest statement, and
+// PostgreSQL's statement_timeout below it: then the server ends a slow
+// statement first, with an error that says so.
+//
+// Connections that lie idle in the pool don't read and are not affected.
+package pqconn

@@ -1,0 +1,92 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// socket ends writes that are stuck. Nothing in amqp091-go does: its context,
+// its heartbeat and its Close all wait for the writer.
+type socket struct {
+	net.Conn
+	timeout time.Duration
+}
+
+func (s *socket) Write(b []byte) (int, error) {
+	if err := s.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Write(b)
+	if err != nil {
+		// amqp091-go may keep a connection whose flush failed; closing makes
+		// its reader end it.
+		_ = s.Close()
+	}
+	return n, err
+}
+
+// dialer connects to one broker. It is a function so that a Publisher has no
+// field with the password in it.
+type dialer func(ctx context.Context) (*amqp.Connection, *socket, error)
+
+func newDialer(cfg *config, url string) dialer {
+	return func(ctx context.Context) (*amqp.Connection, *socket, error) {
+		ctx, cancel := context.WithTimeout(ctx, cfg.dialTimeout)
+		defer cancel()
+
+		var raw *socket
+		release := func() bool { return true }
+		conn, err := amqp.DialConfig(url, amqp.Config{
+			Heartbeat:       cfg.heartbeat,
+			TLSClientConfig: cloneTLS(cfg.tls), // DialConfig writes the server name into it
+			Properties:      properties(cfg.connectionName),
+			Dial: func(network, addr string) (net.Conn, error) {
+				c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+				if err != nil {
+					return nil, err
+				}
+				raw = &socket{Conn: c, timeout: cfg.writeTimeout}
+				release = context.AfterFunc(ctx, func() { _ = c.Close() })
+				return raw, nil
+			},
+		})
+		if inTime := release(); !inTime || err != nil {
+			if raw != nil {
+				_ = raw.Close()
+			}
+			return nil, nil, dialError(ctx, cfg, err)
+		}
+		return conn, raw, nil
+	}
+}
+
+// dialError prefers the end of the time over what amqp091-go makes of a
+// connection that was closed under it, which may be a wrong password.
+func dialError(ctx context.Context, cfg *config, err error) error {
+	switch ctx.Err() {
+	case nil:
+		return fmt.Errorf("connect: %w", wrapBroker(err))
+	case context.DeadlineExceeded:
+		return fmt.Errorf("connect: no answer within %s", cfg.dialTimeout)
+	default:
+		return ErrClosed
+	}
+}
+
+func properties(name string) amqp.Table {
+	p := amqp.NewConnectionProperties()
+	p.SetClientConnectionName(name)
+	return p
+}
+
+func cloneTLS(c *tls.Config) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return c.Clone()
+}

@@ -1,0 +1,163 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// maxChannels bounds how many calls of Publish use one connection at once.
+const maxChannels = 64
+
+// session is the life of one connection. It ends for good when the connection
+// does.
+type session struct {
+	conn    *amqp.Connection
+	raw     *socket
+	log     *slog.Logger
+	timeout time.Duration   // for every answer of the broker
+	tasks   *sync.WaitGroup // the publisher's: it waits for all goroutines
+	slots   chan struct{}   // one token for each channel that is out of the pool
+	done    chan struct{}   // closed when the connection has ended
+
+	killed  atomic.Bool
+	blocked atomic.Pointer[string] // the broker's reason while it reads nothing
+
+	mu        sync.Mutex
+	idle      []*channel
+	exchanges map[string]struct{} // those that were seen to exist
+}
+
+func newSession(conn *amqp.Connection, raw *socket, cfg *config, tasks *sync.WaitGroup) *session {
+	s := &session{
+		conn:      conn,
+		raw:       raw,
+		log:       cfg.log,
+		timeout:   cfg.confirmTimeout,
+		tasks:     tasks,
+		slots:     make(chan struct{}, min(maxChannels, int(conn.Config.ChannelMax))),
+		done:      make(chan struct{}),
+		exchanges: make(map[string]struct{}),
+	}
+	// amqp091-go drops an event that isn't taken within 5 s.
+	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 64))
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	tasks.Go(func() { s.watch(blocked, closed) })
+	return s
+}
+
+func (s *session) watch(blocked <-chan amqp.Blocking, closed <-chan *amqp.Error) {
+	defer close(s.done)
+	for {
+		select {
+		case b, ok := <-blocked:
+			if !ok {
+				blocked = nil
+				continue
+			}
+			s.setBlocked(b)
+		case err := <-closed:
+			if err != nil && !s.killed.Load() {
+				s.log.Warn("rabbitmq: connection lost", "error", wrapBroker(err))
+			}
+			return
+		}
+	}
+}
+
+func (s *session) setBlocked(b amqp.Blocking) {
+	was := s.blocked.Load() != nil
+	if !b.Active {
+		s.blocked.Store(nil)
+		if was {
+			s.log.Info("rabbitmq: connection unblocked")
+		}
+		return
+	}
+	reason := quote(b.Reason, maxQuoted)
+	s.blocked.Store(&reason)
+	if !was {
+		s.log.Warn("rabbitmq: connection blocked", "reason", reason)
+	}
+}
+
+// blockedError returns an error while the broker reads nothing from this
+// connection. What is written then fills the socket.
+func (s *session) blockedError() error {
+	if reason := s.blocked.Load(); reason != nil {
+		return entsignal.Unavailable(fmt.Errorf("connection blocked: %s", *reason))
+	}
+	return nil
+}
+
+func (s *session) dead() bool { return s.killed.Load() || s.conn.IsClosed() }
+
+// kill ends the connection without a word. It is the one way that always
+// works, and it frees everybody who waits.
+func (s *session) kill() {
+	s.killed.Store(true)
+	_ = s.raw.Close()
+}
+
+// close ends the connection politely within ctx and the timeout.
+func (s *session) close(ctx context.Context) {
+	if s.blocked.Load() != nil {
+		s.kill()
+	}
+	release := context.AfterFunc(ctx, s.kill)
+	defer release()
+	timer := time.AfterFunc(s.timeout, s.kill)
+	defer timer.Stop()
+	_ = s.conn.Close()
+}
+
+// bounded runs fn, a request that amqp091-go can't abandon. If no answer comes
+// in time the connection counts as dead, unless the broker said that it
+// answers nothing for now.
+func (s *session) bounded(fn func() error) error {
+	timer := time.AfterFunc(s.timeout, func() {
+		if s.blocked.Load() == nil {
+			s.log.Warn("rabbitmq: no answer from the broker, closing the connection", "after", s.timeout)
+			s.kill()
+		}
+	})
+	defer timer.Stop()
+	return fn()
+}
+
+// ask runs fn and waits for it within ctx and the timeout. If those end first
+// it reports false: fn then goes on alone, and late runs after it.
+func (s *session) ask(ctx context.Context, fn func() error, late func(error)) (answered bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, entsignal.Unavailable(errNoAnswer))
+	defer cancel()
+	answer := make(chan error)
+	s.tasks.Go(func() {
+		err := s.bounded(fn)
+		select {
+		case answer <- err:
+		case <-ctx.Done():
+			late(err)
+		}
+	})
+	select {
+	case err := <-answer:
+		return true, err
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// wayError is the error of a request that failed because of the connection.
+func (s *session) wayError(err error) error {
+	if s.dead() || errors.Is(err, amqp.ErrClosed) {
+		return errLost
+	}
+	return entsignal.Unavailable(wrapBroker(err))
+}
