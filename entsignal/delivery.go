@@ -51,6 +51,16 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
 
+// Table implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table {
+	m := &d.signal.Model
+	t := dbdialect.Table{Name: m.Table, IDColumn: m.IDColumn}
+	if m.Schema != nil {
+		t.Schema = m.Schema(d.signal.config)
+	}
+	return t
+}
+
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
 	m := &d.signal.Model
@@ -131,18 +141,18 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	return sent, &BatchError{Errors: d.errs}
 }
 
-// Delete implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Delete(ctx context.Context, drv dialect.Driver) (int, error) {
-	ids := d.ids
-	if d.errs != nil {
-		ids = nil
-		for i, id := range d.ids {
-			if d.errs[i] == nil {
-				ids = append(ids, id)
-			}
+// Done implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Done() []any {
+	if d.errs == nil {
+		return d.ids
+	}
+	var sent []any
+	for i, id := range d.ids {
+		if d.errs[i] == nil {
+			sent = append(sent, id)
 		}
 	}
-	return d.signal.Model.Delete(d.signal.config, drv, d.signal.columns().listed(ids)).Exec(allowed(ctx))
+	return sent
 }
 
 // callSender calls send. A panic is an error of the batch: a bus outlives its

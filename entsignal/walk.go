@@ -16,15 +16,14 @@ type walk struct {
 }
 
 // step returns the next step of the walk as a selection's walk. The step is
-// made when the rows are read; a batch that is tried again keeps its rows.
+// made when the rows are read. A batch that is tried again stays with its
+// rows: the span in which they lie may hold others by then, which were locked
+// before, and to take those instead would leave its own to nobody.
 func (w *walk) step() func(reader) error {
-	var (
-		taken    bool
-		from, to any
-	)
+	var mine []any
 	return func(read reader) error {
-		if taken {
-			_, err := read(w.columns.span(from, to, w.limit))
+		if mine != nil {
+			_, err := read(w.columns.listed(mine))
 			return err
 		}
 		w.mu.Lock()
@@ -36,10 +35,8 @@ func (w *walk) step() func(reader) error {
 		if err != nil {
 			return err
 		}
-		taken, from, to = true, w.last, w.top
 		if len(ids) > 0 {
-			w.last = ids[len(ids)-1]
-			to = w.last
+			mine, w.last = ids, ids[len(ids)-1]
 		}
 		w.end = len(ids) < w.limit
 		return nil

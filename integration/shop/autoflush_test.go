@@ -115,7 +115,7 @@ func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
 				s := newShop()
 				s.senders.OrderPlaced = send
 				s.open(t, db, entsignal.WithFlushTimeout(time.Second))
-				require.NoError(t, s.Schema.Create(ctx(t)))
+				s.createTables(t)
 				s.inTx(t, func(tx *ent.Tx) {
 					tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t))
 					tx.OrderPlaced.Create().SetNumber(2).SaveX(ctx(t))
@@ -136,7 +136,7 @@ func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
 		release := make(chan struct{})
 		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { <-release; return nil })
 		s.open(t, db, entsignal.WithFlushTimeout(500*time.Millisecond))
-		require.NoError(t, s.Schema.Create(ctx(t)))
+		s.createTables(t)
 		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
 		errs := s.errors.all()
 		require.Len(t, errs, 1)
@@ -284,7 +284,7 @@ func TestWithLoadsEdgesForTheSender(t *testing.T) {
 			return nil
 		})
 		s.open(t, db)
-		require.NoError(t, s.Schema.Create(ctx(t)))
+		s.createTables(t)
 		order := s.Order.Create().SetCustomer("Ada").SaveX(ctx(t))
 		s.ShipmentDue.Create().SetCustomer("x").SetNumber(1).SetOrder(order).SaveX(ctx(t))
 		n, err := s.ShipmentDue.FlushOrdered(ctx(t))

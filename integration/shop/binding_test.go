@@ -100,7 +100,7 @@ func TestMissingSenders(t *testing.T) {
 	s := newShop()
 	s.senders.OrderPlaced = nil
 	s.open(t, db, entsignal.WithMissingSenders())
-	require.NoError(t, s.Schema.Create(ctx(t)))
+	s.createTables(t)
 	s.inTx(t, func(tx *ent.Tx) {
 		order(tx.OrderPlaced, 1).SaveX(ctx(t))
 		tx.UserJoined.Create().SetNumber(2).SaveX(ctx(t))

@@ -71,7 +71,7 @@ func TestOrderedFlushWithEachSendsNothingBehindAFailure(t *testing.T) {
 			return nil
 		})
 		s.open(t, db)
-		require.NoError(t, s.Schema.Create(ctx(t)))
+		s.createTables(t)
 		s.ship(t, "a", "b", "c", "d", "e", "f")
 		n, err := s.ShipmentDue.FlushOrdered(ctx(t))
 		require.ErrorIs(t, err, bad)

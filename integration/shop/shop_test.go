@@ -2,7 +2,10 @@ package shop_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -15,10 +18,18 @@ import (
 	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
-	"github.com/entsignal/signalbus/integration/shop/ent/migrate"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(childMode); mode != "" {
+		if err := runChild(mode); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // shop is an application: a client, its bus, and senders that record.
 type shop struct {
@@ -69,8 +80,14 @@ func open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *shop {
 	t.Helper()
 	s := newShop()
 	s.open(t, db, opts...)
-	require.NoError(t, s.Schema.Create(ctx(t), migrate.WithGlobalUniqueID(false)))
+	s.createTables(t)
 	return s
+}
+
+// createTables creates the tables of the shop.
+func (s *shop) createTables(t testing.TB) {
+	t.Helper()
+	s.db.CreateTables(t, func(w io.Writer) error { return s.Schema.WriteTo(ctx(t), w) })
 }
 
 // open opens the client of a shop whose tables are there.

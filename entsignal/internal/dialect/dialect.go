@@ -16,6 +16,8 @@ import (
 // A Batch is what the bus asks a database to deliver: some rows of one table.
 // Its methods are called by one goroutine at a time.
 type Batch interface {
+	// Table tells where the rows are.
+	Table() Table
 	// Fetch reads the rows through drv and keeps them; lock is applied to the
 	// query. It returns how many there are. When a claim is tried again,
 	// Fetch is called again.
@@ -23,9 +25,16 @@ type Batch interface {
 	// Send hands the rows to the sender, at most once in the life of a batch.
 	// It returns how many were sent, and an error if not all were.
 	Send(ctx context.Context) (int, error)
-	// Delete deletes the rows through drv: all of them before Send, those
-	// that were sent after it. It returns how many it deleted.
-	Delete(ctx context.Context, drv dialect.Driver) (int, error)
+	// Done returns the ids of the rows to delete: all of them before Send,
+	// those that were sent after it.
+	Done() []any
+}
+
+// Table is where the rows of a batch are.
+type Table struct {
+	Schema   string // empty: the connection's
+	Name     string
+	IDColumn string
 }
 
 // A Claim is one attempt to deliver one batch.
@@ -60,9 +69,9 @@ var ErrBusy = errors.New("another ordered flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}}, nil
+		return &locking{turn: postgresTurn{}, remove: removePostgres}, nil
 	case dialect.MySQL:
-		return &locking{turn: mysqlTurn{}}, nil
+		return &locking{turn: mysqlTurn{}, remove: removeMySQL}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 )
 
 // mysqlTurn is a named lock of the session. MySQL has none that belongs to a
@@ -25,6 +29,28 @@ func (mysqlTurn) take(ctx context.Context, t *tx, name string) (bool, error) {
 		}
 	}
 	return mine, err
+}
+
+// removeMySQL makes the server find each row by its key. With a plain IN list
+// the optimizer prefers to read the whole table when its statistics call it
+// small, and then the DELETE waits for every row that another flush holds:
+// seen on MariaDB 10.11 as deadlocks of flushes that shared no row.
+func removeMySQL(t Table, ids []any) (string, []any) {
+	b := &sql.Builder{}
+	b.SetDialect(dialect.MySQL)
+	table := func() {
+		if t.Schema != "" {
+			b.Ident(t.Schema).WriteByte('.')
+		}
+		b.Ident(t.Name)
+	}
+	b.WriteString("DELETE `t` FROM (SELECT ").Ident(t.IDColumn).WriteString(" AS `id` FROM ")
+	table()
+	b.WriteString(" WHERE ").Ident(t.IDColumn).WriteString(" IN (").Args(ids...)
+	b.WriteString(") ORDER BY ").Ident(t.IDColumn).WriteString(" LIMIT " + strconv.Itoa(len(ids)) + ") AS `v` STRAIGHT_JOIN ")
+	table()
+	b.WriteString(" AS `t` FORCE INDEX (PRIMARY) ON `t`.").Ident(t.IDColumn).WriteString(" = `v`.`id`")
+	return b.Query()
 }
 
 // isMySQLConflict knows *mysql.MySQLError by its shape, because importing the

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 )
 
 // postgresTurn is an advisory lock of the transaction.
@@ -13,6 +16,10 @@ func (postgresTurn) take(ctx context.Context, t *tx, name string) (bool, error) 
 	h := fnv.New64a()
 	h.Write([]byte("entsignal " + name))
 	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(h.Sum64()))
+}
+
+func removePostgres(t Table, ids []any) (string, []any) {
+	return sql.Dialect(dialect.Postgres).Delete(t.Name).Schema(t.Schema).Where(sql.In(t.IDColumn, ids...)).Query()
 }
 
 // isPostgresConflict knows lib/pq's and pgx's errors by their SQLSTATE:

@@ -63,8 +63,10 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 // deletePatiently deletes what was sent; a writer that holds the database
 // longer than its busy timeout doesn't make it give up.
 func deletePatiently(ctx context.Context, c Claim) error {
+	table := c.Batch.Table()
+	statement, args := sql.Dialect(dialect.SQLite).Delete(table.Name).Where(sql.In(table.IDColumn, c.Batch.Done()...)).Query()
 	for {
-		_, err := c.Batch.Delete(ctx, c.Driver)
+		err := c.Driver.Exec(ctx, statement, args, nil)
 		if !isSQLiteBusy(err) {
 			return err
 		}

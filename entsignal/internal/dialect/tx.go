@@ -79,6 +79,16 @@ func (t *tx) exec(ctx context.Context, statement string) error {
 	return t.Exec(ctx, statement, []any{}, nil)
 }
 
+// execCount runs a statement and returns how many rows it affected.
+func execCount(ctx context.Context, db dialect.ExecQuerier, statement string, args []any) (int, error) {
+	var result stdsql.Result
+	if err := db.Exec(ctx, statement, args, &result); err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
 // ask runs a query that returns one value, true or false.
 func (t *tx) ask(ctx context.Context, query string, args ...any) (bool, error) {
 	var (

@@ -362,7 +362,6 @@ type OrderPlacedMutation struct {
 	id             *int
 	order_id       *int
 	addorder_id    *int
-	customer       *string
 	clearedFields  map[string]struct{}
 	done           bool
 	oldValue       func(context.Context) (*OrderPlaced, error)
@@ -524,42 +523,6 @@ func (m *OrderPlacedMutation) ResetOrderID() {
 	m.addorder_id = nil
 }
 
-// SetCustomer sets the "customer" field.
-func (m *OrderPlacedMutation) SetCustomer(s string) {
-	m.customer = &s
-}
-
-// Customer returns the value of the "customer" field in the mutation.
-func (m *OrderPlacedMutation) Customer() (r string, exists bool) {
-	v := m.customer
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldCustomer returns the old "customer" field's value of the OrderPlaced entity.
-// If the OrderPlaced object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *OrderPlacedMutation) OldCustomer(ctx context.Context) (v string, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldCustomer is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldCustomer requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldCustomer: %w", err)
-	}
-	return oldValue.Customer, nil
-}
-
-// ResetCustomer resets all changes to the "customer" field.
-func (m *OrderPlacedMutation) ResetCustomer() {
-	m.customer = nil
-}
-
 // Where appends a list predicates to the OrderPlacedMutation builder.
 func (m *OrderPlacedMutation) Where(ps ...predicate.OrderPlaced) {
 	m.predicates = append(m.predicates, ps...)
@@ -594,12 +557,9 @@ func (m *OrderPlacedMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrderPlacedMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 1)
 	if m.order_id != nil {
 		fields = append(fields, orderplaced.FieldOrderID)
-	}
-	if m.customer != nil {
-		fields = append(fields, orderplaced.FieldCustomer)
 	}
 	return fields
 }
@@ -611,8 +571,6 @@ func (m *OrderPlacedMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case orderplaced.FieldOrderID:
 		return m.OrderID()
-	case orderplaced.FieldCustomer:
-		return m.Customer()
 	}
 	return nil, false
 }
@@ -624,8 +582,6 @@ func (m *OrderPlacedMutation) OldField(ctx context.Context, name string) (ent.Va
 	switch name {
 	case orderplaced.FieldOrderID:
 		return m.OldOrderID(ctx)
-	case orderplaced.FieldCustomer:
-		return m.OldCustomer(ctx)
 	}
 	return nil, fmt.Errorf("unknown OrderPlaced field %s", name)
 }
@@ -641,13 +597,6 @@ func (m *OrderPlacedMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetOrderID(v)
-		return nil
-	case orderplaced.FieldCustomer:
-		v, ok := value.(string)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetCustomer(v)
 		return nil
 	}
 	return fmt.Errorf("unknown OrderPlaced field %s", name)
@@ -715,9 +664,6 @@ func (m *OrderPlacedMutation) ResetField(name string) error {
 	switch name {
 	case orderplaced.FieldOrderID:
 		m.ResetOrderID()
-		return nil
-	case orderplaced.FieldCustomer:
-		m.ResetCustomer()
 		return nil
 	}
 	return fmt.Errorf("unknown OrderPlaced field %s", name)

@@ -17,9 +17,7 @@ type OrderPlaced struct {
 	// ID of the ent.
 	ID int `json:"id,omitempty"`
 	// OrderID holds the value of the "order_id" field.
-	OrderID int `json:"order_id,omitempty"`
-	// Customer holds the value of the "customer" field.
-	Customer     string `json:"customer,omitempty"`
+	OrderID      int `json:"order_id,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -30,8 +28,6 @@ func (*OrderPlaced) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case orderplaced.FieldID, orderplaced.FieldOrderID:
 			values[i] = new(sql.NullInt64)
-		case orderplaced.FieldCustomer:
-			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -58,12 +54,6 @@ func (_m *OrderPlaced) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field order_id", values[i])
 			} else if value.Valid {
 				_m.OrderID = int(value.Int64)
-			}
-		case orderplaced.FieldCustomer:
-			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field customer", values[i])
-			} else if value.Valid {
-				_m.Customer = value.String
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -103,9 +93,6 @@ func (_m *OrderPlaced) String() string {
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
 	builder.WriteString("order_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.OrderID))
-	builder.WriteString(", ")
-	builder.WriteString("customer=")
-	builder.WriteString(_m.Customer)
 	builder.WriteByte(')')
 	return builder.String()
 }

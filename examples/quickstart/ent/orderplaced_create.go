@@ -25,12 +25,6 @@ func (_c *OrderPlacedCreate) SetOrderID(v int) *OrderPlacedCreate {
 	return _c
 }
 
-// SetCustomer sets the "customer" field.
-func (_c *OrderPlacedCreate) SetCustomer(v string) *OrderPlacedCreate {
-	_c.mutation.SetCustomer(v)
-	return _c
-}
-
 // Mutation returns the OrderPlacedMutation object of the builder.
 func (_c *OrderPlacedCreate) Mutation() *OrderPlacedMutation {
 	return _c.mutation
@@ -68,9 +62,6 @@ func (_c *OrderPlacedCreate) check() error {
 	if _, ok := _c.mutation.OrderID(); !ok {
 		return &ValidationError{Name: "order_id", err: errors.New(`ent: missing required field "OrderPlaced.order_id"`)}
 	}
-	if _, ok := _c.mutation.Customer(); !ok {
-		return &ValidationError{Name: "customer", err: errors.New(`ent: missing required field "OrderPlaced.customer"`)}
-	}
 	return nil
 }
 
@@ -100,10 +91,6 @@ func (_c *OrderPlacedCreate) createSpec() (*OrderPlaced, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.OrderID(); ok {
 		_spec.SetField(orderplaced.FieldOrderID, field.TypeInt, value)
 		_node.OrderID = value
-	}
-	if value, ok := _c.mutation.Customer(); ok {
-		_spec.SetField(orderplaced.FieldCustomer, field.TypeString, value)
-		_node.Customer = value
 	}
 	return _node, _spec
 }

@@ -48,20 +48,6 @@ func (_u *OrderPlacedUpdate) AddOrderID(v int) *OrderPlacedUpdate {
 	return _u
 }
 
-// SetCustomer sets the "customer" field.
-func (_u *OrderPlacedUpdate) SetCustomer(v string) *OrderPlacedUpdate {
-	_u.mutation.SetCustomer(v)
-	return _u
-}
-
-// SetNillableCustomer sets the "customer" field if the given value is not nil.
-func (_u *OrderPlacedUpdate) SetNillableCustomer(v *string) *OrderPlacedUpdate {
-	if v != nil {
-		_u.SetCustomer(*v)
-	}
-	return _u
-}
-
 // Mutation returns the OrderPlacedMutation object of the builder.
 func (_u *OrderPlacedUpdate) Mutation() *OrderPlacedMutation {
 	return _u.mutation
@@ -109,9 +95,6 @@ func (_u *OrderPlacedUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if value, ok := _u.mutation.AddedOrderID(); ok {
 		_spec.AddField(orderplaced.FieldOrderID, field.TypeInt, value)
 	}
-	if value, ok := _u.mutation.Customer(); ok {
-		_spec.SetField(orderplaced.FieldCustomer, field.TypeString, value)
-	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{orderplaced.Label}
@@ -150,20 +133,6 @@ func (_u *OrderPlacedUpdateOne) SetNillableOrderID(v *int) *OrderPlacedUpdateOne
 // AddOrderID adds value to the "order_id" field.
 func (_u *OrderPlacedUpdateOne) AddOrderID(v int) *OrderPlacedUpdateOne {
 	_u.mutation.AddOrderID(v)
-	return _u
-}
-
-// SetCustomer sets the "customer" field.
-func (_u *OrderPlacedUpdateOne) SetCustomer(v string) *OrderPlacedUpdateOne {
-	_u.mutation.SetCustomer(v)
-	return _u
-}
-
-// SetNillableCustomer sets the "customer" field if the given value is not nil.
-func (_u *OrderPlacedUpdateOne) SetNillableCustomer(v *string) *OrderPlacedUpdateOne {
-	if v != nil {
-		_u.SetCustomer(*v)
-	}
 	return _u
 }
 
@@ -243,9 +212,6 @@ func (_u *OrderPlacedUpdateOne) sqlSave(ctx context.Context) (_node *OrderPlaced
 	}
 	if value, ok := _u.mutation.AddedOrderID(); ok {
 		_spec.AddField(orderplaced.FieldOrderID, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.Customer(); ok {
-		_spec.SetField(orderplaced.FieldCustomer, field.TypeString, value)
 	}
 	_node = &OrderPlaced{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -57,11 +57,6 @@ func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.OrderPlacedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &OrderPlacedDelete{config: cfg, mutation: newOrderPlacedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 

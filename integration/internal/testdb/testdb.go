@@ -6,10 +6,12 @@ package testdb
 import (
 	"database/sql"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,10 +82,53 @@ func (db *DB) Open(t testing.TB) *sql.DB {
 	return pool
 }
 
+// Connect returns an ent driver over a new pool, for a program that is no
+// test.
+func (db *DB) Connect() (*entsql.Driver, error) {
+	pool, err := sql.Open(db.driver, db.DSN)
+	if err != nil {
+		return nil, err
+	}
+	return entsql.OpenDB(db.Dialect, pool), nil
+}
+
 // Driver returns an ent driver over a new pool.
 func (db *DB) Driver(t testing.TB) *entsql.Driver {
 	t.Helper()
 	return entsql.OpenDB(db.Dialect, db.Open(t))
+}
+
+// schemas has the statements that create the tables of the package under
+// test, by dialect. ent's migration is slow, and keeps state that two of them
+// at once would race for.
+var schemas = struct {
+	sync.Mutex
+	m map[string][]string
+}{m: make(map[string][]string)}
+
+// CreateTables creates the tables of the package under test in the database,
+// which must be empty. write writes the statements; it is ent's
+// Schema.WriteTo.
+func (db *DB) CreateTables(t testing.TB, write func(io.Writer) error) {
+	t.Helper()
+	schemas.Lock()
+	defer schemas.Unlock()
+	statements, ok := schemas.m[db.Dialect]
+	if !ok {
+		var b strings.Builder
+		require.NoError(t, write(&b))
+		for statement := range strings.SplitSeq(b.String(), ";\n") {
+			if strings.TrimSpace(statement) != "" {
+				statements = append(statements, statement)
+			}
+		}
+		schemas.m[db.Dialect] = statements
+	}
+	pool := db.Open(t)
+	defer pool.Close()
+	for _, statement := range statements {
+		mustExec(t, pool, statement)
+	}
 }
 
 // WithSerializable returns the same database with SERIALIZABLE as the default

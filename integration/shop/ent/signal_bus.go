@@ -101,11 +101,6 @@ func (s SignalSenders) entsignalAuditLogged() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.AuditLoggedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &AuditLoggedDelete{config: cfg, mutation: newAuditLoggedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -160,11 +155,6 @@ func (s SignalSenders) entsignalBadgeGiven() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.BadgeGivenWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &BadgeGivenDelete{config: cfg, mutation: newBadgeGivenMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -222,11 +212,6 @@ func (s SignalSenders) entsignalInvoiceIssued() entsignal.Signal {
 			q.withLines = &InvoiceLineQuery{config: q.config, ctx: &QueryContext{Type: TypeInvoiceLine}}
 		},
 		With: s.InvoiceIssuedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &InvoiceIssuedDelete{config: cfg, mutation: newInvoiceIssuedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -281,11 +266,6 @@ func (s SignalSenders) entsignalMeasured() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.MeasuredWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &MeasuredDelete{config: cfg, mutation: newMeasuredMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -340,11 +320,6 @@ func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.OrderPlacedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &OrderPlacedDelete{config: cfg, mutation: newOrderPlacedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -402,11 +377,6 @@ func (s SignalSenders) entsignalShipmentDue() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.ShipmentDueWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &ShipmentDueDelete{config: cfg, mutation: newShipmentDueMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -461,11 +431,6 @@ func (s SignalSenders) entsignalTicketOpened() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.TicketOpenedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &TicketOpenedDelete{config: cfg, mutation: newTicketOpenedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 
@@ -520,11 +485,6 @@ func (s SignalSenders) entsignalUserJoined() entsignal.Signal {
 			return q.Where(match)
 		},
 		With: s.UserJoinedWith,
-		Delete: func(c *config, drv dialect.Driver, match func(*sql.Selector)) entsignal.Deletion {
-			cfg := entsignalConfig(c, drv)
-			d := &UserJoinedDelete{config: cfg, mutation: newUserJoinedMutation(cfg, OpDelete)}
-			return d.Where(match)
-		},
 	})
 }
 

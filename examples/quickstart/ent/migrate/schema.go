@@ -23,7 +23,6 @@ var (
 	OrderPlacedsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "order_id", Type: field.TypeInt},
-		{Name: "customer", Type: field.TypeString},
 	}
 	// OrderPlacedsTable holds the schema information for the "order_placeds" table.
 	OrderPlacedsTable = &schema.Table{

@@ -13,8 +13,6 @@ const (
 	FieldID = "id"
 	// FieldOrderID holds the string denoting the order_id field in the database.
 	FieldOrderID = "order_id"
-	// FieldCustomer holds the string denoting the customer field in the database.
-	FieldCustomer = "customer"
 	// Table holds the table name of the orderplaced in the database.
 	Table = "order_placeds"
 )
@@ -23,7 +21,6 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldOrderID,
-	FieldCustomer,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -47,9 +44,4 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByOrderID orders the results by the order_id field.
 func ByOrderID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldOrderID, opts...).ToFunc()
-}
-
-// ByCustomer orders the results by the customer field.
-func ByCustomer(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldCustomer, opts...).ToFunc()
 }

@@ -57,11 +57,6 @@ func OrderID(v int) predicate.OrderPlaced {
 	return predicate.OrderPlaced(sql.FieldEQ(FieldOrderID, v))
 }
 
-// Customer applies equality check predicate on the "customer" field. It's identical to CustomerEQ.
-func Customer(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldEQ(FieldCustomer, v))
-}
-
 // OrderIDEQ applies the EQ predicate on the "order_id" field.
 func OrderIDEQ(v int) predicate.OrderPlaced {
 	return predicate.OrderPlaced(sql.FieldEQ(FieldOrderID, v))
@@ -100,71 +95,6 @@ func OrderIDLT(v int) predicate.OrderPlaced {
 // OrderIDLTE applies the LTE predicate on the "order_id" field.
 func OrderIDLTE(v int) predicate.OrderPlaced {
 	return predicate.OrderPlaced(sql.FieldLTE(FieldOrderID, v))
-}
-
-// CustomerEQ applies the EQ predicate on the "customer" field.
-func CustomerEQ(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldEQ(FieldCustomer, v))
-}
-
-// CustomerNEQ applies the NEQ predicate on the "customer" field.
-func CustomerNEQ(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldNEQ(FieldCustomer, v))
-}
-
-// CustomerIn applies the In predicate on the "customer" field.
-func CustomerIn(vs ...string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldIn(FieldCustomer, vs...))
-}
-
-// CustomerNotIn applies the NotIn predicate on the "customer" field.
-func CustomerNotIn(vs ...string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldNotIn(FieldCustomer, vs...))
-}
-
-// CustomerGT applies the GT predicate on the "customer" field.
-func CustomerGT(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldGT(FieldCustomer, v))
-}
-
-// CustomerGTE applies the GTE predicate on the "customer" field.
-func CustomerGTE(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldGTE(FieldCustomer, v))
-}
-
-// CustomerLT applies the LT predicate on the "customer" field.
-func CustomerLT(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldLT(FieldCustomer, v))
-}
-
-// CustomerLTE applies the LTE predicate on the "customer" field.
-func CustomerLTE(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldLTE(FieldCustomer, v))
-}
-
-// CustomerContains applies the Contains predicate on the "customer" field.
-func CustomerContains(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldContains(FieldCustomer, v))
-}
-
-// CustomerHasPrefix applies the HasPrefix predicate on the "customer" field.
-func CustomerHasPrefix(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldHasPrefix(FieldCustomer, v))
-}
-
-// CustomerHasSuffix applies the HasSuffix predicate on the "customer" field.
-func CustomerHasSuffix(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldHasSuffix(FieldCustomer, v))
-}
-
-// CustomerEqualFold applies the EqualFold predicate on the "customer" field.
-func CustomerEqualFold(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldEqualFold(FieldCustomer, v))
-}
-
-// CustomerContainsFold applies the ContainsFold predicate on the "customer" field.
-func CustomerContainsFold(v string) predicate.OrderPlaced {
-	return predicate.OrderPlaced(sql.FieldContainsFold(FieldCustomer, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -1,0 +1,210 @@
+package entsignal_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"entgo.io/ent"
+	"entgo.io/ent/entc/load"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+	entmixin "entgo.io/ent/schema/mixin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/mixin"
+)
+
+// merge merges annotations in the way of ent, first to last.
+func merge(t *testing.T, annotations ...schema.Annotation) entsignal.Annotation {
+	t.Helper()
+	merged := annotations[0].(schema.Merger)
+	for _, a := range annotations[1:] {
+		merged = merged.Merge(a).(schema.Merger)
+	}
+	require.IsType(t, entsignal.Annotation{}, merged)
+	return merged.(entsignal.Annotation)
+}
+
+func TestLaterAnnotationWins(t *testing.T) {
+	t.Parallel()
+	no, yes, five, six := false, true, 5, 6
+	by := func(terms ...entsignal.OrderTerm) *[]entsignal.OrderTerm { return &terms }
+	for name, c := range map[string]struct {
+		annotations []schema.Annotation
+		want        entsignal.Annotation
+	}{
+		"what only one sets stays": {
+			[]schema.Annotation{entsignal.BurstCount(5), entsignal.AutoFlush(false), entsignal.OrderBy("a")},
+			entsignal.Annotation{AutoFlush: &no, BurstCount: &five, OrderBy: by("a")},
+		},
+		"true over false": {
+			[]schema.Annotation{entsignal.AutoFlush(false), entsignal.AutoFlush(true)},
+			entsignal.Annotation{AutoFlush: &yes},
+		},
+		"false over true": {
+			[]schema.Annotation{entsignal.AutoFlush(true), entsignal.AutoFlush(false)},
+			entsignal.Annotation{AutoFlush: &no},
+		},
+		"burst count": {
+			[]schema.Annotation{entsignal.BurstCount(5), entsignal.BurstCount(6)},
+			entsignal.Annotation{BurstCount: &six},
+		},
+		"order as a whole": {
+			[]schema.Annotation{entsignal.OrderBy("a", "b"), entsignal.OrderBy(entsignal.Desc("c"))},
+			entsignal.Annotation{OrderBy: by("-c")},
+		},
+		"a signal stays one": {
+			[]schema.Annotation{entsignal.Annotation{Signal: true}, entsignal.Annotation{}},
+			entsignal.Annotation{Signal: true},
+		},
+		"becomes a signal": {
+			[]schema.Annotation{entsignal.BurstCount(5), entsignal.Annotation{Signal: true}},
+			entsignal.Annotation{Signal: true, BurstCount: &five},
+		},
+		"pointer": {
+			[]schema.Annotation{entsignal.BurstCount(5), &entsignal.Annotation{BurstCount: &six}},
+			entsignal.Annotation{BurstCount: &six},
+		},
+		"nil pointer": {
+			[]schema.Annotation{entsignal.BurstCount(5), (*entsignal.Annotation)(nil)},
+			entsignal.Annotation{BurstCount: &five},
+		},
+		"of another kind": {
+			[]schema.Annotation{entsignal.BurstCount(5), field.ID("a", "b")},
+			entsignal.Annotation{BurstCount: &five},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.want, merge(t, c.annotations...))
+		})
+	}
+}
+
+func TestMergeLeavesItsPartsAsTheyWere(t *testing.T) {
+	t.Parallel()
+	shared := entsignal.BurstCount(5)
+	merged := shared.Merge(entsignal.AutoFlush(false)).(entsignal.Annotation)
+	assert.Nil(t, shared.AutoFlush)
+	assert.NotNil(t, merged.AutoFlush)
+}
+
+func TestAnnotationSurvivesJSON(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]entsignal.Annotation{
+		"empty":                {},
+		"signal":               {Signal: true},
+		"autoflush off":        entsignal.AutoFlush(false),
+		"autoflush on":         entsignal.AutoFlush(true),
+		"burst count":          entsignal.BurstCount(500),
+		"burst count 0":        entsignal.BurstCount(0),
+		"order":                entsignal.OrderBy("a", entsignal.Asc("b"), entsignal.Desc("c")),
+		"order without a term": entsignal.OrderBy(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data, err := json.Marshal(a)
+			require.NoError(t, err)
+			// ent's generator holds annotations as maps.
+			var raw map[string]any
+			require.NoError(t, json.Unmarshal(data, &raw))
+			got, err := entsignal.DecodeAnnotation(raw)
+			require.NoError(t, err)
+			assert.Equal(t, a.Signal, got.Signal)
+			assert.Equal(t, a.AutoFlush, got.AutoFlush)
+			assert.Equal(t, a.BurstCount, got.BurstCount)
+			if assert.Equal(t, a.OrderBy == nil, got.OrderBy == nil, "OrderBy is set") && a.OrderBy != nil {
+				assert.ElementsMatch(t, *a.OrderBy, *got.OrderBy)
+			}
+		})
+	}
+}
+
+func TestDecodeAnnotationRefusesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		raw  any
+		want string
+	}{
+		"unknown field": {map[string]any{"signal": true, "order": []string{"a"}}, `entsignal: annotation EntSignal: json: unknown field "order"`},
+		"wrong type":    {map[string]any{"burst_count": "many"}, "entsignal: annotation EntSignal: json: cannot unmarshal string"},
+		"no object":     {[]int{1}, "entsignal: annotation EntSignal: json: cannot unmarshal array"},
+		"no JSON":       {func() {}, "entsignal: annotation EntSignal: json: unsupported type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := entsignal.DecodeAnnotation(c.raw)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestOrderTermKnowsItsFieldAndDirection(t *testing.T) {
+	t.Parallel()
+	for term, want := range map[entsignal.OrderTerm]bool{
+		"number": false, "-number": true, entsignal.Asc("number"): false, entsignal.Desc("number"): true,
+	} {
+		assert.Equal(t, "number", term.Field())
+		assert.Equal(t, want, term.Descending(), term)
+	}
+}
+
+// tuned is a mixin of a project, for signals with much in common.
+type tuned struct{ entmixin.Schema }
+
+func (tuned) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.BurstCount(100), entsignal.AutoFlush(true), entsignal.OrderBy("number")}
+}
+
+type plainSignal struct{ ent.Schema }
+
+func (plainSignal) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
+
+type tunedSignal struct{ ent.Schema }
+
+func (tunedSignal) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}, tuned{}} }
+
+func (tunedSignal) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false)}
+}
+
+type retunedSignal struct{ ent.Schema }
+
+func (retunedSignal) Mixin() []ent.Mixin { return []ent.Mixin{tuned{}, mixin.Signal{}} }
+
+func (retunedSignal) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.BurstCount(7), entsignal.OrderBy(entsignal.Desc("number"))}
+}
+
+func TestSchemaAnnotationsWinOverThoseOfItsMixins(t *testing.T) {
+	t.Parallel()
+	no, yes, hundred, seven := false, true, 100, 7
+	for name, c := range map[string]struct {
+		schema ent.Interface
+		want   entsignal.Annotation
+	}{
+		"mixin.Signal alone": {plainSignal{}, entsignal.Annotation{Signal: true}},
+		"one thing overridden": {tunedSignal{}, entsignal.Annotation{
+			Signal: true, BurstCount: &hundred, AutoFlush: &no, OrderBy: &[]entsignal.OrderTerm{"number"},
+		}},
+		"mixins in the other order": {retunedSignal{}, entsignal.Annotation{
+			Signal: true, BurstCount: &seven, AutoFlush: &yes, OrderBy: &[]entsignal.OrderTerm{"-number"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data, err := load.MarshalSchema(c.schema)
+			require.NoError(t, err)
+			loaded, err := load.UnmarshalSchema(data)
+			require.NoError(t, err)
+			got, err := entsignal.DecodeAnnotation(loaded.Annotations[entsignal.AnnotationName])
+			require.NoError(t, err)
+			assert.Equal(t, c.want, got)
+			assert.Empty(t, loaded.Fields, "a signal's mixin adds no field")
+			assert.Empty(t, loaded.Hooks)
+			assert.Empty(t, loaded.Indexes)
+		})
+	}
+}
