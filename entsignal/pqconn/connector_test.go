@@ -4,12 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/entsignal/signalbus/internal/faultproxy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,68 +37,10 @@ func open(t *testing.T, dsn string, opts ...Option) *sql.DB {
 	return db
 }
 
-// blackHole is a proxy that swallows everything once it is told to.
-type blackHole struct {
-	url     string
-	swallow atomic.Bool
-	opened  atomic.Int64
-}
-
-func newBlackHole(t *testing.T) *blackHole {
+// newProxy returns a proxy to the database, and its URL behind it.
+func newProxy(t *testing.T) (*faultproxy.Proxy, string) {
 	t.Helper()
-	target := databaseURL(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	proxied := *target
-	proxied.Host = l.Addr().String()
-	b := &blackHole{url: proxied.String()}
-
-	var tasks sync.WaitGroup
-	stop := make(chan struct{})
-	pipe := func(to, from net.Conn) {
-		defer to.Close()
-		buf := make([]byte, 32<<10)
-		for {
-			n, err := from.Read(buf)
-			if err != nil {
-				return
-			}
-			if b.swallow.Load() {
-				_, _ = io.Copy(io.Discard, from)
-				return
-			}
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
-	tasks.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.opened.Add(1)
-			server, err := net.Dial("tcp", target.Host)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			tasks.Go(func() {
-				<-stop
-				_ = client.Close()
-				_ = server.Close()
-			})
-			tasks.Go(func() { pipe(server, client) })
-			tasks.Go(func() { pipe(client, server) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		close(stop)
-		tasks.Wait()
-	})
-	return b
+	return faultproxy.ForURL(t, databaseURL(t).String(), "5432")
 }
 
 func TestQueriesWork(t *testing.T) {
@@ -110,11 +51,11 @@ func TestQueriesWork(t *testing.T) {
 }
 
 func TestDeadNetworkEndsAQuery(t *testing.T) {
-	hole := newBlackHole(t)
+	proxy, proxyURL := newProxy(t)
 	const timeout = 1500 * time.Millisecond
-	db := open(t, hole.url, WithTimeout(timeout), WithConnectTimeout(500*time.Millisecond))
+	db := open(t, proxyURL, WithTimeout(timeout), WithConnectTimeout(500*time.Millisecond))
 	require.NoError(t, db.PingContext(t.Context()))
-	hole.swallow.Store(true)
+	proxy.BlackHole(true)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
@@ -125,12 +66,12 @@ func TestDeadNetworkEndsAQuery(t *testing.T) {
 }
 
 func TestDeadNetworkEndsATransaction(t *testing.T) {
-	hole := newBlackHole(t)
+	proxy, proxyURL := newProxy(t)
 	const timeout = 500 * time.Millisecond
-	db := open(t, hole.url, WithTimeout(timeout), WithConnectTimeout(timeout))
+	db := open(t, proxyURL, WithTimeout(timeout), WithConnectTimeout(timeout))
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	hole.swallow.Store(true)
+	proxy.BlackHole(true)
 	started := time.Now()
 	require.Error(t, tx.Commit(), "a commit has no context at all")
 	assert.Less(t, time.Since(started), timeout+time.Second)
@@ -145,9 +86,9 @@ func TestDeadNetworkEndsConnecting(t *testing.T) {
 		"DSN":    {"connect_timeout=1", time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hole := newBlackHole(t)
-			hole.swallow.Store(true)
-			u, err := url.Parse(hole.url)
+			proxy, proxyURL := newProxy(t)
+			proxy.BlackHole(true)
+			u, err := url.Parse(proxyURL)
 			require.NoError(t, err)
 			u.RawQuery += "&" + setting.query
 			db := open(t, u.String(), WithConnectTimeout(setting.opt))
@@ -168,28 +109,28 @@ func TestTimeoutBoundsTheLongestStatement(t *testing.T) {
 }
 
 func TestIdleConnectionOutlivesTheTimeout(t *testing.T) {
-	hole := newBlackHole(t)
+	proxy, proxyURL := newProxy(t)
 	const timeout = 100 * time.Millisecond
-	db := open(t, hole.url, WithTimeout(timeout))
+	db := open(t, proxyURL, WithTimeout(timeout))
 	require.NoError(t, db.PingContext(t.Context()))
 	// A statement on another connection lets the timeout pass.
 	other := open(t, databaseURL(t).String())
 	_, err := other.ExecContext(t.Context(), "SELECT pg_sleep(0.3)")
 	require.NoError(t, err)
 	require.NoError(t, db.PingContext(t.Context()))
-	assert.EqualValues(t, 1, hole.opened.Load(), "the idle connection was replaced")
+	assert.EqualValues(t, 1, proxy.Accepted(), "the idle connection was replaced")
 }
 
 func TestCancelGoesThroughTheSameDialer(t *testing.T) {
-	hole := newBlackHole(t)
-	db := open(t, hole.url)
+	proxy, proxyURL := newProxy(t)
+	db := open(t, proxyURL)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err := db.ExecContext(ctx, "SELECT pg_sleep(20)")
 	var pqErr *pq.Error
 	require.ErrorAs(t, err, &pqErr, "the server itself must have ended it")
 	assert.EqualValues(t, "57014", pqErr.Code)
-	assert.EqualValues(t, 2, hole.opened.Load())
+	assert.EqualValues(t, 2, proxy.Accepted())
 }
 
 func TestUnusableDSNIsRefusedWithoutShowingIt(t *testing.T) {

@@ -27,26 +27,26 @@ func start(t *testing.T, ctx context.Context, p *Publisher, msgs ...Message) <-c
 func TestConnectionCutBeforeTheConfirms(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
+	proxy, proxyURL := newProxy(t)
 	var log logs
-	p := newPublisher(t, proxy.url(), log.option())
+	p := newPublisher(t, proxyURL, log.option())
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 
-	proxy.swallowDown.Store(true)
+	proxy.SwallowDown.Store(true)
 	msgs := make([]Message, 50)
 	for i := range msgs {
 		msgs[i] = to(queue, fmt.Sprint(i))
 	}
 	result := start(t, t.Context(), p, msgs...)
 	a.awaitCount(queue, 1+len(msgs))
-	proxy.cut()
+	proxy.Cut()
 	for _, err := range failures(t, <-result, len(msgs)) {
 		assert.True(t, entsignal.IsUnavailable(err))
 		assert.ErrorContains(t, err, "connection lost before the confirm; may have been stored")
 	}
 	assert.Len(t, a.take(queue), 1+len(msgs), "published again after a lost connection")
 
-	proxy.swallowDown.Store(false)
+	proxy.SwallowDown.Store(false)
 	require.NoError(t, p.Publish(t.Context(), to(queue, "after")), "the next call must reconnect")
 	assert.Contains(t, log.String(), "connection lost")
 }
@@ -54,29 +54,29 @@ func TestConnectionCutBeforeTheConfirms(t *testing.T) {
 func TestIdleConnectionCutIsReplaced(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
-	p := newPublisher(t, proxy.url())
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL)
 	for i := range 5 {
 		require.NoError(t, p.Publish(t.Context(), to(queue, fmt.Sprint(i))))
 		s := p.current
-		proxy.cut()
+		proxy.Cut()
 		<-s.done
 	}
 	assert.Len(t, a.take(queue), 5)
-	assert.EqualValues(t, 5, proxy.accepted.Load())
+	assert.EqualValues(t, 5, proxy.Accepted())
 }
 
 func TestHalfOpenConnectionEndsWithTheConfirmTimeout(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
+	proxy, proxyURL := newProxy(t)
 	const timeout = 300 * time.Millisecond
-	p := newPublisher(t, proxy.url(), WithConfirmTimeout(timeout), WithDialTimeout(timeout))
+	p := newPublisher(t, proxyURL, WithConfirmTimeout(timeout), WithDialTimeout(timeout))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 	s := p.current
 
-	proxy.swallowUp.Store(true)
-	proxy.swallowDown.Store(true)
+	proxy.SwallowUp.Store(true)
+	proxy.SwallowDown.Store(true)
 	started := time.Now()
 	errs := failures(t, p.Publish(t.Context(), to(queue, "1"), to(queue, "2")), 2)
 	assert.Less(t, time.Since(started), timeout+time.Second)
@@ -87,14 +87,14 @@ func TestHalfOpenConnectionEndsWithTheConfirmTimeout(t *testing.T) {
 	errs = failures(t, p.Publish(t.Context(), to(queue, "3")), 1)
 	assert.ErrorContains(t, errs[0], "connect: no answer within 300ms")
 	assert.True(t, entsignal.IsUnavailable(errs[0]))
-	proxy.cut()
+	proxy.Cut()
 }
 
 func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
-	p := newPublisher(t, proxy.url(), WithWriteTimeout(300*time.Millisecond), WithMaxBodySize(64<<20))
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL, WithWriteTimeout(300*time.Millisecond), WithMaxBodySize(64<<20))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 	// Both calls below need a channel that is open already.
 	one, err := p.current.borrow(t.Context())
@@ -104,7 +104,7 @@ func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) 
 	p.current.release(one)
 	p.current.release(other)
 
-	proxy.stall.Store(true)
+	proxy.Stall.Store(true)
 	started := time.Now()
 	small := start(t, t.Context(), p, to(queue, "small"))
 	errs := failures(t, p.Publish(t.Context(), Message{RoutingKey: queue, Body: make([]byte, 30<<20)}, to(queue, "next")), 2)
@@ -117,11 +117,11 @@ func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) 
 func TestEndOfTheContextWhileWaitingForConfirms(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
-	p := newPublisher(t, proxy.url())
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL)
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 
-	proxy.swallowDown.Store(true)
+	proxy.SwallowDown.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := start(t, ctx, p, to(queue, "1"), to(queue, "2"))
 	a.awaitCount(queue, 3)
@@ -133,7 +133,7 @@ func TestEndOfTheContextWhileWaitingForConfirms(t *testing.T) {
 	errs := failures(t, p.Publish(ctx, to(queue, "3")), 1)
 	assert.ErrorIs(t, errs[0], context.Canceled)
 	assert.NotContains(t, errs[0].Error(), "stored")
-	proxy.cut()
+	proxy.Cut()
 }
 
 func TestUnreachableBrokerIsUnavailable(t *testing.T) {
@@ -154,11 +154,11 @@ func TestUnreachableBrokerIsUnavailable(t *testing.T) {
 }
 
 func TestBlackHoleDelaysOneDialOnly(t *testing.T) {
-	proxy := newProxy(t)
-	proxy.swallowUp.Store(true)
-	proxy.swallowDown.Store(true)
+	proxy, proxyURL := newProxy(t)
+	proxy.SwallowUp.Store(true)
+	proxy.SwallowDown.Store(true)
 	const timeout = 400 * time.Millisecond
-	p := newPublisher(t, proxy.url(), WithDialTimeout(timeout))
+	p := newPublisher(t, proxyURL, WithDialTimeout(timeout))
 
 	var wg sync.WaitGroup
 	for range 10 {
@@ -171,7 +171,7 @@ func TestBlackHoleDelaysOneDialOnly(t *testing.T) {
 	started := time.Now()
 	assert.True(t, entsignal.IsUnavailable(p.Publish(t.Context(), to("q", "1"))))
 	assert.Less(t, time.Since(started), timeout/2, "right after a failed dial calls fail fast")
-	assert.EqualValues(t, 1, proxy.accepted.Load())
+	assert.EqualValues(t, 1, proxy.Accepted())
 }
 
 func TestPauseGrowsWithTheDial(t *testing.T) {
@@ -184,8 +184,8 @@ func TestPauseGrowsWithTheDial(t *testing.T) {
 }
 
 func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
-	proxy := newProxy(t)
-	u, err := url.Parse(proxy.url())
+	proxy, proxyURL := newProxy(t)
+	u, err := url.Parse(proxyURL)
 	require.NoError(t, err)
 	u.User = url.UserPassword("guest", "s3cret-wrong")
 	var log logs
@@ -196,7 +196,7 @@ func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
 		assert.Equal(t, amqp.AccessRefused, code(errs[0]))
 		assert.NotContains(t, errs[0].Error(), "s3cret")
 	}
-	assert.EqualValues(t, 1, proxy.accepted.Load())
+	assert.EqualValues(t, 1, proxy.Accepted())
 	assert.NotContains(t, log.String(), "s3cret")
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/faultproxy"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -26,6 +27,12 @@ func brokerURL(t testing.TB) string {
 	url := os.Getenv("ENTSIGNAL_TEST_AMQP")
 	require.NotEmpty(t, url, "set ENTSIGNAL_TEST_AMQP to the URL of a RabbitMQ, such as amqp://guest:guest@127.0.0.1:5672/")
 	return url
+}
+
+// newProxy returns a proxy to the broker, and the URL of the broker behind it.
+func newProxy(t *testing.T) (*faultproxy.Proxy, string) {
+	t.Helper()
+	return faultproxy.ForURL(t, brokerURL(t), "5672")
 }
 
 // admin is a connection of the test's own, to look at the broker from outside.

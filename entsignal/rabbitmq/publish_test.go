@@ -127,8 +127,8 @@ func TestFullQueueRefuses(t *testing.T) {
 func TestManyGoroutinesShareOneConnection(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
-	p := newPublisher(t, proxy.url())
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL)
 	const workers, rounds, size = 50, 4, 20
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -154,7 +154,7 @@ func TestManyGoroutinesShareOneConnection(t *testing.T) {
 		seen[id] = true
 	}
 	assert.Len(t, seen, workers*rounds*(size-1))
-	assert.EqualValues(t, 1, proxy.accepted.Load())
+	assert.EqualValues(t, 1, proxy.Accepted())
 }
 
 func TestMorePublishersThanChannelsWaitWithinTheirContext(t *testing.T) {

@@ -27,7 +27,7 @@ func tlsFront(t *testing.T) (string, *x509.CertPool) {
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: identity.TLS.Certificates})
 	require.NoError(t, err)
 
-	backend := newProxy(t)
+	backend, backendURL := newProxy(t)
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
 		for {
@@ -37,7 +37,7 @@ func tlsFront(t *testing.T) (string, *x509.CertPool) {
 			}
 			tasks.Go(func() {
 				defer client.Close()
-				server, err := net.Dial("tcp", backend.listener.Addr().String())
+				server, err := net.Dial("tcp", backend.Addr())
 				if err != nil {
 					return
 				}
@@ -52,10 +52,10 @@ func tlsFront(t *testing.T) (string, *x509.CertPool) {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		backend.cut()
+		backend.Cut()
 		tasks.Wait()
 	})
-	u, err := url.Parse(backend.url())
+	u, err := url.Parse(backendURL)
 	require.NoError(t, err)
 	u.Scheme, u.Host = "amqps", l.Addr().String()
 	return u.String(), roots
@@ -81,9 +81,9 @@ func TestTLSIsVerified(t *testing.T) {
 }
 
 func TestTLSHandshakeIsBoundedByTheDialTimeout(t *testing.T) {
-	silent := newProxy(t)
-	silent.swallowUp.Store(true) // or the broker would hang up on a TLS hello
-	u, err := url.Parse(silent.url())
+	silent, silentURL := newProxy(t)
+	silent.SwallowUp.Store(true) // or the broker would hang up on a TLS hello
+	u, err := url.Parse(silentURL)
 	require.NoError(t, err)
 	u.Scheme = "amqps"
 	p := newPublisher(t, u.String(), WithDialTimeout(200*time.Millisecond))

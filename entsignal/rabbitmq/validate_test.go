@@ -51,8 +51,8 @@ func invalidMessages() map[string]Message {
 func TestInvalidMessagesFailAloneAndPermanently(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	proxy := newProxy(t)
-	p := newPublisher(t, proxy.url(), WithMaxBodySize(1024), WithMaxHeaderSize(1024))
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL, WithMaxBodySize(1024), WithMaxHeaderSize(1024))
 	msgs, wants := []Message{to(queue, "good")}, []string{""}
 	for want, msg := range invalidMessages() {
 		msgs, wants = append(msgs, msg, to(queue, "good")), append(wants, want, "")
@@ -69,7 +69,7 @@ func TestInvalidMessagesFailAloneAndPermanently(t *testing.T) {
 		assert.Less(t, len(errs[i].Error()), 250)
 	}
 	assert.Len(t, a.take(queue), len(msgs)/2+1)
-	assert.EqualValues(t, 1, proxy.accepted.Load(), "the connection must survive")
+	assert.EqualValues(t, 1, proxy.Accepted(), "the connection must survive")
 }
 
 func TestInvalidMessagesNeedNoBroker(t *testing.T) {

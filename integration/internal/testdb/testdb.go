@@ -23,6 +23,8 @@ import (
 	_ "github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
+
+	"github.com/entsignal/signalbus/internal/faultproxy"
 )
 
 // Kind is a database together with the driver that it is reached through.
@@ -129,6 +131,24 @@ func (db *DB) CreateTables(t testing.TB, write func(io.Writer) error) {
 	for _, statement := range statements {
 		mustExec(t, pool, statement)
 	}
+}
+
+// Through returns the same database behind a proxy that can break the way to
+// it.
+func (db *DB) Through(t testing.TB) (*DB, *faultproxy.Proxy) {
+	t.Helper()
+	behind := *db
+	if db.Dialect == dialect.MySQL {
+		cfg, err := mysql.ParseDSN(db.DSN)
+		require.NoError(t, err)
+		proxy := faultproxy.New(t, cfg.Addr)
+		cfg.Addr = proxy.Addr()
+		behind.DSN = cfg.FormatDSN()
+		return &behind, proxy
+	}
+	proxy, dsn := faultproxy.ForURL(t, db.DSN, "5432")
+	behind.DSN = dsn
+	return &behind, proxy
 }
 
 // WithSerializable returns the same database with SERIALIZABLE as the default

@@ -1,0 +1,128 @@
+// Package faultproxy breaks the network between a test and a server for real.
+package faultproxy
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Proxy forwards TCP connections to a server until it is told to break them.
+type Proxy struct {
+	// SwallowUp and SwallowDown make what goes to the server, or comes from
+	// it, get lost. The connections stay open: a black hole.
+	SwallowUp, SwallowDown atomic.Bool
+	// Stall stops the reading on both sides, so that the senders' buffers
+	// fill up. It can't be undone.
+	Stall atomic.Bool
+
+	target   string
+	listener net.Listener
+	tasks    sync.WaitGroup
+	accepted atomic.Int64
+	over     chan struct{}
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+// New returns a proxy for the server at an address, which ends with the test.
+func New(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &Proxy{target: target, listener: l, over: make(chan struct{})}
+	p.tasks.Go(p.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		close(p.over)
+		p.Cut()
+		p.tasks.Wait()
+	})
+	return p
+}
+
+// ForURL returns a proxy for the server of a URL, and the URL that leads to
+// the server through it.
+func ForURL(t testing.TB, server, defaultPort string) (p *Proxy, through string) {
+	t.Helper()
+	u, err := url.Parse(server)
+	require.NoError(t, err, "the URL of a server")
+	port := u.Port()
+	if port == "" {
+		port = defaultPort
+	}
+	p = New(t, net.JoinHostPort(u.Hostname(), port))
+	u.Host = p.Addr()
+	return p, u.String()
+}
+
+// Addr returns the address of the proxy.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Accepted returns how many connections were made.
+func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
+
+// BlackHole makes everything get lost, both ways, or ends that.
+func (p *Proxy) BlackHole(on bool) {
+	p.SwallowUp.Store(on)
+	p.SwallowDown.Store(on)
+}
+
+// Cut resets every connection.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.accepted.Add(1)
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client, server)
+		p.mu.Unlock()
+		p.tasks.Go(func() { p.pipe(server, client, &p.SwallowUp) })
+		p.tasks.Go(func() { p.pipe(client, server, &p.SwallowDown) })
+	}
+}
+
+func (p *Proxy) pipe(to, from net.Conn, swallow *atomic.Bool) {
+	defer to.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if p.Stall.Load() {
+			<-p.over
+		}
+		if n > 0 && !swallow.Load() {
+			if _, err := to.Write(buf[:n]); err != nil {
+				_, _ = io.Copy(io.Discard, from)
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
