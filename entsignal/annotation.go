@@ -35,7 +35,12 @@ func BurstCount(n int) Annotation { return Annotation{BurstCount: &n} }
 // OrderBy sets the order in which FlushOrdered sends. The terms name ent
 // fields, plain or made by [Asc] and [Desc]; the id is always the last term.
 // It needs an explicit [AutoFlush], because an autoflush keeps no order.
-func OrderBy(terms ...OrderTerm) Annotation { return Annotation{OrderBy: &terms} }
+func OrderBy(terms ...OrderTerm) Annotation {
+	// An order without a term must reach the generator, which refuses it, and
+	// nil would be null in JSON.
+	terms = append([]OrderTerm{}, terms...)
+	return Annotation{OrderBy: &terms}
+}
 
 // OrderTerm is one term of an order: the name of an ent field, with "-" in
 // front for a descending one.

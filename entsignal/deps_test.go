@@ -1,0 +1,35 @@
+package entsignal_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What a user's program links must stay light: a code generator, a command
+// line or test helpers in it would be the library's fault.
+func TestProgramsThatUseTheLibraryLinkOnlyWhatTheyNeed(t *testing.T) {
+	const module = "github.com/entsignal/signalbus/"
+	heavy := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/", "testing", "flag"}
+	for pkg, forbidden := range map[string][]string{
+		"entsignal":          append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
+		"mixin":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
+		"hooks":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
+		"entsignal/rabbitmq": append(heavy, "github.com/lib/pq"),
+		"entsignal/pqconn":   append(heavy, "github.com/rabbitmq/"),
+	} {
+		out, err := exec.Command("go", "list", "-deps", module+pkg).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		deps := strings.Fields(string(out))
+		require.Contains(t, deps, module+pkg)
+		for _, dep := range deps {
+			for _, bad := range forbidden {
+				assert.False(t, dep == bad || strings.HasPrefix(dep, bad+"/") || strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad),
+					"%s links %s", pkg, dep)
+			}
+		}
+	}
+}
