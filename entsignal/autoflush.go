@@ -55,7 +55,7 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup) erro
 	var fails failures
 	for ids := range slices.Chunk(group.ids, autoFlushBatch) {
 		meta := Batch{Signal: b.infos[i], Mode: ModeAutoFlush}
-		n, err := b.deliver(ctx, st, signal.batch(meta, selection{ids: ids}), "")
+		n, err := b.deliver(ctx, st, signal.batch(meta, selection{ids: ids}), false)
 		if !fails.add(n, err) {
 			break
 		}

@@ -10,17 +10,17 @@ import (
 )
 
 // deliver claims, sends and deletes one batch, and returns how many of its
-// rows are gone. Of the claims with the same order only one runs at a time;
-// an order that is taken is ErrBusy.
+// rows are gone. Of the ordered claims on one table only one runs at a time;
+// the others are ErrBusy.
 //
 // A conflict with another transaction is tried again as long as nothing was
 // given to the sender.
-func (b *Bus) deliver(ctx context.Context, st store, d batch, order string) (int, error) {
+func (b *Bus) deliver(ctx context.Context, st store, d batch, ordered bool) (int, error) {
 	work, cancel := context.WithTimeout(ctx, b.workTime())
 	defer cancel()
 	for try := 0; ; try++ {
 		n, err := b.within(work, func() (int, error) {
-			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Order: order, Settle: b.settleTime()})
+			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Settle: b.settleTime()})
 		})
 		switch {
 		case err == nil:

@@ -229,7 +229,7 @@ func (b *Bus) flushListed(ctx context.Context, t *task) (sent int, _ error) {
 			fails.add(0, err)
 			break
 		}
-		n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{ids: ids}), "")
+		n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{ids: ids}), false)
 		sent += n
 		if !fails.add(n, err) {
 			break
@@ -258,7 +258,7 @@ func (b *Bus) flushWalk(ctx context.Context, t *task) (int, error) {
 					fails.add(0, err)
 					return
 				}
-				n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{walk: w.step()}), "")
+				n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{walk: w.step()}), false)
 				mu.Lock()
 				total += n
 				mu.Unlock()
@@ -312,7 +312,7 @@ func (b *Bus) deliverInTurn(ctx context.Context, t *task, d batch) (int, error) 
 	defer cancel()
 	busy := false
 	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
-		n, err := b.deliver(ctx, t.st, d, t.meta.Signal.Table)
+		n, err := b.deliver(ctx, t.st, d, true)
 		switch {
 		case errors.Is(err, ErrBusy):
 			busy = true

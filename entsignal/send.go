@@ -32,7 +32,7 @@ func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
 	ctx, after := b.following(ctx, st)
 	defer after()
 	meta := Batch{Signal: b.infos[i], Mode: ModeSend}
-	n, err := b.deliver(ctx, st, b.signals[i].batch(meta, selection{ids: ids}), "")
+	n, err := b.deliver(ctx, st, b.signals[i].batch(meta, selection{ids: ids}), false)
 	if err != nil {
 		err = &FlushError{Signal: name, Err: err}
 	}

@@ -37,14 +37,22 @@ type Table struct {
 	IDColumn string
 }
 
+// String returns the table's name within the database.
+func (t Table) String() string {
+	if t.Schema == "" {
+		return t.Name
+	}
+	return t.Schema + "." + t.Name
+}
+
 // A Claim is one attempt to deliver one batch.
 type Claim struct {
 	Driver dialect.Driver
 	Batch  Batch
-	// Order, if set, names the ordered flush that the claim is a part of. Of
-	// the claims of one name only one runs at a time, and instead of skipping
-	// the rows that others hold it waits for them.
-	Order string
+	// Ordered marks a claim of an ordered flush. Of those on one table only
+	// one runs at a time, and instead of skipping the rows that others hold
+	// it waits for them.
+	Ordered bool
 	// Settle bounds the statements that end the transaction. They run even
 	// when the context of the claim has ended.
 	Settle time.Duration
@@ -53,8 +61,8 @@ type Claim struct {
 // A Dialect is one kind of database. It may be used by several goroutines.
 type Dialect interface {
 	// Claim locks the rows of a batch, sends and deletes them. It returns how
-	// many rows it deleted for good. The error is [ErrBusy] if another claim
-	// of the same order is running. After an error the rows that were not
+	// many rows it deleted for good. The error is [ErrBusy] if another ordered
+	// claim on the table is running. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
 	// Read runs read with a driver that sees committed rows and waits for no

@@ -23,7 +23,7 @@ type locking struct {
 // that the database gives it back when the holder dies.
 type turn interface {
 	// take returns false if another transaction holds the turn.
-	take(ctx context.Context, t *tx, name string) (bool, error)
+	take(ctx context.Context, t *tx, table Table) (bool, error)
 }
 
 // Claim implements [Dialect].
@@ -52,9 +52,9 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 // take locks and deletes the rows of the claim and returns how many.
 func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	lock := skipLocked
-	if c.Order != "" {
+	if c.Ordered {
 		lock = waitForLocked
-		if mine, err := l.turn.take(ctx, t, c.Order); err != nil {
+		if mine, err := l.turn.take(ctx, t, c.Batch.Table()); err != nil {
 			return 0, fmt.Errorf("lock the order: %w", err)
 		} else if !mine {
 			return 0, ErrBusy

@@ -12,9 +12,9 @@ import (
 // postgresTurn is an advisory lock of the transaction.
 type postgresTurn struct{}
 
-func (postgresTurn) take(ctx context.Context, t *tx, name string) (bool, error) {
+func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
 	h := fnv.New64a()
-	h.Write([]byte("entsignal " + name))
+	h.Write([]byte("entsignal " + table.String()))
 	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(h.Sum64()))
 }
 

@@ -89,7 +89,7 @@ func (s *sqlite) lock(ctx context.Context, c Claim) error {
 	select {
 	case s.turn <- struct{}{}:
 	default:
-		if c.Order != "" {
+		if c.Ordered {
 			return ErrBusy
 		}
 		select {
@@ -120,7 +120,7 @@ func (s *sqlite) lockFile(ctx context.Context, c Claim) error {
 		mine bool
 		err  error
 	)
-	if c.Order != "" {
+	if c.Ordered {
 		mine, err = s.file.TryLock()
 	} else {
 		mine, err = s.file.TryLockContext(ctx, pollEvery)
