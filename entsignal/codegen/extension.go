@@ -13,9 +13,12 @@
 package codegen
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"entgo.io/ent/entc"
 	"entgo.io/ent/entc/gen"
@@ -56,7 +59,7 @@ func (ex *Extension) Hooks() []gen.Hook {
 	return []gen.Hook{func(next gen.Generator) gen.Generator {
 		return gen.GenerateFunc(func(g *gen.Graph) error {
 			if err := check(g); err != nil {
-				return err
+				return errors.Join(err, restoreRuntime(g.Target))
 			}
 			return next.Generate(g)
 		})
@@ -65,8 +68,36 @@ func (ex *Extension) Hooks() []gen.Hook {
 
 // check returns all that is wrong with the signals of a graph.
 func check(g *gen.Graph) error {
+	if g.Storage != nil && g.Storage.Name != "sql" {
+		return fmt.Errorf("entsignal: storage %s is not supported; expected sql", g.Storage.Name)
+	}
 	signals, err := signalsOf(g)
 	errs := []error{err}
 	errs = append(errs, checkNames(g, signals)...)
 	return errors.Join(errs...)
+}
+
+// runtimeMark is the line that ent puts in front of the generated runtime.go
+// while it loads the schema.
+const runtimeMark = "// +build tools\n"
+
+// restoreRuntime takes the mark away again. Generation does so by writing the
+// file anew; of one that fails ent leaves the mark behind.
+func restoreRuntime(target string) error {
+	path := filepath.Join(target, "runtime.go")
+	marked, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("entsignal: %w", err)
+	}
+	content, ok := bytes.CutPrefix(marked, []byte(runtimeMark))
+	if !ok {
+		return nil
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		return fmt.Errorf("entsignal: %w", err)
+	}
+	return nil
 }

@@ -2,24 +2,30 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"entgo.io/ent/entc/gen"
 )
 
+// generated are the exported names of the generated file.
+var generated = []string{"SignalSenders", "NewSignalBus", "WithSignalBus"}
+
+// generatedFile is the generated file without its ending.
+const generatedFile = "signal_bus"
+
+// generatedField is the field that mutations of signals get.
+const generatedField = "entsignalGroup"
+
+// imported are names of imports of the generated file that ent's own files
+// don't have.
+var imported = []string{"entsignal", "signalhooks"}
+
 // checkNames refuses names of the project that the generated ones would
 // collide with.
 func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
-	generated := []string{"SignalSenders", "NewSignalBus", "WithSignalBus"}
-	plural := gen.Funcs["plural"].(func(string) string)
 	for _, t := range g.Nodes {
-		for _, name := range generated {
-			switch name {
-			case t.Name:
-				errs = append(errs, fmt.Errorf("entsignal: schema %s: the name is taken by the generated %s; rename the schema", t.Name, name))
-			case plural(t.Name):
-				errs = append(errs, fmt.Errorf("entsignal: schema %s: ent's name for many of them is taken by the generated %s; rename the schema", t.Name, name))
-			}
-		}
+		errs = append(errs, checkTypeName(t.Name)...)
 	}
 	senders := make(map[string]string)
 	for _, s := range signals {
@@ -30,10 +36,36 @@ func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 			senders[field] = s.Name
 		}
 		for _, f := range s.MutationFields() {
-			if f.BuilderField() == "entsignalGroup" {
+			if f.BuilderField() == generatedField {
 				errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the name is taken by generated code; rename the field", s.Name, f.Name))
 			}
 		}
+		for _, e := range s.Edges {
+			if e.BuilderField() == generatedField {
+				errs = append(errs, fmt.Errorf("entsignal: schema %s: edge %q: the name is taken by generated code; rename the edge", s.Name, e.Name))
+			}
+		}
+		if pkg := s.ID.Type.PkgName; s.ID.Type.PkgPath != "" && slices.Contains(imported, pkg) {
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the package of its type is called %s like one that generated code imports; use a type of another package", s.Name, s.ID.Name, pkg))
+		}
+	}
+	return errs
+}
+
+// checkTypeName refuses the name of an entity whose generated code would have
+// a name, or a file, of the generated bus.
+func checkTypeName(name string) (errs []error) {
+	plural := gen.Funcs["plural"].(func(string) string)
+	for _, taken := range generated {
+		switch taken {
+		case name:
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: the name is taken by the generated %s; rename the schema", name, taken))
+		case plural(name):
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: ent's name for many of them is taken by the generated %s; rename the schema", name, taken))
+		}
+	}
+	if strings.EqualFold(name, generatedFile) {
+		errs = append(errs, fmt.Errorf("entsignal: schema %s: its file %s.go is taken by the generated bus; rename the schema", name, generatedFile))
 	}
 	return errs
 }

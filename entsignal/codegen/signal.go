@@ -3,6 +3,7 @@ package codegen
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"text/template"
 
@@ -27,6 +28,7 @@ type signal struct {
 func funcs() template.FuncMap {
 	return template.FuncMap{
 		"entsignalSignals": signalsOf,
+		"entsignalImports": idPackages,
 		"entsignalIsSignal": func(t *gen.Type) bool {
 			_, ok := t.Annotations[entsignal.AnnotationName]
 			return ok
@@ -34,7 +36,24 @@ func funcs() template.FuncMap {
 	}
 }
 
-// signalsOf returns the signals of a graph, or all that is wrong with them.
+// idPackages returns the packages of the signals' ids: path to name, which is
+// empty where the path tells it. Left alone, goimports would have to guess.
+func idPackages(signals []*signal) map[string]string {
+	packages := make(map[string]string)
+	for _, s := range signals {
+		pkg, name := s.ID.Type.PkgPath, s.ID.Type.PkgName
+		switch {
+		case pkg == "":
+		case name == path.Base(pkg):
+			packages[pkg] = ""
+		default:
+			packages[pkg] = name
+		}
+	}
+	return packages
+}
+
+// signalsOf returns the signals of a graph, and all that is wrong with them.
 func signalsOf(g *gen.Graph) ([]*signal, error) {
 	var (
 		signals []*signal
@@ -46,7 +65,11 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 		if !ok {
 			continue
 		}
-		fail := func(err error) { errs = append(errs, fmt.Errorf("entsignal: schema %s: %w", t.Name, err)) }
+		fail := func(all ...error) {
+			for _, err := range all {
+				errs = append(errs, fmt.Errorf("entsignal: schema %s: %w", t.Name, err))
+			}
+		}
 		a, err := entsignal.DecodeAnnotation(raw)
 		if err != nil {
 			fail(err)
@@ -58,26 +81,19 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 		}
 		if keys == nil {
 			if keys, err = newForeignKeys(g); err != nil {
-				return nil, fmt.Errorf("entsignal: %w", err)
+				return signals, errors.Join(append(errs, fmt.Errorf("entsignal: %w", err))...)
 			}
 		}
 		s := &signal{Type: t, AutoFlush: a.AutoFlush == nil || *a.AutoFlush}
 		if s.BurstCount, err = burstCount(a); err != nil {
 			fail(err)
 		}
-		if err := s.order(a); err != nil {
-			fail(err)
-		}
-		if err := keys.refusing(t); err != nil {
-			fail(err)
-		}
+		fail(s.order(a)...)
+		fail(keys.refusing(t)...)
 		s.Children = keys.children(t)
 		signals = append(signals, s)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return signals, nil
+	return signals, errors.Join(errs...)
 }
 
 // checkType refuses what can't be a signal at all.
@@ -106,28 +122,29 @@ func burstCount(a entsignal.Annotation) (int, error) {
 	return *a.BurstCount, nil
 }
 
-// order sets the order of the signal from its annotation.
-func (s *signal) order(a entsignal.Annotation) error {
+// order sets the order of the signal from its annotation, and returns all that
+// is wrong with it.
+func (s *signal) order(a entsignal.Annotation) (errs []error) {
 	if a.OrderBy == nil {
 		return nil
 	}
 	if len(*a.OrderBy) == 0 {
-		return errors.New("OrderBy needs at least one field")
+		return []error{errors.New("OrderBy needs at least one field")}
 	}
 	if a.AutoFlush == nil {
-		return errors.New("OrderBy without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")
+		return []error{errors.New("OrderBy without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")}
 	}
 	seen := make(map[string]bool)
 	for _, term := range *a.OrderBy {
 		field, err := s.orderField(term.Field())
-		if err != nil {
-			return fmt.Errorf("OrderBy: %w", err)
-		}
 		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("OrderBy: %w", err))
+			continue
 		case seen[field.Name]:
-			return fmt.Errorf("OrderBy: field %q is given twice", field.Name)
+			errs = append(errs, fmt.Errorf("OrderBy: field %q is given twice", field.Name))
 		case seen[s.ID.Name]:
-			return fmt.Errorf("OrderBy: field %q comes after the id, which no two rows share; end with the id", field.Name)
+			errs = append(errs, fmt.Errorf("OrderBy: field %q comes after the id, which no two rows share; end with the id", field.Name))
 		}
 		seen[field.Name] = true
 		column := entsignal.OrderTerm(field.StorageKey())
@@ -137,7 +154,7 @@ func (s *signal) order(a entsignal.Annotation) error {
 		s.OrderBy = append(s.OrderBy, term)
 		s.OrderColumns = append(s.OrderColumns, column)
 	}
-	return nil
+	return errs
 }
 
 // orderField returns the field of that name if rows can be ordered by it.
@@ -174,18 +191,28 @@ func newForeignKeys(g *gen.Graph) (*foreignKeys, error) {
 }
 
 // refusing returns an error for each foreign key that would refuse to let a
-// row of t be deleted.
-func (k *foreignKeys) refusing(t *gen.Type) error {
-	var errs []error
-	for _, table := range k.tables {
-		for _, fk := range table.ForeignKeys {
-			if fk.RefTable.Name != t.Table() || fk.OnDelete == schema.Cascade || fk.OnDelete == schema.SetNull || fk.OnDelete == schema.SetDefault {
-				continue
+// row of t be deleted: those that point to it, and those that point to what
+// the database deletes with it.
+func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
+	reached := map[string]bool{t.Table(): true}
+	for deleted := []string{t.Table()}; len(deleted) > 0; deleted = deleted[1:] {
+		for _, table := range k.tables {
+			for _, fk := range table.ForeignKeys {
+				switch {
+				case fk.RefTable.Name != deleted[0]:
+				case fk.OnDelete == schema.Cascade:
+					if !reached[table.Name] {
+						reached[table.Name] = true
+						deleted = append(deleted, table.Name)
+					}
+				case fk.OnDelete == schema.SetDefault, fk.OnDelete == schema.SetNull && fk.Columns[0].Nullable:
+				default:
+					errs = append(errs, fmt.Errorf("%s would refuse to let a signal be deleted after it was sent; add entsql.OnDelete(entsql.Cascade) to the edge's annotations", k.describe(table, fk)))
+				}
 			}
-			errs = append(errs, fmt.Errorf("%s would refuse to let a signal be deleted after it was sent; add entsql.OnDelete(entsql.Cascade) to the edge's annotations", k.describe(table, fk)))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // describe names the edge that a foreign key comes from.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -51,8 +52,11 @@ func dial(ctx context.Context) (*amqp.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := amqp.ParseURI(url); err != nil {
-		return nil, errBadURL // err shows the URL
+	// A password with a bare slash in it would be taken apart into host and
+	// vhost. Neither this error nor that of an unknown host may be shown.
+	uri, err := amqp.ParseURI(url)
+	if err != nil || strings.Contains(uri.Vhost, "@") {
+		return nil, errBadURL
 	}
 	conn, err := amqp.DialConfig(url, amqp.Config{
 		Heartbeat: 5 * time.Second,
@@ -71,4 +75,4 @@ func dial(ctx context.Context) (*amqp.Connection, error) {
 	return conn, nil
 }
 
-var errBadURL = errors.New("AMQP_URL: want amqp://user:password@host:port/vhost")
+var errBadURL = errors.New("AMQP_URL: want amqp://user:password@host:port/vhost, with special characters percent-encoded")

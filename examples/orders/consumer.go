@@ -125,7 +125,7 @@ func (c *consumer) receive(ctx context.Context) error {
 // message comes again, and is dropped.
 func (c *consumer) take(d amqp.Delivery) error {
 	key := message{d.AppId, d.MessageId}
-	if c.seen[key] {
+	if d.MessageId != "" && c.seen[key] { // without an id nothing tells it from another
 		c.repeated(d)
 		return d.Ack(false)
 	}

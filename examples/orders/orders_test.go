@@ -49,7 +49,7 @@ func testOutage(t *testing.T, broker *broker) {
 	command(t, "setup")
 
 	in := startInbox(t)
-	require.Eventually(t, func() bool { return broker.consumers(queue) == 1 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return broker.consumers(queue) == 1 }, 30*time.Second, 50*time.Millisecond)
 
 	var (
 		shop = newShop()
@@ -66,7 +66,7 @@ func testOutage(t *testing.T, broker *broker) {
 	<-time.After(outage)
 	broker.start(t)
 	back := time.Now()
-	require.Eventually(t, func() bool { return broker.consumers(queue) == 1 }, 10*time.Second, 50*time.Millisecond, "the consumer doesn't come back")
+	require.Eventually(t, func() bool { return broker.consumers(queue) == 1 }, 30*time.Second, 50*time.Millisecond, "the consumer doesn't come back")
 	close(shop.back)
 	all.Wait()
 	for range clients {
@@ -227,7 +227,7 @@ func (in *inbox) count() int {
 
 func (in *inbox) awaitCount(t *testing.T, n int) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for in.count() < n {
 		select {
 		case <-in.arrived:
@@ -240,7 +240,7 @@ func (in *inbox) awaitCount(t *testing.T, n int) {
 // stop ends the consumer when the queue is empty, and returns what it got.
 func (in *inbox) stop(t *testing.T) map[int]bool {
 	t.Helper()
-	require.Eventually(t, func() bool { return queued(t) == 0 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return queued(t) == 0 }, 30*time.Second, 50*time.Millisecond)
 	in.cancel()
 	require.NoError(t, await(t, in.ended, "the end of the consumer"))
 	return maps.Clone(in.received)
@@ -301,13 +301,15 @@ func testCommands(t *testing.T) {
 			Body: []byte(`{"order_id":9,"customer":"another application","cents":5}`)}
 	}
 	publish(t, again(appID), again("wholesale"))
+	anonymous := rabbitmq.Message{Exchange: exchange, RoutingKey: routingKey, Body: []byte(`{"order_id":7,"customer":"nobody","cents":1}`)}
+	publish(t, anonymous, anonymous)
 
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
-	out := newLines(5)
+	out := newLines(7)
 	code := make(chan int, 1)
 	go func() { code <- run(ctx, []string{"consume"}, out, io.Discard) }()
-	await(t, out.full, "five messages")
+	await(t, out.full, "seven messages")
 	cancel()
 	assert.Zero(t, await(t, code, "the end of consume"))
 	assert.Equal(t, `order 1 of customer 1: 1.00
@@ -315,6 +317,8 @@ order 2 of customer 2: 2.00
 order 3 of customer 1: 1.00
 dropped a repeat of OrderPlaced:1
 order 9 of another application: 0.05
+order 7 of nobody: 0.01
+order 7 of nobody: 0.01
 `, out.String())
 }
 
@@ -347,6 +351,7 @@ func TestMistakes(t *testing.T) {
 		"bad database":    {"postgres://u:hunter2@127.0.0.1:port/db", "amqp://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "DATABASE_URL"},
 		"bad broker":      {"postgres://u:hunter2@127.0.0.1:1/db", "http://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "AMQP_URL"},
 		"bad consume":     {"", "amqp://u:hunter2@127.0.0.1:port/", []string{"consume"}, 1, "AMQP_URL"},
+		"bare slash":      {"", "amqp://u:12/hunter2@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
 		"dead database":   {"postgres://u:hunter2@127.0.0.1:1/db", "amqp://u:hunter2@127.0.0.1:1/", []string{"setup"}, 1, "create the tables"},
 	} {
 		t.Run(name, func(t *testing.T) {

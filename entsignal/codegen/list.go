@@ -1,0 +1,47 @@
+package codegen
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"entgo.io/ent/entc/gen"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// Signals describes the signals of a schema graph, in the order of their
+// names, without generating anything. The burst count of a signal that sets
+// none is 1, the bus's default. All that is wrong with the signals comes back
+// as the error with which generation would fail, and no signal with it.
+func Signals(g *gen.Graph) ([]entsignal.Info, error) {
+	if err := check(g); err != nil {
+		return nil, err
+	}
+	signals, err := signalsOf(g)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]entsignal.Info, 0, len(signals))
+	for _, s := range signals {
+		infos = append(infos, entsignal.Info{
+			Name:       s.Name,
+			Table:      s.Table(),
+			AutoFlush:  s.AutoFlush,
+			BurstCount: cmp.Or(s.BurstCount, 1),
+			OrderBy:    append([]entsignal.OrderTerm{}, s.OrderBy...), // never null in JSON
+		})
+	}
+	slices.SortFunc(infos, func(a, b entsignal.Info) int { return cmp.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+// CheckName returns the error with which generation would fail because of a
+// schema's name alone: one that ent refuses, or that the generated bus has
+// taken.
+func CheckName(name string) error {
+	if err := gen.ValidSchemaName(name); err != nil {
+		return err
+	}
+	return errors.Join(checkTypeName(name)...)
+}

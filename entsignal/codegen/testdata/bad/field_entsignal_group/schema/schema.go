@@ -1,0 +1,17 @@
+// Package schema has a field of a name that is taken.
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema/field"
+
+	"github.com/entsignal/signalbus/mixin"
+)
+
+type OrderPlaced struct{ ent.Schema }
+
+func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
+
+func (OrderPlaced) Fields() []ent.Field {
+	return []ent.Field{field.Int("entsignalGroup")}
+}

@@ -1,0 +1,20 @@
+// Package schema tunes an entity that isn't a signal.
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+type OrderPlaced struct{ ent.Schema }
+
+func (OrderPlaced) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(true)}
+}
+
+func (OrderPlaced) Fields() []ent.Field {
+	return []ent.Field{field.Int("number"), field.String("customer")}
+}
