@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Created is a signal that was recorded.
@@ -12,50 +13,74 @@ type Created struct {
 	ID     any
 }
 
-// autoFlush sends signals whose transaction was committed. It never fails:
-// what can't be sent stays pending, and the error is reported.
-func (b *Bus) autoFlush(ctx context.Context, created []Created) {
+// committed is called with the signals of a commit that has succeeded.
+func (b *Bus) committed(ctx context.Context, created []Created) {
+	if !b.AutoFlush() || len(created) == 0 {
+		return
+	}
 	if ctx == nil { // the context of a Tx that was made from a mutation
 		ctx = context.Background()
 	}
+	if f := b.followOf(ctx); f != nil && f.add(created) {
+		return
+	}
+	b.autoFlush(ctx, created)
+}
+
+// autoFlush sends signals whose transaction was committed, and what the
+// senders commit meanwhile. It never fails: what can't be sent stays pending,
+// and the errors are reported.
+func (b *Bus) autoFlush(ctx context.Context, created []Created) {
 	// The end of a request must not keep its signals from being sent.
 	ctx = context.WithoutCancel(ctx)
-	if err := b.life.enter(); err != nil {
+	for _, err := range b.autoFlushAll(ctx, created) {
 		b.report(ctx, err)
-		return
+	}
+}
+
+func (b *Bus) autoFlushAll(ctx context.Context, created []Created) (errs []error) {
+	if err := b.life.enter(); err != nil {
+		return []error{err}
 	}
 	defer b.life.leave()
 	st, err := b.store()
 	if err != nil {
-		b.report(ctx, err)
-		return
+		return []error{err}
 	}
-	ctx, after := b.following(ctx, st)
-	defer after()
-	work, cancel := context.WithTimeout(ctx, b.workTime())
+	ctx, follow := b.withFollow(st.detach(ctx))
+	ctx, cancel := b.withWorkTime(ctx)
 	defer cancel()
-	for _, group := range byType(created) {
-		if err := b.autoFlushType(work, st, group); err != nil {
-			b.report(ctx, &FlushError{Signal: group.name, Err: err})
+	for ; created != nil; created = follow() {
+		groups := byType(created)
+		for i, group := range groups {
+			if err := b.autoFlushType(ctx, st, group, len(groups)-i); err != nil {
+				errs = append(errs, &FlushError{Signal: group.name, Err: err})
+			}
 		}
 	}
+	return errs
 }
 
-// autoFlushType sends the signals of one type.
-func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup) error {
-	i, err := b.find(group.name)
+// autoFlushType sends the signals of one type. It leaves time for the types
+// that are still to come, itself counted.
+func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, typesLeft int) error {
+	t, err := b.find(group.name)
 	if err != nil {
 		return err
 	}
-	signal := b.signals[i]
-	if !signal.sendable() {
+	if !t.sendable() {
 		b.tellMissing(ctx, group.name)
 		return nil
 	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
+		defer cancel()
+	}
 	var fails failures
 	for ids := range slices.Chunk(group.ids, autoFlushBatch) {
-		meta := Batch{Signal: b.infos[i], Mode: ModeAutoFlush}
-		n, err := b.deliver(ctx, st, signal.batch(meta, selection{ids: ids}), false)
+		meta := Batch{Signal: t.Info, Mode: ModeAutoFlush}
+		n, err := b.deliver(ctx, st, t.batch(meta, selection{ids: ids}), false)
 		if !fails.add(n, err) {
 			break
 		}
@@ -91,7 +116,9 @@ func byType(created []Created) []typeGroup {
 	return groups
 }
 
-type followKey struct{}
+// followKey finds the follow of a bus. A sender may well use the client of
+// another bus.
+type followKey struct{ bus *Bus }
 
 // follow holds what senders committed with their own context while a flush
 // ran. It is sent when that flush is done: at once would be within a claim,
@@ -100,6 +127,21 @@ type follow struct {
 	mu      sync.Mutex
 	over    bool
 	created []Created
+}
+
+// followOf returns the follow of the flush of this bus whose sender ctx comes
+// from, or nil.
+func (b *Bus) followOf(ctx context.Context) *follow {
+	f, _ := ctx.Value(followKey{b}).(*follow)
+	return f
+}
+
+// withFollow returns the context of a flush, from which its senders get
+// theirs, and what returns the signals that they have committed since it was
+// called last. When there are none it ends: later ones don't follow anymore.
+func (b *Bus) withFollow(ctx context.Context) (context.Context, func() []Created) {
+	f := &follow{}
+	return context.WithValue(ctx, followKey{b}, f), f.take
 }
 
 // add takes signals to be sent later. It reports false when it is too late
@@ -114,42 +156,12 @@ func (f *follow) add(created []Created) bool {
 	return true
 }
 
-// take returns what was added since the last call; when there is nothing it
-// ends.
 func (f *follow) take() []Created {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	created := f.created
 	f.created, f.over = nil, len(created) == 0
 	return created
-}
-
-// following returns the context of a flush, from which its senders get
-// theirs, and what to call when the flush is done.
-func (b *Bus) following(ctx context.Context, st store) (context.Context, func()) {
-	f := &follow{}
-	outer := ctx
-	if st.detach != nil {
-		outer = st.detach(ctx)
-	}
-	return context.WithValue(outer, followKey{}, f), func() {
-		for created := f.take(); created != nil; created = f.take() {
-			b.autoFlush(outer, created)
-		}
-	}
-}
-
-// committed is called with the signals of a commit that has succeeded.
-func (b *Bus) committed(ctx context.Context, created []Created) {
-	if !b.AutoFlush() || len(created) == 0 {
-		return
-	}
-	if ctx != nil {
-		if f, ok := ctx.Value(followKey{}).(*follow); ok && f.add(created) {
-			return
-		}
-	}
-	b.autoFlush(ctx, created)
 }
 
 // reportOnce reports an error that repeats with each commit.

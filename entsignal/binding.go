@@ -28,7 +28,7 @@ func (b *Binding) Flush(ctx context.Context, mode Mode, name string, opts []Flus
 	if err := b.check(); err != nil {
 		return 0, err
 	}
-	return b.bus.flush(ctx, mode, opts, nil, name)
+	return b.bus.flush(ctx, mode, opts, nil, []string{name})
 }
 
 // Send sends the signals with these ids, as one batch in one transaction.

@@ -20,8 +20,7 @@ import (
 // NewSignalBus and bound by opening a client with the generated
 // WithSignalBus. Its methods may be called by several goroutines.
 type Bus struct {
-	signals        []Signal
-	infos          []Info
+	types          []signalType
 	log            *slog.Logger
 	handle         func(context.Context, error)
 	timeout        time.Duration
@@ -37,18 +36,26 @@ type Bus struct {
 	db     dbdialect.Dialect
 }
 
+// signalType is one signal of a bus, with the burst count that the bus gives it.
+type signalType struct {
+	Signal
+	Info
+}
+
 // NewBus returns a bus of the given signals. It is called by generated code;
 // an application calls the generated NewSignalBus. It returns an error for an
 // option with a bad value, and one that names the signals without a sender.
 func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 	b := &Bus{
-		signals: signals,
 		log:     slog.New(slog.DiscardHandler),
 		handle:  func(context.Context, error) {},
 		timeout: defaultFlushTimeout,
 		burst:   1,
 	}
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("entsignal: a nil BusOption")
+		}
 		if err := opt(b); err != nil {
 			return nil, fmt.Errorf("entsignal: %w", err)
 		}
@@ -59,7 +66,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.infos = append(b.infos, info)
+		b.types = append(b.types, signalType{s, info})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -71,7 +78,14 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 }
 
 // Signals describes the signal types of the bus, in the order of their names.
-func (b *Bus) Signals() []Info { return slices.Clone(b.infos) }
+func (b *Bus) Signals() []Info {
+	infos := make([]Info, len(b.types))
+	for i, t := range b.types {
+		infos[i] = t.Info
+		infos[i].OrderBy = slices.Clone(t.OrderBy)
+	}
+	return infos
+}
 
 // SetAutoFlush turns the autoflush of all signals on or off. It is on at
 // first. It is read at each commit; the signals of a commit that finds it off
@@ -82,7 +96,8 @@ func (b *Bus) SetAutoFlush(on bool) { b.autoFlushOff.Store(!on) }
 func (b *Bus) AutoFlush() bool { return !b.autoFlushOff.Load() }
 
 // Close makes the flushes in flight stop after the batch in hand, and waits
-// for them within ctx. From then on commits leave their signals pending and
+// for them within ctx. It must not be called by a sender or an error handler,
+// for which it would wait. From then on commits leave their signals pending and
 // flushes return [ErrClosed]. It returns ctx's error if flushes still run
 // when ctx ends. Close doesn't close the client, nor what the senders use;
 // close those after it.
@@ -109,8 +124,8 @@ func (b *Bus) Bind(c Client) *Binding {
 	if b.client != nil {
 		return &Binding{bus: b, err: ErrBoundTwice}
 	}
-	for _, s := range b.signals {
-		if err := s.bind(c.Config); err != nil {
+	for _, t := range b.types {
+		if err := t.bind(c.Config); err != nil {
 			return &Binding{bus: b, err: err}
 		}
 	}
@@ -147,17 +162,39 @@ func (b *Bus) store() (store, error) {
 	return store{Dialect: b.db, driver: driver, detach: b.client.Detach}, nil
 }
 
-// find returns the index of the named signal, or an [*UnknownSignalError].
-func (b *Bus) find(name string) (int, error) {
-	i := slices.IndexFunc(b.infos, func(info Info) bool { return info.Name == name })
-	if i < 0 {
-		known := make([]string, len(b.infos))
-		for i, info := range b.infos {
-			known[i] = info.Name
+// find returns the signal of that name, or an [*UnknownSignalError].
+func (b *Bus) find(name string) (signalType, error) {
+	known := make([]string, len(b.types))
+	for i, t := range b.types {
+		if t.Name == name {
+			return t, nil
 		}
-		return 0, &UnknownSignalError{Name: name, Known: known}
+		known[i] = t.Name
 	}
-	return i, nil
+	return signalType{}, &UnknownSignalError{Name: name, Known: known}
+}
+
+// begin starts a call that sends signals. It returns the context for its
+// senders, the database, and what to call when the call is done.
+func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error) {
+	if err := b.life.enter(); err != nil {
+		return ctx, store{}, nil, err
+	}
+	st, err := b.store()
+	if err == nil && st.TakesTurns() && b.followOf(ctx) != nil {
+		err = errors.New("entsignal: a sender can't flush on SQLite, where flushes take turns; what it commits follows when this flush is done")
+	}
+	if err != nil {
+		b.life.leave()
+		return ctx, store{}, nil, err
+	}
+	inner, created := b.withFollow(st.detach(ctx))
+	return inner, st, func() {
+		defer b.life.leave()
+		if created := created(); created != nil {
+			b.autoFlush(ctx, created)
+		}
+	}, nil
 }
 
 // report tells an error that no caller gets.

@@ -16,11 +16,11 @@ import (
 // A conflict with another transaction is tried again as long as nothing was
 // given to the sender.
 func (b *Bus) deliver(ctx context.Context, st store, d batch, ordered bool) (int, error) {
-	work, cancel := context.WithTimeout(ctx, b.workTime())
+	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
 	for try := 0; ; try++ {
 		n, err := b.within(work, func() (int, error) {
-			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Settle: b.settleTime()})
+			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Settle: b.settleTime() / 2})
 		})
 		switch {
 		case err == nil:
@@ -54,8 +54,18 @@ func serializationBackoff(try int) time.Duration {
 	return min(100*time.Millisecond<<min(try-1, 4), time.Second)
 }
 
-// errStuck is the error of a claim that didn't end in time.
-var errStuck = errors.New("no end within the flush timeout")
+// withWorkTime returns a context that ends with the work time.
+func (b *Bus) withWorkTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return b.withTime(ctx, b.workTime())
+}
+
+// withTime returns a context that ends after d, as a part of the flush timeout.
+func (b *Bus) withTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("flush timeout of %v: %w", b.timeout, context.DeadlineExceeded))
+}
+
+// errStuck is the error of a claim that didn't end when it had to.
+var errStuck = errors.New("left behind, still running")
 
 // within runs claim and returns its result; when ctx has ended and the settle
 // time has passed too it returns without it. Not every driver ends a query
@@ -73,7 +83,7 @@ func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error
 		defer b.life.leave()
 		r := result{err: errors.New("the sender ended its goroutine")}
 		defer func() { results <- r }()
-		r.n, r.err = claim()
+		r.n, r.err = recovered(claim)
 	}()
 	select {
 	case r := <-results:
@@ -86,7 +96,7 @@ func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error
 	case r := <-results:
 		return r.n, r.err
 	case <-timer.C:
-		return 0, fmt.Errorf("%w of %v: %w", errStuck, b.timeout, ctx.Err())
+		return 0, fmt.Errorf("%w: %w", errStuck, context.Cause(ctx))
 	}
 }
 

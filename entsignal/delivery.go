@@ -25,12 +25,12 @@ type batch interface {
 }
 
 // A selection decides which rows a batch takes: either those with the ids, in
-// their order, or those that walk picks.
+// their order, or those that pick picks.
 type selection struct {
 	ids []any
-	// walk calls read with what to match, and sees the ids of the rows that
-	// came. When a batch is tried again, walk is called again.
-	walk func(read reader) error
+	// pick calls read with what to match, and sees the ids of the rows that
+	// came. When a batch is tried again, pick is called again.
+	pick func(read reader) error
 }
 
 // reader reads the rows that match and returns their ids.
@@ -81,8 +81,8 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 		return d.ids, nil
 	}
 	d.rows, d.ids = nil, nil
-	if d.sel.walk != nil {
-		err := d.sel.walk(read)
+	if d.sel.pick != nil {
+		err := d.sel.pick(read)
 		return len(d.rows), err
 	}
 	_, err := read(d.signal.columns().listed(d.sel.ids))
@@ -115,14 +115,14 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	for i, id := range d.ids {
 		meta.Items[i].ID = formatID(id)
 	}
-	err := callSender(withBatch(ctx, meta), d.signal.Sender, d.rows)
+	err := d.signal.Sender(withBatch(ctx, meta), d.rows)
 	if err == nil {
 		return len(d.rows), nil
 	}
 	d.errs = make([]error, len(d.rows))
 	sent := 0
-	var part *BatchError
-	if !errors.As(err, &part) || len(part.Errors) != len(d.rows) {
+	part, mark := partlySent(err)
+	if part == nil || len(part.Errors) != len(d.rows) {
 		for i := range d.errs {
 			d.errs[i] = err
 		}
@@ -133,12 +133,32 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 			sent++
 			continue
 		}
-		d.errs[i] = fmt.Errorf("id %s: %w", meta.Items[i].ID, err)
+		d.errs[i] = mark(fmt.Errorf("id %s: %w", meta.Items[i].ID, err))
 	}
 	if sent == len(d.rows) {
 		return sent, nil
 	}
 	return sent, &BatchError{Errors: d.errs}
+}
+
+// partlySent returns the BatchError that a sender returned, and the mark that
+// the sender put around it. It doesn't look into joined errors, nor into those
+// of another flush or of a panic: what they say was sent is not this batch.
+func partlySent(err error) (part *BatchError, mark func(error) error) {
+	mark = func(err error) error { return err }
+	for ; err != nil; err = errors.Unwrap(err) {
+		switch err := err.(type) { //nolint:errorlint // the walk itself
+		case *BatchError:
+			return err, mark
+		case *FlushError, *panicError:
+			return nil, mark
+		case *unavailableError:
+			mark = Unavailable
+		case *permanentError:
+			mark = Permanent
+		}
+	}
+	return nil, mark
 }
 
 // Done implements the dialect's Batch.
@@ -155,24 +175,24 @@ func (d *delivery[C, T, ID, Q]) Done() []any {
 	return sent
 }
 
-// callSender calls send. A panic is an error of the batch: a bus outlives its
-// senders.
-func callSender[T any](ctx context.Context, send Sender[T], rows []T) (err error) {
+// recovered runs f, and makes a panic its error: a bus outlives the code of
+// the application that it calls.
+func recovered[R any](f func() (R, error)) (_ R, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{value: p, stack: debug.Stack()}
 		}
 	}()
-	return send(ctx, rows)
+	return f()
 }
 
-// panicError is a panic of a sender. Its text leaves the stack to the log.
+// panicError is a panic. Its text leaves the stack to the log.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("sender panicked: %v", e.value) }
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // Unwrap returns the value of the panic if it was an error.
 func (e *panicError) Unwrap() error {

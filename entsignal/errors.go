@@ -63,7 +63,8 @@ func (e *FlushError) Unwrap() error { return e.Err }
 
 // BatchError is what a [Sender] returns when it sent only a part of its
 // signals. Errors has one element for each signal, in their order, and nil
-// for one that was sent. With any other length nothing counts as sent.
+// for one that was sent. With any other length nothing counts as sent. It may
+// be wrapped, but not joined with other errors.
 type BatchError struct {
 	Errors []error
 }

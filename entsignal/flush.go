@@ -27,7 +27,7 @@ import (
 // row of which nothing was sent, end a type. Options: Only, Exclude, Wait,
 // Burst.
 func (b *Bus) Flush(ctx context.Context, opts ...FlushOption) (int, error) {
-	return b.flush(ctx, ModeFlush, opts, busOptions)
+	return b.flush(ctx, ModeFlush, opts, busOptions, nil)
 }
 
 // FlushMany sends a backlog of any size. It walks once through each table,
@@ -38,7 +38,7 @@ func (b *Bus) Flush(ctx context.Context, opts ...FlushOption) (int, error) {
 // It returns what [Bus.Flush] returns, and treats errors alike. Options:
 // Only, Exclude, Workers, Burst.
 func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
-	return b.flush(ctx, ModeFlushMany, opts, busOptions)
+	return b.flush(ctx, ModeFlushMany, opts, busOptions, nil)
 }
 
 // FlushOrdered sends in the order of OrderBy, which the id always ends; it
@@ -50,7 +50,7 @@ func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 // autoflush off, and don't use Flush and FlushMany on them. Options: Only,
 // Exclude, Wait, Burst.
 func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error) {
-	return b.flush(ctx, ModeFlushOrdered, opts, busOptions)
+	return b.flush(ctx, ModeFlushOrdered, opts, busOptions, nil)
 }
 
 // busOptions are the options that every method of a bus uses, and those of a
@@ -81,56 +81,51 @@ func flushMethod(mode Mode) string {
 
 // task is one signal type in one flush.
 type task struct {
-	Signal
+	signalType
 	meta  Batch
+	bus   *Bus
 	st    store
 	opts  flushOptions
 	burst int
-	ids   []any // what a Flush listed
+	list  []any // the ids that a Flush listed
 }
 
-// flush runs one call of a flush method.
-func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more []string, names ...string) (int, error) {
+// flush runs one call of a flush method. only are the signals of a caller that
+// has no option for it.
+func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more, only []string) (int, error) {
 	o, err := parseOptions(flushMethod(mode), opts, slices.Concat(more, modeOptions(mode))...)
 	if err != nil {
 		return 0, err
 	}
-	if names != nil {
-		o.only = names
+	if only != nil {
+		o.only = only
 	}
 	chosen, err := b.choose(o)
 	if err != nil {
 		return 0, err
 	}
-	if err := b.life.enter(); err != nil {
-		return 0, err
-	}
-	defer b.life.leave()
-	st, err := b.store()
+	ctx, st, done, err := b.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-
-	ctx, after := b.following(ctx, st)
-	defer after()
+	defer done()
 	var (
 		errs  []error
 		tasks []*task
 	)
-	for _, i := range chosen {
-		t := &task{Signal: b.signals[i], meta: Batch{Signal: b.infos[i], Mode: mode}, st: st, opts: o, burst: b.infos[i].BurstCount}
+	for _, chosen := range chosen {
+		t := &task{signalType: chosen, meta: Batch{Signal: chosen.Info, Mode: mode}, bus: b, st: st, opts: o, burst: chosen.BurstCount}
 		if o.burst > 0 {
 			t.burst = o.burst
 		}
-		if !t.sendable() {
-			if o.only != nil {
-				errs = append(errs, &FlushError{Signal: t.meta.Signal.Name, Err: ErrNoSender})
-			} else {
-				b.tellMissing(ctx, t.meta.Signal.Name)
-			}
-			continue
+		switch {
+		case t.sendable():
+			tasks = append(tasks, t)
+		case o.only != nil:
+			errs = append(errs, &FlushError{Signal: t.Name, Err: ErrNoSender})
+		default:
+			b.tellMissing(ctx, t.Name)
 		}
-		tasks = append(tasks, t)
 	}
 	sent := 0
 	each := func(step func(context.Context, *task) (int, error)) {
@@ -139,7 +134,7 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more []s
 			n, err := step(ctx, t)
 			sent += n
 			if err != nil {
-				errs = append(errs, &FlushError{Signal: t.meta.Signal.Name, Err: err})
+				errs = append(errs, &FlushError{Signal: t.Name, Err: err})
 				continue
 			}
 			left = append(left, t)
@@ -149,7 +144,7 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more []s
 	switch mode {
 	case ModeFlush:
 		each(b.list)
-		if slices.ContainsFunc(tasks, func(t *task) bool { return len(t.ids) > 0 }) {
+		if slices.ContainsFunc(tasks, func(t *task) bool { return len(t.list) > 0 }) {
 			b.pause(ctx, orDefault(o.wait, defaultWait))
 		}
 		each(b.flushListed)
@@ -164,28 +159,17 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more []s
 	return sent, errors.Join(errs...)
 }
 
-// choose returns the indexes of the signals that the options name.
-func (b *Bus) choose(o flushOptions) ([]int, error) {
-	named := make(map[int]bool)
-	for _, name := range o.only {
-		i, err := b.find(name)
-		if err != nil {
+// choose returns the signals that the options name.
+func (b *Bus) choose(o flushOptions) ([]signalType, error) {
+	for _, name := range slices.Concat(o.only, o.exclude) {
+		if _, err := b.find(name); err != nil {
 			return nil, err
 		}
-		named[i] = true
 	}
-	excluded := make(map[int]bool)
-	for _, name := range o.exclude {
-		i, err := b.find(name)
-		if err != nil {
-			return nil, err
-		}
-		excluded[i] = true
-	}
-	var chosen []int
-	for i := range b.signals {
-		if (o.only == nil || named[i]) && !excluded[i] {
-			chosen = append(chosen, i)
+	var chosen []signalType
+	for _, t := range b.types {
+		if (o.only == nil || slices.Contains(o.only, t.Name)) && !slices.Contains(o.exclude, t.Name) {
+			chosen = append(chosen, t)
 		}
 	}
 	return chosen, nil
@@ -213,7 +197,7 @@ func (b *Bus) list(ctx context.Context, t *task) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		t.ids = append(t.ids, page...)
+		t.list = append(t.list, page...)
 		if len(page) < listPage {
 			return 0, nil
 		}
@@ -224,7 +208,7 @@ func (b *Bus) list(ctx context.Context, t *task) (int, error) {
 // flushListed sends those of the listed signals that are still there.
 func (b *Bus) flushListed(ctx context.Context, t *task) (sent int, _ error) {
 	var fails failures
-	for ids := range slices.Chunk(t.ids, t.burst) {
+	for ids := range slices.Chunk(t.list, t.burst) {
 		if err := b.stopped(ctx); err != nil {
 			fails.add(0, err)
 			break
@@ -253,12 +237,12 @@ func (b *Bus) flushWalk(ctx context.Context, t *task) (int, error) {
 	)
 	for range t.opts.workers {
 		workers.Go(func() {
-			for fails.goOn() && !w.ended() {
+			for fails.goOn() && !w.ended.Load() {
 				if err := b.stopped(ctx); err != nil {
 					fails.add(0, err)
 					return
 				}
-				n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{walk: w.step()}), false)
+				n, err := b.deliver(ctx, t.st, t.batch(t.meta, selection{pick: w.step()}), false)
 				mu.Lock()
 				total += n
 				mu.Unlock()
@@ -276,16 +260,22 @@ func (b *Bus) flushHead(ctx context.Context, t *task) (sent int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	wait := turnWait{ctx: ctx}
+	if t.opts.wait != nil {
+		var cancel context.CancelFunc
+		wait.ctx, cancel = context.WithTimeout(ctx, *t.opts.wait)
+		defer cancel()
+	}
 	for sent < pending {
 		if err := b.stopped(ctx); err != nil {
 			return sent, err
 		}
 		limit := min(t.burst, pending-sent)
-		d := t.batch(t.meta, selection{walk: func(read reader) error {
+		d := t.batch(t.meta, selection{pick: func(read reader) error {
 			_, err := read(t.columns().head(limit))
 			return err
 		}})
-		n, err := b.deliverInTurn(ctx, t, d)
+		n, err := b.deliverInTurn(ctx, t, &wait, d)
 		sent += n
 		if err != nil {
 			return sent, err
@@ -303,40 +293,69 @@ const (
 	maxTurnPause = 100 * time.Millisecond
 )
 
-// deliverInTurn delivers d when no other ordered flush of its type runs.
-func (b *Bus) deliverInTurn(ctx context.Context, t *task, d batch) (int, error) {
-	wait, cancel := ctx, context.CancelFunc(func() {})
-	if t.opts.wait != nil {
-		wait, cancel = context.WithTimeout(ctx, *t.opts.wait)
-	}
-	defer cancel()
+// A turnWait is the patience of one ordered flush of a type with the others.
+type turnWait struct {
+	ctx    context.Context // ends when the first turn has to be here
+	hadOne bool
+}
+
+// deliverInTurn delivers d when no other ordered flush of its type runs. The
+// turn is given up after each batch; a flush that had it once waits for it
+// until ctx ends, because the other is done sooner or later.
+func (b *Bus) deliverInTurn(ctx context.Context, t *task, wait *turnWait, d batch) (int, error) {
 	busy := false
 	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
 		n, err := b.deliver(ctx, t.st, d, true)
 		switch {
 		case errors.Is(err, ErrBusy):
 			busy = true
-		case busy && ctx.Err() != nil && !d.started(): // ended in the middle of a try
+		case busy && ctx.Err() != nil && !errors.Is(err, errStuck) && !d.started(): // ended in the middle of a try
 			return n, errors.Join(ErrBusy, err)
 		default:
+			wait.hadOne = true
 			return n, err
 		}
-		if !b.pause(wait, pause) {
+		until := wait.ctx
+		if wait.hadOne {
+			until = ctx
+		}
+		if !b.pause(until, pause) {
 			return n, errors.Join(ErrBusy, b.stopped(ctx))
 		}
 	}
 }
 
 // read returns the ids of the rows that match.
-func (t *task) read(ctx context.Context, match func(*sql.Selector)) (ids []any, err error) {
-	err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
+func (t *task) read(ctx context.Context, match func(*sql.Selector)) ([]any, error) {
+	var ids []any
+	_, err := t.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
 		ids, err = t.Signal.ids(ctx, drv, match)
-		return err
+		return len(ids), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list: %w", err)
 	}
 	return ids, nil
+}
+
+// pending returns how many rows there are.
+func (t *task) pending(ctx context.Context) (int, error) {
+	n, err := t.reading(ctx, func(drv dialect.Driver) (int, error) { return t.count(ctx, drv) })
+	if err != nil {
+		return 0, fmt.Errorf("count: %w", err)
+	}
+	return n, nil
+}
+
+// reading runs read, and leaves it behind if it doesn't end with ctx.
+func (t *task) reading(ctx context.Context, read func(dialect.Driver) (int, error)) (int, error) {
+	return t.bus.within(ctx, func() (n int, err error) {
+		err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
+			n, err = read(drv)
+			return err
+		})
+		return n, err
+	})
 }
 
 // top returns the highest id, or nil if there are no rows.
@@ -346,18 +365,6 @@ func (t *task) top(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	return ids[0], nil
-}
-
-// pending returns how many rows there are.
-func (t *task) pending(ctx context.Context) (n int, err error) {
-	err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
-		n, err = t.count(ctx, drv)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("count: %w", err)
-	}
-	return n, nil
 }
 
 func orDefault(d *time.Duration, otherwise time.Duration) time.Duration {

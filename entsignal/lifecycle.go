@@ -13,6 +13,7 @@ type lifecycle struct {
 	closing chan struct{} // closed by close
 	drained chan struct{} // closed when nothing runs after close
 	closed  bool
+	over    bool // drained is closed
 }
 
 func (l *lifecycle) init() {
@@ -45,9 +46,17 @@ func (l *lifecycle) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running--
-	if l.closed && l.running == 0 {
-		close(l.drained)
+	l.drain()
+}
+
+// drain says so when nothing runs after close. Reads may still come and go
+// after that.
+func (l *lifecycle) drain() {
+	if !l.closed || l.running > 0 || l.over {
+		return
 	}
+	l.over = true
+	close(l.drained)
 }
 
 // done is closed when flushes should stop.
@@ -64,9 +73,7 @@ func (l *lifecycle) close(ctx context.Context) error {
 	if !l.closed {
 		l.closed = true
 		close(l.closing)
-		if l.running == 0 {
-			close(l.drained)
-		}
+		l.drain()
 	}
 	l.mu.Unlock()
 	select {

@@ -31,14 +31,14 @@ func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount,
 	}
 	counts := make([]PendingCount, 0, len(chosen))
 	var errs []error
-	for _, i := range chosen {
-		t := task{Signal: b.signals[i], st: st}
+	for _, chosen := range chosen {
+		t := task{signalType: chosen, bus: b, st: st}
 		n, err := t.pending(ctx)
 		if err != nil {
-			errs = append(errs, &FlushError{Signal: b.infos[i].Name, Err: err})
+			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
 			continue
 		}
-		counts = append(counts, PendingCount{Name: b.infos[i].Name, Count: n})
+		counts = append(counts, PendingCount{Name: t.Name, Count: n})
 	}
 	return counts, errors.Join(errs...)
 }

@@ -8,7 +8,7 @@ import (
 // send sends the signals with these ids. Rows that are gone, or that another
 // flush holds, are skipped.
 func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
-	i, err := b.find(name)
+	t, err := b.find(name)
 	if err != nil {
 		return 0, err
 	}
@@ -18,21 +18,15 @@ func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
 		return 0, nil
 	case len(ids) > MaxBurstCount:
 		return fail(fmt.Errorf("Send of %d signals; expected at most %d", len(ids), MaxBurstCount))
-	case !b.signals[i].sendable():
+	case !t.sendable():
 		return fail(ErrNoSender)
 	}
-	if err := b.life.enter(); err != nil {
-		return 0, err
-	}
-	defer b.life.leave()
-	st, err := b.store()
+	ctx, st, done, err := b.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	ctx, after := b.following(ctx, st)
-	defer after()
-	meta := Batch{Signal: b.infos[i], Mode: ModeSend}
-	n, err := b.deliver(ctx, st, b.signals[i].batch(meta, selection{ids: ids}), false)
+	defer done()
+	n, err := b.deliver(ctx, st, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: ids}), false)
 	if err != nil {
 		err = &FlushError{Signal: name, Err: err}
 	}

@@ -23,7 +23,8 @@ type Sender[T any] func(ctx context.Context, signals []T) error
 var errNotTried = errors.New("not tried after an earlier failure")
 
 // Each returns a [Sender] that calls send for one signal after the other. It
-// tries every signal and reports each. It stops, and marks the rest as not
+// tries every signal and reports each; a panic is the error of its signal. It
+// stops, and marks the rest as not
 // sent, when an error wraps [Unavailable] or ctx ends; in a FlushOrdered it
 // stops at the first error, because a later signal must not overtake.
 func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
@@ -38,7 +39,7 @@ func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
 			}
 			err := ctx.Err()
 			if err == nil {
-				err = send(one, signal)
+				_, err = recovered(func() (struct{}, error) { return struct{}{}, send(one, signal) })
 			}
 			if err == nil {
 				continue

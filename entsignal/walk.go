@@ -1,6 +1,9 @@
 package entsignal
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // walk goes through a table by its key, so that a batch at the end costs what
 // one at the start does, also while an old snapshot keeps the deleted rows in
@@ -10,12 +13,13 @@ type walk struct {
 	top     any
 	limit   int
 
-	mu   sync.Mutex
-	last any // the highest id that was taken
-	end  bool
+	ended atomic.Bool // the last step reached the end of the table
+
+	mu   sync.Mutex // held while a step reads
+	last any        // the highest id that was taken
 }
 
-// step returns the next step of the walk as a selection's walk. The step is
+// step returns the next step of the walk as a selection's pick. The step is
 // made when the rows are read. A batch that is tried again stays with its
 // rows: the span in which they lie may hold others by then, which were locked
 // before, and to take those instead would leave its own to nobody.
@@ -28,7 +32,7 @@ func (w *walk) step() func(reader) error {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.end {
+		if w.ended.Load() {
 			return nil
 		}
 		ids, err := read(w.columns.span(w.last, w.top, w.limit))
@@ -38,14 +42,7 @@ func (w *walk) step() func(reader) error {
 		if len(ids) > 0 {
 			mine, w.last = ids, ids[len(ids)-1]
 		}
-		w.end = len(ids) < w.limit
+		w.ended.Store(len(ids) < w.limit)
 		return nil
 	}
-}
-
-// ended reports whether the last step reached the end of the table.
-func (w *walk) ended() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.end
 }

@@ -16,8 +16,9 @@ import (
 func consume(ctx context.Context, log *slog.Logger, stdout io.Writer) error {
 	c := &consumer{
 		log: log,
-		handle: func(m orderPlaced) {
-			fmt.Fprintf(stdout, "order %d of %s: %d.%02d\n", m.OrderID, m.Customer, m.Cents/100, m.Cents%100)
+		handle: func(m orderPlaced) error {
+			_, err := fmt.Fprintf(stdout, "order %d of %s: %d.%02d\n", m.OrderID, m.Customer, m.Cents/100, m.Cents%100)
+			return err
 		},
 		repeated: func(d amqp.Delivery) {
 			fmt.Fprintf(stdout, "dropped a repeat of %s\n", d.MessageId)
@@ -31,7 +32,7 @@ func consume(ctx context.Context, log *slog.Logger, stdout io.Writer) error {
 // it at least once.
 type consumer struct {
 	log      *slog.Logger
-	handle   func(orderPlaced)
+	handle   func(orderPlaced) error // an error ends the consumer, and the message stays in the queue
 	repeated func(amqp.Delivery)
 
 	// seen are the messages that were handled. A real consumer keeps them in
@@ -78,7 +79,7 @@ func hopeless(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, errBadURL) || errors.Is(err, errNotSet)
+	return errors.Is(err, errBadURL) || errors.Is(err, errNotSet) || errors.Is(err, errNotHandled)
 }
 
 // receive handles messages over one connection until it ends.
@@ -121,6 +122,8 @@ func (c *consumer) receive(ctx context.Context) error {
 	}
 }
 
+var errNotHandled = errors.New("not handled")
+
 // take handles one message. The acknowledgement comes last: if it is lost the
 // message comes again, and is dropped.
 func (c *consumer) take(d amqp.Delivery) error {
@@ -134,7 +137,9 @@ func (c *consumer) take(d amqp.Delivery) error {
 		c.log.Error("rejected a message that can't be read", "id", d.MessageId, "error", err)
 		return d.Reject(false) // coming again it would be no better
 	}
-	c.handle(m)
+	if err := c.handle(m); err != nil {
+		return fmt.Errorf("message %q: %w: %w", d.MessageId, errNotHandled, err)
+	}
 	c.seen[key] = true
 	return d.Ack(false)
 }

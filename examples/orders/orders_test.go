@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,7 +201,7 @@ func startInbox(t *testing.T) *inbox {
 	return in
 }
 
-func (in *inbox) handle(m orderPlaced) {
+func (in *inbox) handle(m orderPlaced) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.received[m.OrderID] {
@@ -211,6 +212,7 @@ func (in *inbox) handle(m orderPlaced) {
 	case in.arrived <- struct{}{}:
 	default:
 	}
+	return nil
 }
 
 func (in *inbox) repeated(d amqp.Delivery) {
@@ -306,6 +308,8 @@ func testCommands(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
+	assert.Equal(t, 1, run(ctx, []string{"consume"}, fullDisk{}, io.Discard), "what can't be printed stays in the queue")
+	require.Eventually(t, func() bool { return queued(t) == 7 }, 30*time.Second, 50*time.Millisecond)
 	out := newLines(7)
 	code := make(chan int, 1)
 	go func() { code <- run(ctx, []string{"consume"}, out, io.Discard) }()
@@ -321,6 +325,11 @@ order 7 of nobody: 0.01
 order 7 of nobody: 0.01
 `, out.String())
 }
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // publish sends messages without a bus.
 func publish(t *testing.T, msgs ...rabbitmq.Message) {

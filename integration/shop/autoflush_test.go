@@ -140,7 +140,7 @@ func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
 		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
 		errs := s.errors.all()
 		require.Len(t, errs, 1)
-		assert.ErrorContains(t, errs[0], "no end within the flush timeout of 500ms")
+		assert.ErrorContains(t, errs[0], "left behind, still running: flush timeout of 500ms")
 		closing, cancel := context.WithTimeout(ctx(t), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, s.bus.Close(closing), context.DeadlineExceeded)
@@ -292,5 +292,154 @@ func TestWithLoadsEdgesForTheSender(t *testing.T) {
 		assert.Equal(t, 1, n)
 		assert.Equal(t, []string{"Ada"}, customers)
 		assert.Equal(t, 1, s.Order.Query().CountX(ctx(t)))
+	})
+}
+
+func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
+	part := &entsignal.BatchError{Errors: []error{nil, errors.New("no")}}
+	for name, c := range map[string]struct {
+		err  error
+		left int
+	}{
+		"joined":              {errors.Join(part, errors.New("the second broker got nothing")), 2},
+		"of another flush":    {&entsignal.FlushError{Signal: "X", Err: part}, 2},
+		"wrapped":             {fmt.Errorf("send: %w", part), 1},
+		"marked":              {entsignal.Unavailable(part), 1},
+		"of the wrong length": {&entsignal.BatchError{Errors: make([]error, 3)}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+				s := newShop()
+				s.senders.OrderPlaced = func(context.Context, []*ent.OrderPlaced) error { return c.err }
+				s.open(t, db)
+				s.createTables(t)
+				s.inTx(t, func(tx *ent.Tx) {
+					order(tx.OrderPlaced, 1).SaveX(ctx(t))
+					order(tx.OrderPlaced, 2).SaveX(ctx(t))
+				})
+				assert.Equal(t, c.left, s.pending(t, "OrderPlaced"))
+				errs := s.errors.all()
+				require.Len(t, errs, 1)
+				assert.Equal(t, name == "marked", entsignal.IsUnavailable(errs[0]))
+			})
+		})
+	}
+}
+
+func TestPanicOutsideTheSenderIsAnErrorToo(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		s.senders.OrderPlacedWith = func(*ent.OrderPlacedQuery) { panic("boom") }
+		s.open(t, db)
+		s.createTables(t)
+		s.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, 1).SaveX(ctx(t)) })
+		errs := s.errors.all()
+		require.Len(t, errs, 1)
+		assert.ErrorContains(t, errs[0], "boom")
+		assert.Equal(t, 1, s.pending(t, "OrderPlaced"))
+	})
+}
+
+func TestEachSurvivesThePanicOfOneSignal(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		var sent []int
+		s.senders.OrderPlaced = entsignal.Each(func(_ context.Context, o *ent.OrderPlaced) error {
+			if o.Number == 2 {
+				panic("boom")
+			}
+			sent = append(sent, o.Number)
+			return nil
+		})
+		s.open(t, db)
+		s.createTables(t)
+		s.inTx(t, func(tx *ent.Tx) {
+			for i := range 3 {
+				order(tx.OrderPlaced, i+1).SaveX(ctx(t))
+			}
+		})
+		assert.Equal(t, []int{1, 3}, sent)
+		assert.Equal(t, 1, s.pending(t, "OrderPlaced"))
+	})
+}
+
+func TestSenderMayCommitSignalsOfAnotherBus(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s, other := open(t, db), open(t, testdb.New(t, db.Kind))
+		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error {
+			tx, err := other.Tx(ctx)
+			if err != nil {
+				return err
+			}
+			tx.OrderPlaced.Create().SetNumber(7).ExecX(ctx)
+			return tx.Commit()
+		})
+		s.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, 1).SaveX(ctx(t)) })
+		assert.Equal(t, []int{7}, other.orders.Keys())
+		assert.Equal(t, []int{1}, s.orders.Keys())
+	})
+}
+
+func TestTypeThatHangsLeavesTimeForTheOthers(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := newShop()
+		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error { <-ctx.Done(); return ctx.Err() })
+		s.open(t, db, entsignal.WithFlushTimeout(2*time.Second))
+		s.createTables(t)
+		s.inTx(t, func(tx *ent.Tx) {
+			order(tx.OrderPlaced, 1).SaveX(ctx(t))
+			tx.UserJoined.Create().SetNumber(2).SaveX(ctx(t))
+		})
+		assert.Equal(t, []int{2}, s.users.Keys())
+	})
+}
+
+func TestSenderThatFlushesOnSQLiteIsToldAtOnce(t *testing.T) {
+	s := open(t, sqlite(t))
+	var nested error
+	s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error {
+		_, nested = s.bus.FlushMany(ctx)
+		return nil
+	})
+	s.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, 1).SaveX(ctx(t)) })
+	require.ErrorContains(t, nested, "a sender can't flush on SQLite")
+	assert.Equal(t, []int{1}, s.orders.Keys())
+}
+
+func TestSQLiteWriterThatOutlastsTheFlushRepeatsNothing(t *testing.T) {
+	db := sqlite(t)
+	s := open(t, db)
+	peer := newShop()
+	peer.open(t, db, entsignal.WithFlushTimeout(500*time.Millisecond))
+	s.audit(t, 2)
+	writer, err := db.Open(t).Begin()
+	require.NoError(t, err)
+	_, err = writer.Exec("DELETE FROM orders")
+	require.NoError(t, err)
+	n, err := peer.AuditLogged.FlushMany(ctx(t), entsignal.Burst(2))
+	require.Error(t, err)
+	assert.Zero(t, n)
+	require.NoError(t, writer.Rollback())
+	_, err = peer.AuditLogged.FlushMany(ctx(t), entsignal.Burst(2))
+	require.NoError(t, err)
+	assert.Equal(t, numbers(2), peer.audits.Keys(), "sent again")
+	assert.Zero(t, s.pending(t, "AuditLogged"))
+}
+
+func TestRowsThatATriggerKeepsAreNotSentForEver(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		trigger := "CREATE TRIGGER keep BEFORE DELETE ON audit_loggeds BEGIN SELECT RAISE(IGNORE); END"
+		if !isSQLite(db) {
+			trigger = "CREATE RULE keep AS ON DELETE TO audit_loggeds DO INSTEAD NOTHING"
+		}
+		_, err := db.Open(t).Exec(trigger)
+		require.NoError(t, err)
+		s.audit(t, 1)
+		for range 3 {
+			_, err = s.AuditLogged.FlushMany(ctx(t))
+			require.Error(t, err)
+		}
+		assert.LessOrEqual(t, len(s.audits.Keys()), 1)
 	})
 }

@@ -169,3 +169,40 @@ func TestOrderedFlushEndsUnderLoad(t *testing.T) {
 		assert.Equal(t, numbers(5), s.audits.Keys())
 	})
 }
+
+func TestOrderedFlushThatHadItsTurnIsNotBusyLater(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		const rows = 100
+		s.audit(t, rows)
+		peer := s.peer(t)
+		type result struct {
+			n   int
+			err error
+		}
+		results := make(chan result, 2)
+		started := make(chan struct{})
+		s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
+			if signals[0].Number == 1 {
+				close(started)
+			}
+			return nil
+		})
+		go func() {
+			n, err := s.AuditLogged.FlushOrdered(context.Background(), entsignal.Wait(0))
+			results <- result{n, err}
+		}()
+		<-started
+		go func() {
+			n, err := peer.AuditLogged.FlushOrdered(context.Background())
+			results <- result{n, err}
+		}()
+		total := 0
+		for range 2 {
+			r := <-results
+			require.NoError(t, r.err)
+			total += r.n
+		}
+		assert.Equal(t, rows, total)
+	})
+}

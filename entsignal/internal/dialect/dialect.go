@@ -65,6 +65,8 @@ type Dialect interface {
 	// claim on the table is running. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
+	// TakesTurns reports whether only one claim runs at a time.
+	TakesTurns() bool
 	// Read runs read with a driver that sees committed rows and waits for no
 	// writer.
 	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error

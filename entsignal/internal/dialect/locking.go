@@ -108,6 +108,9 @@ func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int) error {
 	return nil
 }
 
+// TakesTurns implements [Dialect].
+func (l *locking) TakesTurns() bool { return false }
+
 // Read implements [Dialect].
 func (l *locking) Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {
 	t, err := begin(ctx, drv, true)

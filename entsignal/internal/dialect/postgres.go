@@ -3,7 +3,7 @@ package dialect
 import (
 	"context"
 	"errors"
-	"hash/fnv"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -12,10 +12,20 @@ import (
 // postgresTurn is an advisory lock of the transaction.
 type postgresTurn struct{}
 
+// advisoryClass is the upper half of the keys of our advisory locks: "esig".
+const advisoryClass = 0x65736967
+
+func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
 func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
-	h := fnv.New64a()
-	h.Write([]byte("entsignal " + table.String()))
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(h.Sum64()))
+	name := pgQuote(table.Name)
+	if table.Schema != "" {
+		name = pgQuote(table.Schema) + "." + name
+	}
+	// The table is known by its oid, so that tables of one name in several
+	// schemas of the search path are several. One that isn't there is none of
+	// the lock's business.
+	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, name)
 }
 
 func removePostgres(t Table, ids []any) (string, []any) {

@@ -23,15 +23,22 @@ type sqlite struct {
 
 	located bool
 	file    *flock.Flock // nil for an in-memory database
+	// sent has the rows that were sent and could not be deleted.
+	sent map[Table][]any
 }
 
-func newSQLite() *sqlite { return &sqlite{turn: make(chan struct{}, 1)} }
+func newSQLite() *sqlite {
+	return &sqlite{turn: make(chan struct{}, 1), sent: make(map[Table][]any)}
+}
 
 const (
 	// lockFileSuffix is appended to the path of the database.
 	lockFileSuffix = "-entsignal.lock"
 	// pollEvery is how often a lock that another process holds is tried.
 	pollEvery = 5 * time.Millisecond
+	// orderedPatience is how long an ordered claim waits for its turn before
+	// it says that it is not free.
+	orderedPatience = 50 * time.Millisecond
 )
 
 // Claim implements [Dialect].
@@ -40,34 +47,61 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, err
 	}
 	defer s.unlock()
+	table := c.Batch.Table()
+	if err := s.deleteSent(ctx, c.Driver, table); err != nil {
+		return 0, fmt.Errorf("delete what was sent before: %w", err)
+	}
 
 	n, err := c.Batch.Fetch(ctx, c.Driver, func(*sql.Selector) {})
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
-	if n == 0 {
-		return 0, nil
+	if err := ctx.Err(); n == 0 || err != nil {
+		return 0, err
 	}
 	sent, sendErr := c.Batch.Send(ctx)
 	if sent == 0 {
 		return 0, sendErr
 	}
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Settle)
+	s.sent[table] = c.Batch.Done()
+	settle, cancel := settling(ctx, c.Settle)
 	defer cancel()
-	if err := deletePatiently(settle, c); err != nil {
-		return 0, errors.Join(sendErr, notDeleted(err))
+	if err := s.deleteSent(settle, c.Driver, table); err != nil {
+		return 0, errors.Join(sendErr, fmt.Errorf("sent, but not deleted yet: %w", err))
 	}
 	return sent, sendErr
 }
 
-// deletePatiently deletes what was sent; a writer that holds the database
-// longer than its busy timeout doesn't make it give up.
-func deletePatiently(ctx context.Context, c Claim) error {
-	table := c.Batch.Table()
-	statement, args := sql.Dialect(dialect.SQLite).Delete(table.Name).Where(sql.In(table.IDColumn, c.Batch.Done()...)).Query()
+// settling returns a context that goes on for d after ctx has to end.
+func settling(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now()
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(end) {
+		end = deadline
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(d))
+}
+
+// deleteSent deletes the rows that were sent. A writer that holds the database
+// longer than its busy timeout doesn't make it give up. What it can't delete
+// before ctx ends it keeps in mind: the next claim deletes it before it sends
+// anything, so that only the end of the process makes a message repeat.
+func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table) error {
+	ids := s.sent[table]
+	if len(ids) == 0 {
+		return nil
+	}
+	b := sql.Dialect(dialect.SQLite)
+	match := sql.In(table.IDColumn, ids...)
+	statement, args := b.Delete(table.Name).Where(match).Query()
 	for {
-		err := c.Driver.Exec(ctx, statement, args, nil)
-		if !isSQLiteBusy(err) {
+		n, err := execCount(ctx, drv, statement, args)
+		switch {
+		case err == nil && n == len(ids):
+			delete(s.sent, table)
+			return nil
+		case err == nil:
+			return s.checkGone(ctx, drv, table)
+		case !isSQLiteBusy(err):
 			return err
 		}
 		select {
@@ -78,36 +112,66 @@ func deletePatiently(ctx context.Context, c Claim) error {
 	}
 }
 
+// checkGone is called when fewer rows were deleted than were sent: the
+// application has deleted some itself, or a trigger keeps them.
+func (s *sqlite) checkGone(ctx context.Context, drv dialect.Driver, table Table) error {
+	b := sql.Dialect(dialect.SQLite)
+	query, args := b.Select(sql.Count("*")).From(b.Table(table.Name)).Where(sql.In(table.IDColumn, s.sent[table]...)).Query()
+	var rows sql.Rows
+	if err := drv.Query(ctx, query, args, &rows); err != nil {
+		return err
+	}
+	defer rows.Close()
+	left, err := sql.ScanInt(&rows)
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		return fmt.Errorf("%d of %d rows of %s stay after their deletion; does a trigger keep them?", left, len(s.sent[table]), table)
+	}
+	delete(s.sent, table)
+	return nil
+}
+
+// TakesTurns implements [Dialect].
+func (s *sqlite) TakesTurns() bool { return true }
+
 // Read implements [Dialect].
 func (s *sqlite) Read(_ context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {
 	return read(drv)
 }
 
-// lock takes the turn. An ordered claim, which has its own way to wait, gets
-// ErrBusy if the turn isn't free.
+// lock takes the turn. An ordered claim, whose caller has its own patience,
+// gets ErrBusy if the turn isn't free soon.
 func (s *sqlite) lock(ctx context.Context, c Claim) error {
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if c.Ordered {
+		wait, cancel = context.WithTimeout(ctx, orderedPatience)
+	}
+	defer cancel()
+	err := s.lockWithin(wait, c.Driver)
+	if c.Ordered && err != nil && wait.Err() != nil {
+		return ErrBusy
+	}
+	return err
+}
+
+func (s *sqlite) lockWithin(ctx context.Context, drv dialect.Driver) error {
 	select {
 	case s.turn <- struct{}{}:
-	default:
-		if c.Ordered {
-			return ErrBusy
-		}
-		select {
-		case s.turn <- struct{}{}:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the turn: %w", ctx.Err())
-		}
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the turn: %w", context.Cause(ctx))
 	}
-	if err := s.lockFile(ctx, c); err != nil {
+	if err := s.lockFile(ctx, drv); err != nil {
 		<-s.turn
 		return err
 	}
 	return nil
 }
 
-func (s *sqlite) lockFile(ctx context.Context, c Claim) error {
+func (s *sqlite) lockFile(ctx context.Context, drv dialect.Driver) error {
 	if !s.located {
-		file, err := openLockFile(ctx, c.Driver)
+		file, err := openLockFile(ctx, drv)
 		if err != nil {
 			return err
 		}
@@ -116,20 +180,12 @@ func (s *sqlite) lockFile(ctx context.Context, c Claim) error {
 	if s.file == nil {
 		return nil
 	}
-	var (
-		mine bool
-		err  error
-	)
-	if c.Ordered {
-		mine, err = s.file.TryLock()
-	} else {
-		mine, err = s.file.TryLockContext(ctx, pollEvery)
+	mine, err := s.file.TryLockContext(ctx, pollEvery)
+	if err == nil && !mine {
+		err = errors.New("not locked")
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("lock file %s: %w", s.file.Path(), err)
-	case !mine:
-		return ErrBusy
 	}
 	return nil
 }

@@ -39,11 +39,14 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 	t, err := beginner.BeginTx(life, &stdsql.TxOptions{Isolation: stdsql.LevelReadCommitted, ReadOnly: readOnly})
 	if !stop() && err == nil {
 		_ = t.Rollback()
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("begin: %w", errors.Join(err, ctx.Err()))
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // database/sql knows only that life was cancelled
+		}
+		return nil, fmt.Errorf("begin: %w", err)
 	}
 	return &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), cancel: cancel}, nil
 }
