@@ -1,0 +1,196 @@
+// Package signalcli is the command group "signalbus", by which a program's
+// operators flush what its autoflushes left behind, drain backlogs and look
+// at what is pending. Each project builds a program of its own with it,
+// because only the project's code has the senders:
+//
+//	func main() {
+//		os.Exit(signalcli.ExitCode(signalcli.Command(open).Execute()))
+//	}
+//
+// Results go to standard output, logs and errors to standard error. What is
+// no signal, a duration or a subcommand is wrong usage, with exit code 2 and
+// nothing sent; the commands of flask_signalbus, after which these are made,
+// warn of an unknown name and succeed, so that a cron job with a slip in it
+// flushes nothing and nobody hears of it. And a flush with --repeat survives
+// errors, where theirs ends.
+package signalcli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// Command returns the group "signalbus". It is a program's root command, or
+// is added to another one, whose own hooks (PersistentPreRun) and settings
+// (SilenceErrors) stay in force.
+//
+// open opens the bus and returns what closes all that it opened; the function
+// may be nil. It is called when the arguments are known to be well formed,
+// and its context lives as long as the command does. Under --repeat it is
+// called again after an error.
+//
+// A command that fails returns an error, which cobra prints unless the root
+// has SilenceErrors; [ExitCode] makes the process's exit code of it. A flush
+// handles SIGINT and SIGTERM, and takes the end of its cobra context as the
+// first of them.
+//
+// The flags -e, -r and -w are taken; cobra panics if the root has persistent
+// flags with these letters.
+func Command(open func(context.Context) (*entsignal.Bus, func() error, error)) *cobra.Command {
+	return newGroup(system{
+		open: open,
+		notify: func(c chan<- os.Signal) func() {
+			signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+			return func() { signal.Stop(c) }
+		},
+		exit: os.Exit,
+		terminal: func(w io.Writer) bool {
+			f, ok := w.(*os.File)
+			return ok && term.IsTerminal(int(f.Fd()))
+		},
+	})
+}
+
+// system is what the commands need of the program around them.
+type system struct {
+	open     func(context.Context) (*entsignal.Bus, func() error, error)
+	notify   func(chan<- os.Signal) (stop func())
+	exit     func(code int)
+	terminal func(io.Writer) bool
+}
+
+// global has the flags that all commands share.
+type global struct {
+	output, logFormat, logLevel enumValue
+}
+
+func newGroup(sys system) *cobra.Command {
+	g := &global{
+		output:    newEnum("text", "text", "json"),
+		logFormat: newEnum("text", "text", "json"),
+		logLevel:  newEnum("info", "debug", "info", "warn", "error"),
+	}
+	c := &cobra.Command{
+		Use:   "signalbus",
+		Short: "Send pending signals, and show what is pending",
+		Long: `Send pending signals, and show what is pending.
+
+Which flush to run:
+
+  flush         what autoflushes failed to send: now and then, in one process
+  flushmany     a backlog of any size, in as many processes as you like
+  flushordered  signals whose order matters; for these run no other flush
+
+A message is sent at least once: it repeats where a crash or a lost connection
+hid a confirmation. Only "flushordered" keeps an order.
+
+Exit code: 0 done, 1 failed, 2 wrong usage. A signal type that fails doesn't
+keep the others from being flushed.`,
+		// Without Args and RunE cobra takes a missing or misspelt subcommand of
+		// a group for a wish to read its help, and exits 0.
+		Args:         subcommandOnly,
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true,
+	}
+	flags := c.PersistentFlags()
+	flags.Var(&g.output, "output", "form of the result")
+	flags.Var(&g.logFormat, "log-format", "form of the log on standard error")
+	flags.Var(&g.logLevel, "log-level", "least level that is logged")
+	completeEnum(c, "output", &g.output)
+	completeEnum(c, "log-format", &g.logFormat)
+	completeEnum(c, "log-level", &g.logLevel)
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return newUsageError(c, err) })
+	c.AddCommand(
+		newFlushCommand(sys, g),
+		newFlushManyCommand(sys, g),
+		newFlushOrderedCommand(sys, g),
+		newSignalsCommand(sys, g),
+		newPendingCommand(sys, g),
+	)
+	return c
+}
+
+// subcommandOnly is what the group says when cobra found no subcommand.
+func subcommandOnly(c *cobra.Command, args []string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	known := strings.Join(names, ", ")
+	if len(args) == 0 {
+		return usageErrorf(c, "missing subcommand; expected one of: %s", known)
+	}
+	return usageErrorf(c, "unknown subcommand %q%s; expected one of: %s", args[0], didYouMean(args[0], names), known)
+}
+
+// noArgs refuses arguments.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
+	}
+	return nil
+}
+
+// runE returns run for cobra. Passwords are taken out of the texts of its
+// errors; a log in JSON gets the error too, and standard error nothing else.
+func (g *global) runE(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := redacted(run(c, args))
+		if err != nil && g.logFormat.value == "json" {
+			g.logger(c.ErrOrStderr()).Error("command failed", "command", c.CommandPath(), "error", err.Error())
+			c.SilenceErrors = true
+		}
+		return err
+	}
+}
+
+// withBus runs use on a bus that is open for that long.
+func withBus(c *cobra.Command, sys system, use func(context.Context, *entsignal.Bus) error) (err error) {
+	ctx := contextOf(c)
+	bus, closeBus, err := openBus(ctx, sys)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := closeBus(); err == nil && closing != nil {
+			err = fmt.Errorf("close: %w", closing)
+		}
+	}()
+	return use(ctx, bus)
+}
+
+// openBus calls the program's open and checks what it returns.
+func openBus(ctx context.Context, sys system) (*entsignal.Bus, func() error, error) {
+	bus, closeBus, err := sys.open(ctx)
+	if closeBus == nil {
+		closeBus = func() error { return nil }
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the bus: %w", err)
+	}
+	if bus == nil {
+		return nil, nil, fmt.Errorf("open the bus: the program's open returned none")
+	}
+	return bus, closeBus, nil
+}
+
+// contextOf returns the command's context; cobra leaves it nil in completions
+// of older versions.
+func contextOf(c *cobra.Command) context.Context {
+	if ctx := c.Context(); ctx != nil {
+		return ctx
+	}
+	return context.Background()
+}

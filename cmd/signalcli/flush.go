@@ -1,0 +1,48 @@
+package signalcli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+func newFlushCommand(sys system, g *global) *cobra.Command {
+	var (
+		wait = durationValue{zero: true, fallback: "3s"}
+		f    = &flusher{sys: sys, global: g, mode: entsignal.ModeFlush}
+	)
+	f.own = func() []entsignal.FlushOption {
+		if !wait.set {
+			return nil
+		}
+		return []entsignal.FlushOption{entsignal.Wait(wait.d)}
+	}
+	c := &cobra.Command{
+		Use:   "flush [NAME...]",
+		Short: "Send what autoflushes failed to send",
+		Long: `Send the signals that are pending now: those that their autoflush failed to
+send, or that were recorded where no autoflush runs. It notes what is pending,
+waits a little so that running autoflushes can finish, and sends what is still
+there. Without names it does so for all signals.
+
+Don't use it for a large backlog: it holds the ids of all that is pending in
+memory, and works alone; "flushmany" shares the work. Don't use it where the
+order of the messages matters; only "flushordered" keeps one.
+
+The first SIGINT or SIGTERM ends it after the batch in hand, the second at once.`,
+		Example: `  # what a cron job may do each minute
+  signalbus flush
+
+  # two types only, without the pause
+  signalbus flush OrderPlaced UserJoined --wait 0
+
+  # as a service, each ten seconds, all but one
+  signalbus flush --repeat 10s --exclude ShipmentDue`,
+		SilenceUsage: true,
+		RunE:         g.runE(f.run),
+	}
+	f.flags(c)
+	c.Flags().VarP(&wait, "wait", "w", "pause between noting what is pending and sending it")
+	complete(c, "wait", cobra.NoFileCompletions)
+	return c
+}

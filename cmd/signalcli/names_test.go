@@ -1,0 +1,70 @@
+package signalcli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+func TestNearest(t *testing.T) {
+	known := []string{"AuditLogged", "BadgeGiven", "OrderPlaced", "OrderPayed", "UserJoined"}
+	for name, want := range map[string]string{
+		"AuditLoged":    "AuditLogged",
+		"auditlogged":   "AuditLogged",
+		"OrdrPlaced":    "OrderPlaced",
+		"order_placed":  "OrderPlaced",
+		"UserJoinedd":   "UserJoined",
+		"badge":         "BadgeGiven",
+		"Zebra":         "",
+		"":              "",
+		"xx":            "",
+		"ÄuditLogged":   "AuditLogged",
+		"SomethingElse": "",
+	} {
+		assert.Equal(t, want, nearest(name, known), name)
+	}
+	assert.Empty(t, nearest("AuditLogged", nil))
+}
+
+func TestDistance(t *testing.T) {
+	assert.Equal(t, 3, distance("kitten", "sitting"))
+	assert.Equal(t, 4, distance("", "four"))
+	assert.Equal(t, 4, distance("four", ""))
+	assert.Equal(t, 0, distance("same", "same"))
+}
+
+func TestChoose(t *testing.T) {
+	infos := []entsignal.Info{{Name: "AuditLogged"}, {Name: "OrderPlaced"}, {Name: "UserJoined"}}
+	for _, test := range []struct {
+		selection
+		want []string
+	}{
+		{selection{}, []string{"AuditLogged", "OrderPlaced", "UserJoined"}},
+		{selection{names: []string{"UserJoined", "AuditLogged", "UserJoined"}}, []string{"AuditLogged", "UserJoined"}},
+		{selection{exclude: []string{"AuditLogged"}}, []string{"OrderPlaced", "UserJoined"}},
+		{selection{names: []string{"AuditLogged", "OrderPlaced"}, exclude: []string{"OrderPlaced"}}, []string{"AuditLogged"}},
+	} {
+		require.NoError(t, test.checkEmpty())
+		chosen, err := test.choose(infos)
+		require.NoError(t, err)
+		var names []string
+		for _, info := range chosen {
+			names = append(names, info.Name)
+		}
+		assert.Equal(t, test.want, names)
+	}
+	_, err := selection{names: []string{"AuditLogged", "OrderPlace"}}.choose(infos)
+	assert.EqualError(t, err, `unknown signal "OrderPlace" (did you mean "OrderPlaced"?); known: AuditLogged, OrderPlaced, UserJoined`)
+	_, err = selection{exclude: []string{"Nobody"}}.choose(infos)
+	assert.EqualError(t, err, `unknown signal "Nobody"; known: AuditLogged, OrderPlaced, UserJoined`)
+	_, err = selection{exclude: []string{"AuditLogged", "OrderPlaced", "UserJoined"}}.choose(infos)
+	assert.ErrorContains(t, err, "--exclude leaves no signal")
+	assert.ErrorContains(t, selection{names: []string{"A", "B"}, exclude: []string{"B", "A"}}.checkEmpty(), "nothing to flush")
+
+	chosen, err := selection{}.choose(nil)
+	assert.NoError(t, err, "a bus without signals has nothing to do")
+	assert.Empty(t, chosen)
+}

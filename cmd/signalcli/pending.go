@@ -1,0 +1,61 @@
+package signalcli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+func newPendingCommand(sys system, g *global) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pending",
+		Short: "Count the signals that wait to be sent",
+		Long: `Count the signals that wait to be sent, the fewest first. What a flush is
+sending just now still counts. It counts rows, which takes its time on a table
+of millions.`,
+		Example: `  signalbus pending
+
+  # for a monitor: the sum
+  signalbus pending --output json | jq 'map(.count) | add'`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		SilenceUsage:      true,
+		RunE: g.runE(func(c *cobra.Command, _ []string) error {
+			return withBus(c, sys, func(ctx context.Context, bus *entsignal.Bus) error {
+				counts, failed := bus.Pending(ctx)
+				if len(counts) == 0 && failed != nil {
+					return failed
+				}
+				slices.SortFunc(counts, func(a, b entsignal.PendingCount) int {
+					return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Name, b.Name))
+				})
+				show := printPending
+				if g.output.value == "json" {
+					show = func(w io.Writer, counts []entsignal.PendingCount) error { return printJSON(w, counts) }
+				}
+				// A type that can't be counted doesn't keep the others from the reader.
+				return errors.Join(show(c.OutOrStdout(), counts), failed)
+			})
+		}),
+	}
+}
+
+func printPending(w io.Writer, counts []entsignal.PendingCount) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SIGNAL\tPENDING")
+	total := 0
+	for _, c := range counts {
+		total += c.Count
+		fmt.Fprintf(t, "%s\t%d\n", c.Name, c.Count)
+	}
+	fmt.Fprintf(t, "total\t%d\n", total)
+	return t.Flush()
+}

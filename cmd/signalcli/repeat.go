@@ -1,0 +1,114 @@
+package signalcli
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// The pauses after runs that failed, under --repeat.
+	minBackoff = 500 * time.Millisecond
+	maxBackoff = 30 * time.Second
+)
+
+// loop runs the flush once, or with --repeat until the stopper stops it.
+func (f *flusher) loop(screen *screen) result {
+	if f.repeat.d == 0 {
+		return f.try(screen)
+	}
+	var (
+		stopping = f.stopper.stopping
+		health   = health{}
+		last     result // of the last run that tells something
+		sent     int
+	)
+	for failed := 0; stopping.Err() == nil; {
+		begin := time.Now()
+		r := f.try(screen)
+		sent += r.Sent
+		if usage := (*usageError)(nil); errors.As(r.err, &usage) {
+			return r
+		}
+		if stopping.Err() != nil && r.Sent == 0 && r.ok() {
+			break // it was stopped before it did anything
+		}
+		last = r
+		f.report(&health, r)
+		pause := f.repeat.d - time.Since(begin)
+		if r.ok() {
+			failed = 0
+		} else {
+			pause = max(pause, backoff(failed, rand.Float64()))
+			failed++
+		}
+		sleep(stopping, pause)
+	}
+	last.Sent = sent
+	if last.Failed == nil {
+		last.Failed = []failure{}
+	}
+	return last
+}
+
+// report logs a change between working and failing: a broker that is down
+// for an hour is one line and not thousands.
+func (f *flusher) report(h *health, r result) {
+	since, changed := h.change(r)
+	switch {
+	case !changed:
+	case r.ok():
+		f.log.Info("working again", "failed_for", time.Since(since).Round(time.Millisecond).String())
+	default:
+		args := []any{"signals", r.failing(), "error", r.Error}
+		if r.err == nil {
+			args[3] = r.Failed[0].Error
+		}
+		f.log.Error("failing, going on to try", args...)
+	}
+}
+
+// health is the state of a repeated flush: what fails, and since when. At
+// first nothing does.
+type health struct {
+	failing []string // names of signal types; "" for what concerns no single one
+	since   time.Time
+}
+
+// change takes the result of a run. It reports whether the state is another
+// now, and since when something had failed.
+func (h *health) change(r result) (since time.Time, changed bool) {
+	failing := r.failing()
+	if r.err != nil {
+		failing = append(failing, "")
+	}
+	slices.Sort(failing)
+	if slices.Equal(failing, h.failing) {
+		return h.since, false
+	}
+	if len(h.failing) == 0 {
+		h.since = time.Now()
+	}
+	h.failing = failing
+	return h.since, true
+}
+
+// backoff returns the pause after a failure, when so many were before it:
+// doubled each time, less a random part of up to a half, so that processes
+// that failed together don't come back together. random is from 0 to 1.
+func backoff(before int, random float64) time.Duration {
+	d := min(minBackoff<<min(before, 16), maxBackoff)
+	return d - time.Duration(random*float64(d)/2)
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,206 @@
+package signalcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// closeTimeout bounds how long a command waits, when it is done, for what
+// still runs in the bus.
+const closeTimeout = 15 * time.Second
+
+// flusher is one of the three flush commands. Its fields up to timeout belong
+// to the flags; the others are what a run needs.
+type flusher struct {
+	sys    system
+	global *global
+	mode   entsignal.Mode
+	// own returns the options that the mode's own flags ask for.
+	own     func() []entsignal.FlushOption
+	exclude []string
+	burst   countValue
+	repeat  durationValue
+	timeout durationValue
+
+	command  *cobra.Command
+	selected selection
+	log      *slog.Logger
+	stopper  *stopper
+	bus      *entsignal.Bus // nil until it is open
+	closeBus func() error
+	unhook   func() bool
+	ended    context.CancelFunc // ends the context of the bus
+}
+
+// flags adds the flags that the three flushes share, and what completes them
+// and their arguments.
+func (f *flusher) flags(c *cobra.Command) {
+	f.burst.most = entsignal.MaxBurstCount
+	flags := c.Flags()
+	flags.VarP(namesValue{&f.exclude}, "exclude", "e", "leave a signal out; may be given several times")
+	flags.VarP(&f.repeat, "repeat", "r", "flush again and again, this long from start to start")
+	flags.Var(&f.timeout, "timeout", "end a run that takes longer; what isn't sent stays pending")
+	flags.Var(&f.burst, "burst", "rows per transaction, in place of each signal's burst count")
+	c.ValidArgsFunction = completeNames(f.sys)
+	complete(c, "exclude", completeNames(f.sys))
+	for _, name := range []string{"repeat", "timeout", "burst"} {
+		complete(c, name, cobra.NoFileCompletions)
+	}
+}
+
+// run is the command. The arguments are well formed when it is called, and
+// the bus isn't open yet.
+func (f *flusher) run(c *cobra.Command, names []string) error {
+	f.command, f.selected = c, selection{names: names, exclude: f.exclude}
+	if err := f.selected.checkEmpty(); err != nil {
+		return newUsageError(c, err)
+	}
+	screen := newScreen(c.ErrOrStderr(), f.repeat.d == 0 && f.mode != entsignal.ModeFlush && f.sys.terminal(c.ErrOrStderr()))
+	f.log = f.global.logger(screen)
+	f.stopper = listen(contextOf(c), f.sys, f.log)
+	defer f.stopper.close()
+	defer f.close()
+
+	r := f.loop(screen)
+	if usage := (*usageError)(nil); errors.As(r.err, &usage) {
+		return usage
+	}
+	if f.repeat.d == 0 {
+		for _, failed := range r.Failed {
+			f.log.Error("signal type failed", "signal", failed.Signal, "error", failed.Error)
+		}
+	}
+	r.Interrupted = f.stopper.stopping.Err() != nil
+	if err := r.print(c.OutOrStdout(), f.global.output.value); err != nil {
+		return err
+	}
+	return r.cause()
+}
+
+// try runs one flush. It opens the bus unless an earlier try did.
+func (f *flusher) try(screen *screen) result {
+	if f.bus == nil {
+		if err := f.open(); err != nil {
+			return newResult(0, err)
+		}
+	}
+	ctx := context.WithoutCancel(contextOf(f.command)) // its end stops the bus, and leaves a batch its time
+	if f.timeout.set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.timeout.d)
+		defer cancel()
+	}
+	opts := append(f.selected.options(), f.own()...)
+	if f.burst.n > 0 {
+		opts = append(opts, entsignal.Burst(f.burst.n))
+	}
+	flush := f.bus.Flush
+	switch f.mode {
+	case entsignal.ModeFlushMany:
+		flush = f.bus.FlushMany
+	case entsignal.ModeFlushOrdered:
+		flush = f.bus.FlushOrdered
+	}
+	progress := screen.follow(ctx, f.bus, f.selected)
+	sent, err := flush(ctx, opts...)
+	progress.end(sent)
+	r := newResult(sent, err)
+	for i := range r.Failed {
+		if ctx.Err() != nil && errors.Is(r.Failed[i].err, context.DeadlineExceeded) {
+			r.Failed[i].Error = fmt.Sprintf("ended by --timeout %v: %s", f.timeout.d, r.Failed[i].Error)
+		}
+	}
+	f.log.Debug("flushed", "mode", f.mode.String(), "sent", sent, "failed", r.failing())
+	return r
+}
+
+// open opens the bus and checks the names. A signal ends the opening, and
+// once the bus is open makes it stop after the batch in hand.
+func (f *flusher) open() error {
+	stopping := f.stopper.stopping
+	ctx, cancel := context.WithCancel(context.WithoutCancel(contextOf(f.command)))
+	keep := context.AfterFunc(stopping, cancel)
+	inTime := func() bool { return true }
+	if f.timeout.set {
+		inTime = time.AfterFunc(f.timeout.d, cancel).Stop
+	}
+	bus, closeBus, err := openBus(ctx, f.sys)
+	interrupted, late := !keep(), !inTime()
+	switch {
+	case err != nil:
+		if interrupted && errors.Is(err, context.Canceled) {
+			return entsignal.ErrClosed // nothing failed
+		}
+		if late {
+			err = fmt.Errorf("%w (--timeout %v)", err, f.timeout.d)
+		}
+		cancel()
+		return err
+	case interrupted: // what was opened may depend on a context that is gone
+		f.closing(closeBus())
+		return entsignal.ErrClosed
+	case late:
+		f.closing(closeBus())
+		return fmt.Errorf("open the bus: --timeout %v: %w", f.timeout.d, context.DeadlineExceeded)
+	}
+	chosen, err := f.selected.choose(bus.Signals())
+	if err != nil {
+		f.closing(closeBus())
+		cancel()
+		return newUsageError(f.command, err)
+	}
+	f.log.Debug("the bus is open", "signals", len(chosen))
+	f.warn(chosen)
+	f.bus, f.closeBus, f.ended = bus, closeBus, cancel
+	f.unhook = context.AfterFunc(stopping, func() {
+		ended, end := context.WithCancel(context.Background())
+		end()
+		_ = bus.Close(ended) // begins to close, and doesn't wait
+	})
+	return nil
+}
+
+// warn tells once of signals that are not flushed as the command says.
+func (f *flusher) warn(chosen []entsignal.Info) {
+	if f.mode != entsignal.ModeFlushOrdered {
+		return
+	}
+	var unordered []string
+	for _, info := range chosen {
+		if len(info.OrderBy) == 0 {
+			unordered = append(unordered, info.Name)
+		}
+	}
+	if unordered != nil {
+		f.log.Warn("signals without an order go by id", "signals", unordered)
+	}
+}
+
+// close closes what open has opened.
+func (f *flusher) close() {
+	if f.bus == nil {
+		return
+	}
+	f.unhook()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	f.closing(f.bus.Close(ctx))
+	f.closing(f.closeBus())
+	f.ended()
+	f.bus = nil
+}
+
+// closing logs an error of closing. It's no failure of the flush: what is
+// sent is sent.
+func (f *flusher) closing(err error) {
+	if err != nil {
+		f.log.Warn("close failed", "error", redact(err.Error()))
+	}
+}

@@ -1,0 +1,49 @@
+package signalcli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+)
+
+// stopper listens for the signals that end a flush. The first asks it to stop
+// after the batch in hand, so that no message is sent whose row then stays;
+// the second ends the process.
+type stopper struct {
+	// stopping ends when the flush should stop.
+	stopping context.Context
+	// close stops listening.
+	close func()
+}
+
+// listen starts to listen. The end of parent stops the flush too: a program
+// that turns signals into the end of its context means the same by it.
+func listen(parent context.Context, sys system, log *slog.Logger) *stopper {
+	stopping, stop := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	unnotify := sys.notify(signals)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case s := <-signals:
+				if n == 0 {
+					stop()
+					log.Info("stopping after the batch in hand; a second signal exits at once", "signal", s.String())
+					continue
+				}
+				log.Warn("exiting at once; what was being sent may be sent again", "signal", s.String())
+				sys.exit(exitInterrupted)
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return &stopper{stopping: stopping, close: func() {
+		unnotify()
+		close(quit)
+		<-done
+		stop()
+	}}
+}

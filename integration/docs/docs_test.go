@@ -1,0 +1,417 @@
+package docs
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/cmd/signalcli"
+)
+
+const repo = "../.."
+
+// documents are the files that are checked, relative to the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
+	more, err := filepath.Glob(repo + "/docs/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, more)
+	names := []string{"README.md", "GUARANTEES.md", "CONTRIBUTING.md", "CHANGELOG.md"}
+	for _, path := range more {
+		names = append(names, "docs/"+filepath.Base(path))
+	}
+	return names
+}
+
+func TestDocumentsTellTheTruth(t *testing.T) {
+	c := newChecker(t)
+	for _, name := range documents(t) {
+		content, err := os.ReadFile(filepath.Join(repo, name))
+		require.NoError(t, err)
+		for _, problem := range c.problems(name, string(content)) {
+			t.Errorf("%s: %s", name, problem)
+		}
+	}
+	for name := range c.snippets {
+		assert.True(t, c.used[name], "snippet %s is in no document", name)
+	}
+}
+
+// A checker that finds nothing proves nothing.
+func TestCheckerFindsWhatIsWrong(t *testing.T) {
+	c := newChecker(t)
+	for content, want := range map[string]string{
+		"```go\npanic(1)\n```":                           "line 1: Go code without the name of its snippet",
+		"<!-- snippet: nosuch -->\n```go\n```":           "line 2: unknown snippet nosuch",
+		"<!-- snippet: shutdown -->\n```go\nreturn\n```": "line 2: the code differs from snippet shutdown",
+		"```\nx\n```":                                     "line 1: code of the unknown language \"\"",
+		"```sh\nmake coffee\n```":                         "line 2: no make target coffee",
+		"```sh\nrm -r x\n```":                             "line 2: unknown command rm",
+		"```sh\nintegration/services dance\n```":          "line 2: integration/services has no command dance",
+		"```console\n$ signalbus fly\n```":                "line 2: signalbus fly: unknown subcommand",
+		"```console\n$ signalbus flush --loud\n```":       "line 2: signalbus flush --loud: unknown flag: --loud",
+		"```sh\ncd nowhere\n```":                          "line 2: no directory nowhere",
+		"```text\nnever closed":                           "line 1: code without an end",
+		"then `make tea`":                                 "line 1: no make target tea",
+		"held by `TestOfNothing`":                         "line 1: no test TestOfNothing",
+		"call `entsignal.Undo(x)`":                        "line 1: no identifier entsignal.Undo",
+		"see [that](docs/none.md)":                        "line 1: link to docs/none.md: no such file",
+		"see [that](GUARANTEES.md#nothing-of-that-title)": "line 1: link to GUARANTEES.md#nothing-of-that-title: no such heading",
+	} {
+		t.Run(want, func(t *testing.T) {
+			problems := c.problems("README.md", content)
+			require.Len(t, problems, 1)
+			assert.Contains(t, problems[0], want)
+		})
+	}
+}
+
+// checker knows what documents may name.
+type checker struct {
+	snippets map[string]string // by name
+	used     map[string]bool
+	tests    map[string]bool
+	targets  map[string]bool
+	services map[string]bool            // commands of integration/services
+	exported map[string]map[string]bool // by package
+}
+
+func newChecker(t *testing.T) *checker {
+	t.Helper()
+	return &checker{
+		snippets: snippets(t),
+		used:     make(map[string]bool),
+		tests:    allTests(t),
+		targets:  matches(t, "Makefile", `(?m)^([a-z-]+):`),
+		services: matches(t, "integration/services", `(?m)^  (up|down|status|env|run|rabbitmqctl) `),
+		exported: map[string]map[string]bool{
+			"entsignal": exported(t, "entsignal"),
+			"codegen":   exported(t, "entsignal/codegen"),
+			"rabbitmq":  exported(t, "entsignal/rabbitmq"),
+			"pqconn":    exported(t, "entsignal/pqconn"),
+			"mixin":     exported(t, "mixin"),
+			"signalcli": exported(t, "cmd/signalcli"),
+			"ent":       exported(t, "integration/docs/ent"),
+		},
+	}
+}
+
+var (
+	fence      = regexp.MustCompile("^```(.*)$")
+	marker     = regexp.MustCompile(`^<!-- snippet: (\w+) -->$`)
+	inlineMake = regexp.MustCompile("`make ([a-z-]+)[` ]")
+	inlineTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+	inlineName = regexp.MustCompile("`(?:\\*|\\[\\]|&)?(\\w+)\\.([A-Z]\\w*)")
+	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// problems returns all that is wrong with a document.
+func (c *checker) problems(name, content string) (all []string) {
+	at := 0
+	report := func(format string, args ...any) {
+		all = append(all, fmt.Sprintf("line %d: ", at)+fmt.Sprintf(format, args...))
+	}
+	lines := strings.Split(strings.TrimSuffix(content, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		at = i + 1
+		if f := fence.FindStringSubmatch(lines[i]); f != nil {
+			end := i + 1
+			for end < len(lines) && lines[end] != "```" {
+				end++
+			}
+			if end == len(lines) {
+				report("code without an end")
+				return all
+			}
+			code := lines[i+1 : end]
+			switch language := f[1]; language {
+			case "go":
+				before := ""
+				if i > 0 {
+					before = lines[i-1]
+				}
+				c.checkGo(before, strings.Join(code, "\n"), report)
+			case "sh", "console":
+				for n, line := range code {
+					at = i + 2 + n
+					line, prompted := strings.CutPrefix(line, "$ ")
+					if language == "sh" || prompted {
+						c.checkCommand(line, report)
+					}
+				}
+			case "text":
+			default:
+				report("code of the unknown language %q", language)
+			}
+			i = end
+			continue
+		}
+		c.checkText(name, lines[i], report)
+	}
+	return all
+}
+
+func (c *checker) checkGo(before, code string, report func(string, ...any)) {
+	m := marker.FindStringSubmatch(before)
+	if m == nil {
+		report("Go code without the name of its snippet")
+		return
+	}
+	snippet, ok := c.snippets[m[1]]
+	switch {
+	case !ok:
+		report("unknown snippet %s", m[1])
+	case snippet != code:
+		report("the code differs from snippet %s, which is:\n%s", m[1], snippet)
+	}
+	c.used[m[1]] = true
+}
+
+// checkCommand checks one line of a shell.
+func (c *checker) checkCommand(line string, report func(string, ...any)) {
+	line, _, _ = strings.Cut(line, "#")
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return
+	}
+	switch args := words[1:]; words[0] {
+	case "make":
+		target := slices.IndexFunc(args, func(a string) bool {
+			return !strings.ContainsAny(a, "=.'-") || strings.HasPrefix(a, "services-")
+		})
+		if target < 0 || !c.targets[args[target]] {
+			report("no make target %s", strings.Join(args, " "))
+		}
+	case "eval":
+		if line != `eval "$(integration/services env)"` {
+			report("unknown command %s", line)
+		}
+	case "integration/services":
+		if len(args) == 0 || !c.services[args[0]] {
+			report("integration/services has no command %s", strings.Join(args, " "))
+		}
+	case "cd":
+		if !isDir(filepath.Join(repo, args[0])) {
+			report("no directory %s", args[0])
+		}
+	case "go":
+		if args[0] == "test" && !isDir(filepath.Join(repo, "integration", args[1])) {
+			report("no directory integration/%s", args[1])
+		}
+	case "signalbus":
+		// With the help as last wish it runs nothing, and still refuses what
+		// it doesn't know.
+		group := signalcli.Command(nil)
+		group.SilenceErrors = true
+		group.SetOut(new(strings.Builder))
+		if found, _, err := group.Find(args); err != nil || found == group {
+			report("%s: unknown subcommand", line)
+			return
+		}
+		group.SetArgs(append(args, "--help"))
+		if err := group.Execute(); err != nil {
+			report("%s: %v", line, err)
+		}
+	default:
+		report("unknown command %s", words[0])
+	}
+}
+
+// checkText checks a line outside of code.
+func (c *checker) checkText(name, line string, report func(string, ...any)) {
+	for _, m := range inlineMake.FindAllStringSubmatch(line, -1) {
+		if !c.targets[m[1]] {
+			report("no make target %s", m[1])
+		}
+	}
+	for _, m := range inlineTest.FindAllStringSubmatch(line, -1) {
+		if !c.tests[m[1]] {
+			report("no test %s", m[1])
+		}
+	}
+	for _, m := range inlineName.FindAllStringSubmatch(line, -1) {
+		if names, ok := c.exported[m[1]]; ok && !names[m[2]] {
+			report("no identifier %s.%s", m[1], m[2])
+		}
+	}
+	for _, m := range link.FindAllStringSubmatch(line, -1) {
+		if strings.HasPrefix(m[1], "https://") {
+			continue
+		}
+		file, heading, hasHeading := strings.Cut(m[1], "#")
+		path := filepath.Join(repo, name)
+		if file != "" {
+			path = filepath.Join(filepath.Dir(path), file)
+		}
+		if _, err := os.Stat(path); err != nil {
+			report("link to %s: no such file", m[1])
+		} else if hasHeading && !hasHeadingOf(path, heading) {
+			report("link to %s: no such heading", m[1])
+		}
+	}
+}
+
+// hasHeadingOf reports whether a document has a heading of which GitHub makes
+// that anchor.
+func hasHeadingOf(path, anchor string) bool {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(content)) {
+		title := strings.TrimLeft(line, "#")
+		if title == line {
+			continue
+		}
+		slug := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), "")
+		if strings.ReplaceAll(slug, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
+
+// snippets returns the snippets of this package's files. A name that is used
+// again continues its snippet.
+func snippets(t *testing.T) map[string]string {
+	t.Helper()
+	lines := make(map[string][]string)
+	walk(t, ".", ".go", func(path, content string) {
+		name := ""
+		for line := range strings.Lines(content) {
+			line = strings.TrimRight(line, "\n")
+			if begun, ok := strings.CutPrefix(strings.TrimSpace(line), "// snippet: "); ok {
+				assert.Empty(t, name, "%s: snippet %s begins within another", path, begun)
+				name = begun
+			} else if strings.TrimSpace(line) == "// end snippet" {
+				assert.NotEmpty(t, name, "%s: a snippet ends that didn't begin", path)
+				name = ""
+			} else if name != "" {
+				lines[name] = append(lines[name], line)
+			}
+		}
+		assert.Empty(t, name, "%s: the snippet has no end", path)
+	})
+	all := make(map[string]string)
+	for name, lines := range lines {
+		all[name] = dedent(lines)
+	}
+	return all
+}
+
+// dedent removes the indent that all lines share, and empty lines around.
+func dedent(lines []string) string {
+	shared := -1
+	for _, line := range lines {
+		if indent := len(line) - len(strings.TrimLeft(line, "\t")); line != "" && (shared < 0 || indent < shared) {
+			shared = indent
+		}
+	}
+	for i, line := range lines {
+		if line != "" {
+			lines[i] = line[shared:]
+		}
+	}
+	return strings.Trim(strings.Join(lines, "\n"), "\n")
+}
+
+// allTests returns the names of the tests of the repository.
+func allTests(t *testing.T) map[string]bool {
+	t.Helper()
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(\w+ \*testing\.`)
+	names := make(map[string]bool)
+	walk(t, repo, "_test.go", func(_, content string) {
+		for _, m := range function.FindAllStringSubmatch(content, -1) {
+			names[m[1]] = true
+		}
+	})
+	require.NotEmpty(t, names)
+	return names
+}
+
+// matches returns the first group of all matches in a file.
+func matches(t *testing.T, name, pattern string) map[string]bool {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repo, name))
+	require.NoError(t, err)
+	found := make(map[string]bool)
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(content), -1) {
+		found[m[1]] = true
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+// exported returns the exported identifiers of a package, except methods.
+func exported(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	files, err := filepath.Glob(filepath.Join(repo, dir, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range parsed.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					names[d.Name.Name] = d.Name.IsExported()
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.TypeSpec:
+						names[s.Name.Name] = s.Name.IsExported()
+					case *ast.ValueSpec:
+						for _, n := range s.Names {
+							names[n.Name] = n.IsExported()
+						}
+					}
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, names, dir)
+	return names
+}
+
+// walk calls visit for the files below dir whose names end with suffix, except
+// in folders that begin with a dot.
+func walk(t *testing.T, dir, suffix string, visit func(path, content string)) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && len(d.Name()) > 2 && d.Name()[0] == '.':
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, suffix):
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		visit(path, string(content))
+		return nil
+	}))
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,20 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema/field"
+
+	"github.com/entsignal/signalbus/mixin"
+)
+
+// snippet: signal
+
+// OrderPlaced is a message to the world outside.
+type OrderPlaced struct{ ent.Schema }
+
+func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
+func (OrderPlaced) Fields() []ent.Field {
+	return []ent.Field{field.Int("order_id"), field.String("customer")}
+}
+
+// end snippet

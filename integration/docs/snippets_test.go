@@ -1,0 +1,182 @@
+package docs
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/pqconn"
+	"github.com/entsignal/signalbus/entsignal/rabbitmq"
+	"github.com/entsignal/signalbus/integration/docs/ent"
+)
+
+// check panics on an error.
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// application is the program of the README's first screen. It leaves open what
+// it opens.
+func application(ctx context.Context, amqpURL, dsn string) (*entsignal.Bus, *rabbitmq.Publisher, *ent.Client) {
+	// snippet: application
+	pub, err := rabbitmq.NewPublisher(amqpURL, rabbitmq.WithAppID("shop"))
+	check(err)
+	bus, err := ent.NewSignalBus(ent.SignalSenders{
+		OrderPlaced: rabbitmq.Sender(pub, func(s *ent.OrderPlaced) (rabbitmq.Message, error) {
+			body, err := json.Marshal(s)
+			return rabbitmq.Message{Exchange: "shop.orders", RoutingKey: "placed", Body: body}, err
+		}),
+		// end snippet
+		ShipmentDue: dropShipments,
+		// snippet: application
+	})
+	check(err)
+	client, err := ent.Open("postgres", dsn, ent.WithSignalBus(bus))
+	check(err)
+
+	tx, err := client.Tx(ctx)
+	check(err)
+	order := tx.Order.Create().SetCustomer("Ada").SaveX(ctx)
+	tx.OrderPlaced.Create().SetOrderID(order.ID).SetCustomer("Ada").ExecX(ctx)
+	check(tx.Commit()) // stores both, then sends the message and deletes its row
+	// end snippet
+	return bus, pub, client
+}
+
+func dropShipments(context.Context, []*ent.ShipmentDue) error { return nil }
+
+// flushes calls each flush, and returns what the last one sent and what is
+// pending after it.
+func flushes(ctx context.Context, bus *entsignal.Bus, client *ent.Client) (int, []entsignal.PendingCount) {
+	// snippet: flushes
+	_, err := bus.Flush(ctx) // what autoflushes left behind, of all signals
+	check(err)
+	_, err = bus.FlushMany(ctx, entsignal.Only("OrderPlaced"), entsignal.Workers(4), entsignal.Burst(500))
+	check(err)
+	sent, err := client.ShipmentDue.FlushOrdered(ctx) // the same, typed: just this signal
+	check(err)
+	pending, err := bus.Pending(ctx) // how many wait, for each signal
+	check(err)
+	// end snippet
+	return sent, pending
+}
+
+const unavailable = http.StatusServiceUnavailable
+
+// hook is where post sends to.
+type hook struct{ url string }
+
+// snippet: sender
+
+// post sends one signal. entsignal.Each(h.post) is the sender.
+func (h hook) post(ctx context.Context, s *ent.OrderPlaced) error {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return entsignal.Permanent(err) // trying again can't help
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if batch, ok := entsignal.BatchFromContext(ctx); ok {
+		req.Header.Set("Idempotency-Key", batch.Signal.Name+":"+batch.Items[0].ID)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return entsignal.Unavailable(err) // don't try the others now
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("order %d: %s", s.OrderID, resp.Status) // this one stays, the others go on
+	}
+	return nil
+}
+
+// end snippet
+
+// bulk is a broker that takes many messages at once and answers for each.
+type bulk interface {
+	Store(ctx context.Context, orders []int) ([]error, error)
+}
+
+// bulkSender makes a sender for a broker of that kind.
+func bulkSender(broker bulk) entsignal.Sender[*ent.OrderPlaced] {
+	// snippet: batch
+	send := func(ctx context.Context, signals []*ent.OrderPlaced) error {
+		ids := make([]int, len(signals))
+		for i, s := range signals {
+			ids[i] = s.OrderID
+		}
+		answers, err := broker.Store(ctx, ids)
+		if err != nil {
+			return err // nothing was sent: all rows stay
+		}
+		return &entsignal.BatchError{Errors: answers} // one for each signal; nil: sent
+	}
+	// end snippet
+	return send
+}
+
+func openSQLite(path string, bus *entsignal.Bus) *ent.Client {
+	// snippet: sqlite
+	dsn := "file:" + path + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
+	db, err := sql.Open("sqlite", dsn) // the driver of modernc.org/sqlite
+	check(err)
+	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.SQLite, db)), ent.WithSignalBus(bus))
+	// end snippet
+	return client
+}
+
+func openPostgres(dsn string, bus *entsignal.Bus) *ent.Client {
+	// snippet: pqconn
+	db, err := pqconn.Open(dsn)
+	check(err)
+	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)), ent.WithSignalBus(bus))
+	// end snippet
+	return client
+}
+
+func shutdown(ctx context.Context, bus *entsignal.Bus, pub *rabbitmq.Publisher, client *ent.Client) error {
+	// snippet: shutdown
+	// The bus finishes the batches in hand; then nobody needs the others.
+	return errors.Join(bus.Close(ctx), pub.Close(ctx), client.Close())
+	// end snippet
+}
+
+// snippet: consumer
+
+// handle applies a message once, however often it arrives: the note that it
+// was applied is committed together with what it changes. The table "handled"
+// has the primary key (app_id, message_id).
+func handle(ctx context.Context, db *sql.DB, d amqp.Delivery, apply func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	noted, err := tx.ExecContext(ctx,
+		"INSERT INTO handled (app_id, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", d.AppId, d.MessageId)
+	if err != nil {
+		return err
+	}
+	if n, err := noted.RowsAffected(); err != nil || n == 0 {
+		return err // n == 0: a repeat
+	}
+	if err := apply(tx); err != nil {
+		return err
+	}
+	return tx.Commit() // acknowledge the message after this, and only then
+}
+
+// end snippet
