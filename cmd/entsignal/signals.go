@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"entgo.io/ent/entc"
+	"entgo.io/ent/entc/gen"
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/codegen"
+)
+
+func newSignalsCommand() *cobra.Command {
+	var dir string
+	output := outputValue("text")
+	c := &cobra.Command{
+		Use:   "signals",
+		Short: "Check and list the signals of a schema",
+		Long: `Check and list the signals of a schema: their tables, whether a commit sends
+them, how many rows a flush takes at once (1 where the schema sets nothing) and
+the order of "flushordered" ("-" in front of a field: highest first).
+
+What "go generate" would refuse is an error here too. Nothing is generated, and
+features and other settings of entc.go are not known.`,
+		Example: `  entsignal signals
+  entsignal signals --schema ./db/schema --output json`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, _ []string) error {
+			infos, err := loadSignals(dir)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return json.NewEncoder(c.OutOrStdout()).Encode(infos)
+			}
+			return printSignals(c.OutOrStdout(), infos)
+		},
+	}
+	schemaFlag(c, &dir)
+	c.Flags().Var(&output, "output", "form of the result: `text|json`")
+	complete := cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)
+	if err := c.RegisterFlagCompletionFunc("output", complete); err != nil {
+		panic(err) // the flag is there
+	}
+	return c
+}
+
+// loadSignals loads the schema as ent's generator does.
+func loadSignals(dir string) ([]entsignal.Info, error) {
+	dirs, err := findDirs(dir)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := gen.NewStorage("sql")
+	if err != nil {
+		return nil, err
+	}
+	flags, cleanup, err := withoutRuntime(dirs)
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+	graph, err := entc.LoadGraph(dirs.schema, &gen.Config{Storage: storage, BuildFlags: flags})
+	if err != nil {
+		return nil, fmt.Errorf("load the schema %s: %w", dirs.schema, err)
+	}
+	return codegen.Signals(graph)
+}
+
+func printSignals(w io.Writer, infos []entsignal.Info) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SIGNAL\tTABLE\tAUTOFLUSH\tBURST\tORDER")
+	for _, info := range infos {
+		autoflush, order := "on", "-"
+		if !info.AutoFlush {
+			autoflush = "off"
+		}
+		if len(info.OrderBy) > 0 {
+			terms := make([]string, len(info.OrderBy))
+			for i, term := range info.OrderBy {
+				terms[i] = string(term)
+			}
+			order = strings.Join(terms, ", ")
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", info.Name, info.Table, autoflush, info.BurstCount, order)
+	}
+	return t.Flush()
+}
+
+// outputValue is the flag --output.
+type outputValue string
+
+// Set implements pflag's Value.
+func (v *outputValue) Set(s string) error {
+	if !slices.Contains([]string{"text", "json"}, s) {
+		return fmt.Errorf("expected one of: text, json")
+	}
+	*v = outputValue(s)
+	return nil
+}
+
+// String implements pflag's Value.
+func (v *outputValue) String() string { return string(*v) }
+
+// Type implements pflag's Value.
+func (v *outputValue) Type() string { return "word" }
