@@ -21,6 +21,9 @@ import (
 
 const repo = "../.."
 
+// tutorial is the folder of the script that runs the tutorial of the README.
+const tutorial = "../tool/testdata"
+
 // documents are the files that are checked, relative to the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
@@ -85,11 +88,15 @@ type checker struct {
 	targets  map[string]bool
 	services map[string]bool            // commands of integration/services
 	exported map[string]map[string]bool // by package
+	tutorial string                     // the script that runs it
 }
 
 func newChecker(t *testing.T) *checker {
 	t.Helper()
+	script, err := os.ReadFile(filepath.Join(tutorial, "tutorial.txtar"))
+	require.NoError(t, err)
 	return &checker{
+		tutorial: string(script),
 		snippets: snippets(t),
 		used:     make(map[string]bool),
 		tests:    allTests(t),
@@ -145,6 +152,10 @@ func (c *checker) problems(name, content string) (all []string) {
 			case "sh", "console":
 				for n, line := range code {
 					at = i + 2 + n
+					if i > 0 && lines[i-1] == "<!-- tutorial -->" {
+						c.checkTutorial(line, report)
+						continue
+					}
 					line, prompted := strings.CutPrefix(line, "$ ")
 					if language == "sh" || prompted {
 						c.checkCommand(line, report)
@@ -176,6 +187,16 @@ func (c *checker) checkGo(before, code string, report func(string, ...any)) {
 		report("the code differs from snippet %s, which is:\n%s", m[1], snippet)
 	}
 	c.used[m[1]] = true
+}
+
+// checkTutorial checks that the script which tests the tutorial runs the line.
+func (c *checker) checkTutorial(line string, report func(string, ...any)) {
+	line, _, _ = strings.Cut(line, "#")
+	// The script has no release to get.
+	line = strings.Replace(strings.TrimSpace(line), "cmd/entsignal@latest", "cmd/entsignal@v0.0.0", 1)
+	if !strings.Contains(c.tutorial, "\nexec "+line+"\n") {
+		report("%s doesn't run: %s", tutorial, line)
+	}
 }
 
 // checkCommand checks one line of a shell.
@@ -282,12 +303,12 @@ func hasHeadingOf(path, anchor string) bool {
 	return false
 }
 
-// snippets returns the snippets of this package's files. A name that is used
-// again continues its snippet.
+// snippets returns the snippets of this package's files, and of the script that
+// runs the tutorial. A name that is used again continues its snippet.
 func snippets(t *testing.T) map[string]string {
 	t.Helper()
 	lines := make(map[string][]string)
-	walk(t, ".", ".go", func(path, content string) {
+	collect := func(path, content string) {
 		name := ""
 		for line := range strings.Lines(content) {
 			line = strings.TrimRight(line, "\n")
@@ -302,7 +323,9 @@ func snippets(t *testing.T) map[string]string {
 			}
 		}
 		assert.Empty(t, name, "%s: the snippet has no end", path)
-	})
+	}
+	walk(t, ".", ".go", collect)
+	walk(t, tutorial, "tutorial.txtar", collect)
 	all := make(map[string]string)
 	for name, lines := range lines {
 		all[name] = dedent(lines)
