@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal/codegen"
 )
 
@@ -32,10 +33,10 @@ Nothing is written if one of the names can't be used, or is there already.`,
   entsignal new --schema ./db/schema UserJoined UserLeft`,
 		Args: func(c *cobra.Command, names []string) error {
 			if len(names) == 0 {
-				return usageErrorf(c, "missing name; expected one or more, such as: entsignal new OrderPlaced")
+				return cli.UsageErrorf(c, "missing name; expected one or more, such as: entsignal new OrderPlaced")
 			}
 			if err := checkNames(names); err != nil {
-				return newUsageError(c, err)
+				return cli.NewUsageError(c, err)
 			}
 			return nil
 		},

@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
+	"github.com/entsignal/signalbus/cmd/signalcli"
 )
 
 // run is the program: it returns the exit code.
@@ -14,7 +17,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return exitCode(root.Execute())
+	return signalcli.ExitCode(root.Execute())
 }
 
 func newRootCommand() *cobra.Command {
@@ -37,7 +40,7 @@ Exit code: 0 done, 1 failed, 2 wrong usage.`,
 		RunE:         func(*cobra.Command, []string) error { return nil },
 		SilenceUsage: true,
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return newUsageError(c, err) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.NewUsageError(c, err) })
 	c.AddCommand(
 		newInitCommand(),
 		newNewCommand(),
@@ -57,20 +60,20 @@ func commandOnly(c *cobra.Command, args []string) error {
 	}
 	known := strings.Join(names, ", ")
 	if len(args) == 0 {
-		return usageErrorf(c, "missing command; expected one of: %s", known)
+		return cli.UsageErrorf(c, "missing command; expected one of: %s", known)
 	}
 	hint := ""
 	c.SuggestionsMinimumDistance = 2
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = " (did you mean \"" + near[0] + "\"?)"
 	}
-	return usageErrorf(c, "unknown command %q%s; expected one of: %s", args[0], hint, known)
+	return cli.UsageErrorf(c, "unknown command %q%s; expected one of: %s", args[0], hint, known)
 }
 
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
+		return cli.UsageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
 	}
 	return nil
 }

@@ -3,22 +3,19 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"entgo.io/ent/entc"
 	"entgo.io/ent/entc/gen"
 	"github.com/spf13/cobra"
 
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/codegen"
 )
 
 func newSignalsCommand() *cobra.Command {
 	var dir string
-	output := outputValue("text")
+	output := cli.NewEnum("text", "text", "json")
 	c := &cobra.Command{
 		Use:   "signals",
 		Short: "Check and list the signals of a schema",
@@ -37,15 +34,15 @@ features and other settings of entc.go are not known.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if output.Value == "json" {
 				return json.NewEncoder(c.OutOrStdout()).Encode(infos)
 			}
-			return printSignals(c.OutOrStdout(), infos)
+			return cli.PrintSignals(c.OutOrStdout(), infos)
 		},
 	}
 	schemaFlag(c, &dir)
-	c.Flags().Var(&output, "output", "form of the result: `text|json`")
-	complete := cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)
+	c.Flags().Var(&output, "output", "form of the result")
+	complete := cobra.FixedCompletions(output.Allowed, cobra.ShellCompDirectiveNoFileComp)
 	if err := c.RegisterFlagCompletionFunc("output", complete); err != nil {
 		panic(err) // the flag is there
 	}
@@ -73,41 +70,3 @@ func loadSignals(dir string) ([]entsignal.Info, error) {
 	}
 	return codegen.Signals(graph)
 }
-
-func printSignals(w io.Writer, infos []entsignal.Info) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SIGNAL\tTABLE\tAUTOFLUSH\tBURST\tORDER")
-	for _, info := range infos {
-		autoflush, order := "on", "-"
-		if !info.AutoFlush {
-			autoflush = "off"
-		}
-		if len(info.OrderBy) > 0 {
-			terms := make([]string, len(info.OrderBy))
-			for i, term := range info.OrderBy {
-				terms[i] = string(term)
-			}
-			order = strings.Join(terms, ", ")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", info.Name, info.Table, autoflush, info.BurstCount, order)
-	}
-	return t.Flush()
-}
-
-// outputValue is the flag --output.
-type outputValue string
-
-// Set implements pflag's Value.
-func (v *outputValue) Set(s string) error {
-	if !slices.Contains([]string{"text", "json"}, s) {
-		return fmt.Errorf("expected one of: text, json")
-	}
-	*v = outputValue(s)
-	return nil
-}
-
-// String implements pflag's Value.
-func (v *outputValue) String() string { return string(*v) }
-
-// Type implements pflag's Value.
-func (v *outputValue) Type() string { return "word" }

@@ -27,6 +27,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
 )
 
@@ -71,14 +72,14 @@ type system struct {
 
 // global has the flags that all commands share.
 type global struct {
-	output, logFormat, logLevel enumValue
+	output, logFormat, logLevel cli.Enum
 }
 
 func newGroup(sys system) *cobra.Command {
 	g := &global{
-		output:    newEnum("text", "text", "json"),
-		logFormat: newEnum("text", "text", "json"),
-		logLevel:  newEnum("info", "debug", "info", "warn", "error"),
+		output:    cli.NewEnum("text", "text", "json"),
+		logFormat: cli.NewEnum("text", "text", "json"),
+		logLevel:  cli.NewEnum("info", "debug", "info", "warn", "error"),
 	}
 	c := &cobra.Command{
 		Use:   "signalbus",
@@ -109,7 +110,7 @@ keep the others from being flushed.`,
 	completeEnum(c, "output", &g.output)
 	completeEnum(c, "log-format", &g.logFormat)
 	completeEnum(c, "log-level", &g.logLevel)
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return newUsageError(c, err) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.NewUsageError(c, err) })
 	c.AddCommand(
 		newFlushCommand(sys, g),
 		newFlushManyCommand(sys, g),
@@ -130,15 +131,15 @@ func subcommandOnly(c *cobra.Command, args []string) error {
 	}
 	known := strings.Join(names, ", ")
 	if len(args) == 0 {
-		return usageErrorf(c, "missing subcommand; expected one of: %s", known)
+		return cli.UsageErrorf(c, "missing subcommand; expected one of: %s", known)
 	}
-	return usageErrorf(c, "unknown subcommand %q%s; expected one of: %s", args[0], didYouMean(args[0], names), known)
+	return cli.UsageErrorf(c, "unknown subcommand %q%s; expected one of: %s", args[0], didYouMean(args[0], names), known)
 }
 
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
+		return cli.UsageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
 	}
 	return nil
 }
@@ -148,7 +149,7 @@ func noArgs(c *cobra.Command, args []string) error {
 func (g *global) runE(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := redacted(run(c, args))
-		if err != nil && g.logFormat.value == "json" {
+		if err != nil && g.logFormat.Value == "json" {
 			g.logger(c.ErrOrStderr()).Error("command failed", "command", c.CommandPath(), "error", err.Error())
 			c.SilenceErrors = true
 		}

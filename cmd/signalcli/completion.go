@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 // completionTimeout bounds how long a shell waits for the names.
@@ -37,8 +39,8 @@ func completeNames(sys system) cobra.CompletionFunc {
 }
 
 // completeEnum makes the shell complete the words of the flag.
-func completeEnum(c *cobra.Command, flag string, v *enumValue) {
-	complete(c, flag, cobra.FixedCompletions(v.allowed, cobra.ShellCompDirectiveNoFileComp))
+func completeEnum(c *cobra.Command, flag string, v *cli.Enum) {
+	complete(c, flag, cobra.FixedCompletions(v.Allowed, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // complete sets how the shell completes the flag.

@@ -2,11 +2,11 @@ package signalcli
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 // The exit codes of the commands.
@@ -21,36 +21,14 @@ const (
 // returned: 0 for nil, 2 for wrong usage, with which nothing was sent, and 1
 // for any other error.
 func ExitCode(err error) int {
-	var usage *usageError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), isRootUsage(err):
+	case cli.IsUsage(err), isRootUsage(err):
 		return exitUsage
 	default:
 		return exitFailed
 	}
-}
-
-// usageError is an error of the one who typed the command.
-type usageError struct {
-	command string // its path, for the hint
-	err     error
-}
-
-func (e *usageError) Error() string {
-	return fmt.Sprintf("%v\nRun '%s --help' for usage.", e.err, e.command)
-}
-
-// Unwrap returns what is wrong, without the hint.
-func (e *usageError) Unwrap() error { return e.err }
-
-func newUsageError(c *cobra.Command, err error) error {
-	return &usageError{command: c.CommandPath(), err: err}
-}
-
-func usageErrorf(c *cobra.Command, format string, args ...any) error {
-	return newUsageError(c, fmt.Errorf(format, args...))
 }
 
 // isRootUsage reports whether err is a usage error of the program's own root,

@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 func TestExitCode(t *testing.T) {
-	usage := usageErrorf(&cobra.Command{Use: "x"}, "wrong")
+	usage := cli.UsageErrorf(&cobra.Command{Use: "x"}, "wrong")
 	assert.Equal(t, 0, ExitCode(nil))
 	assert.Equal(t, 1, ExitCode(errors.New("any")))
 	assert.Equal(t, 1, ExitCode(&flushFailed{result{Failed: []failure{{Signal: "A", err: errors.New("x")}}}}))

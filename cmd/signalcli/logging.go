@@ -9,7 +9,7 @@ import (
 // logger returns the log that the flags ask for.
 func (g *global) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	switch g.logLevel.value {
+	switch g.logLevel.Value {
 	case "debug":
 		level = slog.LevelDebug
 	case "warn":
@@ -18,7 +18,7 @@ func (g *global) logger(w io.Writer) *slog.Logger {
 		level = slog.LevelError
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	if g.logFormat.value == "json" {
+	if g.logFormat.Value == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))

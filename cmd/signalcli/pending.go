@@ -38,7 +38,7 @@ of millions.`,
 					return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Name, b.Name))
 				})
 				show := printPending
-				if g.output.value == "json" {
+				if g.output.Value == "json" {
 					show = func(w io.Writer, counts []entsignal.PendingCount) error { return printJSON(w, counts) }
 				}
 				// A type that can't be counted doesn't keep the others from the reader.

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 const (
@@ -29,7 +31,7 @@ func (f *flusher) loop(screen *screen) result {
 		begin := time.Now()
 		r := f.try(screen)
 		sent += r.Sent
-		if usage := (*usageError)(nil); errors.As(r.err, &usage) {
+		if usage := (*cli.UsageError)(nil); errors.As(r.err, &usage) {
 			return r
 		}
 		if stopping.Err() != nil && r.Sent == 0 && r.ok() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
 )
 
@@ -60,7 +61,7 @@ func (f *flusher) flags(c *cobra.Command) {
 func (f *flusher) run(c *cobra.Command, names []string) error {
 	f.command, f.selected = c, selection{names: names, exclude: f.exclude}
 	if err := f.selected.checkEmpty(); err != nil {
-		return newUsageError(c, err)
+		return cli.NewUsageError(c, err)
 	}
 	screen := newScreen(c.ErrOrStderr(), f.repeat.d == 0 && f.mode != entsignal.ModeFlush && f.sys.terminal(c.ErrOrStderr()))
 	f.log = f.global.logger(screen)
@@ -69,7 +70,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	defer f.close()
 
 	r := f.loop(screen)
-	if usage := (*usageError)(nil); errors.As(r.err, &usage) {
+	if usage := (*cli.UsageError)(nil); errors.As(r.err, &usage) {
 		return usage
 	}
 	if f.repeat.d == 0 {
@@ -78,7 +79,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 		}
 	}
 	r.Interrupted = f.stopper.stopping.Err() != nil
-	if err := r.print(c.OutOrStdout(), f.global.output.value); err != nil {
+	if err := r.print(c.OutOrStdout(), f.global.output.Value); err != nil {
 		return err
 	}
 	return r.cause()
@@ -154,7 +155,7 @@ func (f *flusher) open() error {
 	if err != nil {
 		f.closing(closeBus())
 		cancel()
-		return newUsageError(f.command, err)
+		return cli.NewUsageError(f.command, err)
 	}
 	f.log.Debug("the bus is open", "signals", len(chosen))
 	f.warn(chosen)

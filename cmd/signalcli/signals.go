@@ -2,13 +2,10 @@ package signalcli
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
 )
 
@@ -26,10 +23,10 @@ them, how many rows a flush takes at once, and the order of "flushordered"
 		SilenceUsage:      true,
 		RunE: g.runE(func(c *cobra.Command, _ []string) error {
 			return withBus(c, sys, func(_ context.Context, bus *entsignal.Bus) error {
-				if g.output.value == "json" {
+				if g.output.Value == "json" {
 					return printJSON(c.OutOrStdout(), listed(bus.Signals()))
 				}
-				return printSignals(c.OutOrStdout(), bus.Signals())
+				return cli.PrintSignals(c.OutOrStdout(), bus.Signals())
 			})
 		}),
 	}
@@ -44,24 +41,4 @@ func listed(infos []entsignal.Info) []entsignal.Info {
 		}
 	}
 	return list
-}
-
-func printSignals(w io.Writer, infos []entsignal.Info) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SIGNAL\tTABLE\tAUTOFLUSH\tBURST\tORDER")
-	for _, info := range infos {
-		autoflush, order := "on", "-"
-		if !info.AutoFlush {
-			autoflush = "off"
-		}
-		if len(info.OrderBy) > 0 {
-			terms := make([]string, len(info.OrderBy))
-			for i, term := range info.OrderBy {
-				terms[i] = string(term)
-			}
-			order = strings.Join(terms, ", ")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", info.Name, info.Table, autoflush, info.BurstCount, order)
-	}
-	return t.Flush()
 }

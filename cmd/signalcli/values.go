@@ -2,7 +2,6 @@ package signalcli
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,32 +89,6 @@ func (v *countValue) String() string {
 
 // Type implements pflag's Value.
 func (v *countValue) Type() string { return "int" }
-
-// enumValue is a flag that takes one of a few words.
-type enumValue struct {
-	value   string
-	allowed []string
-}
-
-// newEnum returns a flag that is value unless it's set to one of allowed.
-func newEnum(value string, allowed ...string) enumValue {
-	return enumValue{value: value, allowed: allowed}
-}
-
-// Set implements pflag's Value.
-func (v *enumValue) Set(s string) error {
-	if !slices.Contains(v.allowed, s) {
-		return fmt.Errorf("expected one of: %s", strings.Join(v.allowed, ", "))
-	}
-	v.value = s
-	return nil
-}
-
-// String implements pflag's Value.
-func (v *enumValue) String() string { return v.value }
-
-// Type implements pflag's Value.
-func (v *enumValue) Type() string { return strings.Join(v.allowed, "|") }
 
 // namesValue is a flag that may be given several times, each time with one
 // name. pflag's own lists also split at commas, or can't be completed.

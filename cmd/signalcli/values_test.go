@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -86,7 +88,7 @@ func TestCountAndEnum(t *testing.T) {
 	}
 	require.NoError(t, c.Set("10"))
 	assert.Equal(t, "10", c.String())
-	e := newEnum("text", "text", "json")
+	e := cli.NewEnum("text", "text", "json")
 	assert.EqualError(t, e.Set("JSON"), "expected one of: text, json")
 	assert.Equal(t, "text", e.String())
 	require.NoError(t, e.Set("json"))
