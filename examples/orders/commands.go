@@ -30,9 +30,9 @@ func setup(ctx context.Context, s *service, stdout io.Writer) error {
 }
 
 // place places n orders.
-func place(ctx context.Context, s *service, n int, stdout io.Writer) error {
+func place(ctx context.Context, s *service, n uint, stdout io.Writer) error {
 	for i := range n {
-		customer, cents := fmt.Sprintf("customer %d", i+1), 100*(i+1)
+		customer, cents := fmt.Sprintf("customer %d", i+1), 100*int(i+1)
 		order, err := placeOrder(ctx, s.client, customer, cents)
 		if err != nil {
 			return fmt.Errorf("place order %d of %d: %w", i+1, n, err)
@@ -44,15 +44,7 @@ func place(ctx context.Context, s *service, n int, stdout io.Writer) error {
 		return err
 	}
 	if pending > 0 {
-		fmt.Fprintf(stdout, "%d pending; send with: orders flush\n", pending)
+		fmt.Fprintf(stdout, "%d pending; send with: orders signalbus flush\n", pending)
 	}
 	return nil
-}
-
-// flush sends what commits could not. FlushMany leaves the rows alone that
-// another process is sending just now, so any number of these may run.
-func flush(ctx context.Context, s *service, stdout io.Writer) error {
-	sent, err := s.bus.FlushMany(ctx)
-	fmt.Fprintf(stdout, "sent: %d\n", sent)
-	return err
 }

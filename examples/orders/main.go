@@ -4,13 +4,16 @@ package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/cmd/signalcli"
+	"github.com/entsignal/signalbus/entsignal"
 )
 
 func main() {
@@ -19,61 +22,63 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-const usage = `usage: orders COMMAND
-
-  setup         create the tables, the exchange, the queue and the binding
-  place [-n N]  place N orders, 1 by default
-  consume       print the orders that arrive, until interrupted
-  flush         send what is pending
-
-DATABASE_URL and AMQP_URL name the PostgreSQL and the RabbitMQ.
-`
-
 // run returns the exit code: 0 done, 1 failed, 2 usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("orders", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage) }
-	if len(args) == 0 {
-		flags.Usage()
-		return 2
-	}
-	command, args := args[0], args[1:]
-	switch command {
-	case "help", "-h", "-help", "--help":
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	count := 1
-	if command == "place" {
-		flags.IntVar(&count, "n", 1, "how many orders")
-	}
-	if err := flags.Parse(args); err != nil {
-		return 2
-	}
-	if flags.NArg() > 0 || count < 1 {
-		flags.Usage()
-		return 2
-	}
+	// The commands print what they did. From the parts that they use one wants
+	// to hear of trouble only, else cron would mail each success.
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	root := newRoot(log)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return signalcli.ExitCode(root.ExecuteContext(ctx))
+}
 
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	var err error
-	switch command {
-	case "setup":
-		err = withService(log, func(s *service) error { return setup(ctx, s, stdout) })
-	case "place":
-		err = withService(log, func(s *service) error { return place(ctx, s, count, stdout) })
-	case "consume":
-		err = consume(ctx, log, stdout)
-	case "flush":
-		err = withService(log, func(s *service) error { return flush(ctx, s, stdout) })
-	default:
-		flags.Usage()
-		return 2
+// newRoot returns the program: its own commands, and the group "signalbus".
+func newRoot(log *slog.Logger) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "orders",
+		Short: "Keep orders and tell the world about them",
+		Long: `Keep orders and tell the world about them.
+
+DATABASE_URL and AMQP_URL name the PostgreSQL and the RabbitMQ.`,
+		SilenceUsage: true, // an error would drown in it
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "orders:", err)
-		return 1
+	var count uint
+	placeCommand := &cobra.Command{
+		Use:   "place",
+		Short: "Place orders",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withService(log, func(s *service) error { return place(c.Context(), s, count, c.OutOrStdout()) })
+		},
 	}
-	return 0
+	placeCommand.Flags().UintVarP(&count, "number", "n", 1, "how many orders")
+	root.AddCommand(
+		&cobra.Command{
+			Use:   "setup",
+			Short: "Create the tables, the exchange, the queue and the binding",
+			Args:  cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				return withService(log, func(s *service) error { return setup(c.Context(), s, c.OutOrStdout()) })
+			},
+		},
+		placeCommand,
+		&cobra.Command{
+			Use:   "consume",
+			Short: "Print the orders that arrive, until interrupted",
+			Args:  cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				return consume(c.Context(), log, c.OutOrStdout())
+			},
+		},
+		signalcli.Command(func(context.Context) (*entsignal.Bus, func() error, error) {
+			s, err := open(log)
+			if err != nil {
+				return nil, nil, err
+			}
+			return s.bus, s.close, nil
+		}),
+	)
+	return root
 }

@@ -31,6 +31,7 @@ const (
 	stopAt         = 300 // the broker is told to stop while this order is placed
 	waitAt         = 700 // those from here on are placed when it is back
 	outage         = 5 * time.Second
+	relayOutage    = 10 * time.Second
 	commandTimeout = 20 * time.Second
 )
 
@@ -40,7 +41,10 @@ func TestOrders(t *testing.T) {
 	broker := startBroker(t)
 	t.Setenv("AMQP_URL", broker.url)
 	t.Run("commands", testCommands)
+	t.Run("no passwords", func(t *testing.T) { testNoPasswords(t, broker) })
 	t.Run("outage", func(t *testing.T) { testOutage(t, broker) })
+	broker.start(t) // the node that the outage started has ended with it
+	t.Run("relay", func(t *testing.T) { testRelay(t, broker) })
 }
 
 // testOutage has clients place orders while the broker stops and comes back.
@@ -78,8 +82,8 @@ func testOutage(t *testing.T, broker *broker) {
 
 	pending := pendingMessages(t)
 	require.NotEmpty(t, pending, "the broker was not missed at all")
-	out := command(t, "flush")
-	assert.Equal(t, fmt.Sprintf("sent: %d\n", len(pending)), out)
+	out := command(t, "signalbus", "flushmany")
+	assert.Equal(t, fmt.Sprintf("%d signals sent\n", len(pending)), out)
 	assert.Empty(t, pendingMessages(t))
 
 	in.awaitCount(t, len(shop.committed))
@@ -266,6 +270,54 @@ func queued(t *testing.T) int {
 	return q.Messages
 }
 
+// testRelay has a flush run as a service while the broker stops and comes back.
+func testRelay(t *testing.T, broker *broker) {
+	t.Setenv("DATABASE_URL", newDatabase(t))
+	command(t, "setup")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var (
+		stdout bytes.Buffer
+		log    = newLines(-1) // only to be read while it is written
+		ended  = make(chan int, 1)
+		sent   = func() bool { return len(pendingMessages(t)) == 0 }
+	)
+	go func() { ended <- run(ctx, []string{"signalbus", "flushmany", "--repeat", "1s"}, &stdout, log) }()
+
+	placeQuietly(t, 5)
+	require.Eventually(t, sent, 30*time.Second, 50*time.Millisecond)
+	broker.stop(t)
+	placeQuietly(t, 5)
+	<-time.After(relayOutage)
+	assert.Len(t, pendingMessages(t), 5)
+	assert.Empty(t, ended, "it survives the outage")
+	broker.start(t)
+	require.Eventually(t, sent, 60*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "working again") }, 5*time.Second, 50*time.Millisecond)
+
+	cancel()
+	assert.Zero(t, await(t, ended, "the end of the relay"))
+	assert.Equal(t, "10 signals sent, interrupted\n", stdout.String())
+	assert.Equal(t, 10, queued(t))
+	for _, change := range []string{"failing, going on to try", "working again"} {
+		assert.Equal(t, 1, strings.Count(log.String(), change), "one line per change of state")
+	}
+	t.Logf("the relay's log:\n%s", log)
+}
+
+// placeQuietly places n orders whose commits send nothing.
+func placeQuietly(t *testing.T, n int) {
+	t.Helper()
+	s, err := open(slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.close()) }()
+	s.bus.SetAutoFlush(false)
+	for range n {
+		_, err := placeOrder(t.Context(), s.client, "customer", 100)
+		require.NoError(t, err)
+	}
+}
+
 // pendingMessages returns the message ids of the signals that wait for a flush.
 func pendingMessages(t *testing.T) map[string]bool {
 	t.Helper()
@@ -286,17 +338,23 @@ func testCommands(t *testing.T) {
 	t.Setenv("DATABASE_URL", newDatabase(t))
 	command(t, "setup")
 	command(t, "setup") // may run again
-	assert.Equal(t, usage, command(t, "-h"))
+	for _, name := range []string{"setup", "place", "consume", "signalbus"} {
+		assert.Contains(t, command(t, "--help"), "\n  "+name+" ")
+	}
 	assert.Equal(t, "placed order 1\nplaced order 2\n", command(t, "place", "-n", "2"))
 
 	t.Run("without broker", func(t *testing.T) {
 		t.Setenv("AMQP_URL", "amqp://127.0.0.1:1/")
-		assert.Equal(t, "placed order 3\n1 pending; send with: orders flush\n", command(t, "place"))
+		assert.Equal(t, "placed order 3\n1 pending; send with: orders signalbus flush\n", command(t, "place"))
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, 1, run(t.Context(), []string{"flush"}, &stdout, &stderr))
-		assert.Equal(t, "sent: 0\n", stdout.String())
+		assert.Equal(t, 1, run(t.Context(), []string{"signalbus", "flush", "-w", "0"}, &stdout, &stderr))
+		assert.Equal(t, "0 signals sent, failed: OrderPlaced\n", stdout.String())
+		assert.Equal(t, "SIGNAL       PENDING\nOrderPlaced  1\ntotal        1\n", command(t, "signalbus", "pending"))
 	})
-	assert.Equal(t, "sent: 1\n", command(t, "flush"))
+	assert.Contains(t, command(t, "signalbus", "signals"), "OrderPlaced")
+	assert.Equal(t, "1 signal sent\n", command(t, "signalbus", "flush", "-w", "0"))
+	assert.Equal(t, "0 signals sent\n", command(t, "signalbus", "flushmany"))
+	assert.Equal(t, "0 signals sent\n", command(t, "signalbus", "flushordered", "OrderPlaced"))
 
 	again := func(app string) rabbitmq.Message {
 		return rabbitmq.Message{Exchange: exchange, RoutingKey: routingKey, AppID: app, MessageID: "OrderPlaced:1",
@@ -340,28 +398,38 @@ func publish(t *testing.T, msgs ...rabbitmq.Message) {
 	assert.NoError(t, p.Close(t.Context()))
 }
 
+// URLs that nobody should see: of servers that are not there, and malformed.
+const (
+	secret       = "hunter2"
+	deadDatabase = "postgres://u:hunter2@127.0.0.1:1/db"
+	badDatabase  = "postgres://u:hunter2@127.0.0.1:port/db"
+	deadBroker   = "amqp://u:hunter2@127.0.0.1:1/"
+	badBroker    = "amqp://u:hunter2@127.0.0.1:port/"
+)
+
 // TestMistakes has a clear error for each, without the values of the variables.
 func TestMistakes(t *testing.T) {
-	const secret = "hunter2"
 	for name, c := range map[string]struct {
 		database, amqp string
 		args           []string
 		code           int
 		want           string
 	}{
-		"no command":      {"x", "x", nil, 2, "usage: orders COMMAND"},
-		"unknown command": {"x", "x", []string{"paint"}, 2, "usage: orders COMMAND"},
-		"not a number":    {"x", "x", []string{"place", "-n", "many"}, 2, "invalid value"},
-		"an argument":     {"x", "x", []string{"flush", "now"}, 2, "usage: orders COMMAND"},
-		"no orders":       {"x", "x", []string{"place", "-n", "0"}, 2, "usage: orders COMMAND"},
-		"no database":     {"", "amqp://u:hunter2@127.0.0.1:1/", []string{"flush"}, 1, "DATABASE_URL is not set"},
-		"no broker":       {"postgres://u:hunter2@127.0.0.1:1/db", "", []string{"place"}, 1, "AMQP_URL is not set"},
-		"consume nothing": {"", "", []string{"consume"}, 1, "AMQP_URL is not set"},
-		"bad database":    {"postgres://u:hunter2@127.0.0.1:port/db", "amqp://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "DATABASE_URL"},
-		"bad broker":      {"postgres://u:hunter2@127.0.0.1:1/db", "http://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "AMQP_URL"},
-		"bad consume":     {"", "amqp://u:hunter2@127.0.0.1:port/", []string{"consume"}, 1, "AMQP_URL"},
-		"bare slash":      {"", "amqp://u:12/hunter2@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
-		"dead database":   {"postgres://u:hunter2@127.0.0.1:1/db", "amqp://u:hunter2@127.0.0.1:1/", []string{"setup"}, 1, "create the tables"},
+		"unknown command":    {"x", "x", []string{"paint"}, 2, "unknown command"},
+		"not a number":       {"x", "x", []string{"place", "-n", "many"}, 2, "invalid argument"},
+		"less than none":     {"x", "x", []string{"place", "-n", "-1"}, 2, "invalid argument"},
+		"an argument":        {"x", "x", []string{"place", "now"}, 2, "unknown command"},
+		"no subcommand":      {"x", "x", []string{"signalbus"}, 2, "missing subcommand"},
+		"unknown subcommand": {"x", "x", []string{"signalbus", "flsh"}, 2, "Run 'orders signalbus --help' for usage."},
+		"unknown signal":     {deadDatabase, deadBroker, []string{"signalbus", "flush", "OrderPlced"}, 2, `did you mean "OrderPlaced"?`},
+		"no database":        {"", deadBroker, []string{"signalbus", "flush"}, 1, "DATABASE_URL is not set"},
+		"no broker":          {deadDatabase, "", []string{"place"}, 1, "AMQP_URL is not set"},
+		"consume nothing":    {"", "", []string{"consume"}, 1, "AMQP_URL is not set"},
+		"bad database":       {badDatabase, deadBroker, []string{"place"}, 1, "DATABASE_URL"},
+		"bad broker":         {deadDatabase, "http://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "AMQP_URL"},
+		"bad consume":        {"", badBroker, []string{"consume"}, 1, "AMQP_URL"},
+		"bare slash":         {"", "amqp://u:12/hunter2@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
+		"dead database":      {deadDatabase, deadBroker, []string{"setup"}, 1, "create the tables"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("DATABASE_URL", c.database)
@@ -375,6 +443,61 @@ func TestMistakes(t *testing.T) {
 			assert.NoError(t, ctx.Err(), "it took too long")
 		})
 	}
+}
+
+// TestNoPasswords has the commands of the group fail, in each form of their
+// output.
+func TestNoPasswords(t *testing.T) {
+	urls := map[string]struct{ database, amqp, want string }{
+		"bad database":            {badDatabase, deadBroker, "DATABASE_URL"},
+		"bad database, key=value": {"host=127.0.0.1 port=x password=hunter2", deadBroker, ""},
+		"dead database":           {deadDatabase, deadBroker, "127.0.0.1:1"},
+		"bad broker":              {deadDatabase, badBroker, "AMQP_URL"},
+		"bad broker, bad slash":   {deadDatabase, "amqp://u:12/hunter2@127.0.0.1:1/", ""},
+		"bad broker, bad percent": {deadDatabase, "amqp://u:%zzhunter2@127.0.0.1:1/", "AMQP_URL"},
+	}
+	for name, c := range urls {
+		for _, args := range []string{
+			"pending", "pending --output json --log-format json",
+			"flush -w 0", "flush -w 0 --output json --log-format json --log-level debug",
+			"flushmany", "flushordered",
+		} {
+			t.Run(name+"/"+args, func(t *testing.T) {
+				t.Setenv("DATABASE_URL", c.database)
+				t.Setenv("AMQP_URL", c.amqp)
+				stdout, stderr := failing(t, "signalbus "+args)
+				assert.Contains(t, stdout+stderr, c.want)
+				assert.NotContains(t, stdout+stderr, secret)
+			})
+		}
+	}
+}
+
+// testNoPasswords has a flush reach the database and fail at the broker.
+func testNoPasswords(t *testing.T, broker *broker) {
+	t.Setenv("DATABASE_URL", newDatabase(t))
+	command(t, "setup")
+	t.Setenv("AMQP_URL", deadBroker)
+	command(t, "place")
+	right := strings.TrimPrefix(broker.url, "amqp://guest:guest@")
+	for _, wrong := range []string{deadBroker, "amqp://guest:hunter2@" + right, "amqp://guest:12/hunter2@" + right} {
+		t.Setenv("AMQP_URL", wrong)
+		for _, args := range []string{"flush -w 0", "flushmany", "flushordered --output json --log-format json"} {
+			stdout, stderr := failing(t, "signalbus "+args)
+			assert.NotContains(t, stdout+stderr, secret)
+		}
+	}
+}
+
+// failing runs a command line, which has to fail, and returns its output.
+func failing(t *testing.T, line string) (stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	defer cancel()
+	var out, errOut bytes.Buffer
+	assert.Equal(t, 1, run(ctx, strings.Fields(line), &out, &errOut), line)
+	assert.NoError(t, ctx.Err(), "it took too long")
+	return out.String(), errOut.String()
 }
 
 // command runs a command, which has to succeed, and returns its output.
