@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -71,6 +72,11 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 	}
 	if strings.TrimSpace(dsn) == "" {
 		return nil, errors.New("pqconn: the DSN is empty; " + wantDSN)
+	}
+	// A bare slash in the password ends the host, so that its begin would be
+	// dialled as the port, and shown in the error.
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" && strings.Contains(u.Path, "@") {
+		return nil, errors.New("pqconn: the DSN has an @ behind its host; write a / in the password as %2F; " + wantDSN)
 	}
 	pqCfg, err := pq.NewConfig(dsn)
 	if err != nil {

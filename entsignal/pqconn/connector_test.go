@@ -137,7 +137,7 @@ func TestUnusableDSNIsRefusedWithoutShowingIt(t *testing.T) {
 	for _, dsn := range []string{
 		"", "  ", "postgres://u:s3c%ret@host/db", "mysql://u:s3cret@host/db", "postgres://u:s3cret@host:port/db",
 		"user=u password=s3cret sslmode=s3cret", "user=u password='s3cret", "postgres://u:s3cret@h/db?connect_timeout=s3cret",
-		"host=h port=s3cret", `password="s3cret" pq: wrong value for "s3cret"`,
+		"host=h port=s3cret", "postgres://u:12/s3cret@host/db", `password="s3cret" pq: wrong value for "s3cret"`,
 	} {
 		_, err := Open(dsn)
 		require.Error(t, err, dsn)
