@@ -18,9 +18,6 @@ func (b *Bus) committed(ctx context.Context, created []Created) {
 	if !b.AutoFlush() || len(created) == 0 {
 		return
 	}
-	if ctx == nil { // the context of a Tx that was made from a mutation
-		ctx = context.Background()
-	}
 	if f := b.followOf(ctx); f != nil && f.add(created) {
 		return
 	}
@@ -72,11 +69,9 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 		b.tellMissing(ctx, group.name)
 		return nil
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
-		defer cancel()
-	}
+	deadline, _ := ctx.Deadline() // that of the whole autoflush
+	ctx, cancel := b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
+	defer cancel()
 	var fails failures
 	for ids := range slices.Chunk(group.ids, autoFlushBatch) {
 		meta := Batch{Signal: t.Info, Mode: ModeAutoFlush}
@@ -166,11 +161,7 @@ func (f *follow) take() []Created {
 
 // reportOnce reports an error that repeats with each commit.
 func (b *Bus) reportOnce(ctx context.Context, err error) {
-	if !b.told.first(err.Error()) {
-		return
+	if b.told.first(err.Error()) {
+		b.report(context.WithoutCancel(ctx), err)
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	b.report(context.WithoutCancel(ctx), err)
 }

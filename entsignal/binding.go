@@ -14,6 +14,9 @@ type Binding struct {
 // sends them as an autoflush. It returns nothing: whatever happens, the
 // transaction is committed.
 func (b *Binding) Committed(ctx context.Context, created []Created) {
+	if ctx == nil { // the context of a Tx that was made from a mutation
+		ctx = context.Background()
+	}
 	switch {
 	case b == nil:
 	case b.err != nil:

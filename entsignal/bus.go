@@ -24,6 +24,7 @@ type Bus struct {
 	log            *slog.Logger
 	handle         func(context.Context, error)
 	timeout        time.Duration
+	timeUp         error // the cause of a context that the timeout has ended
 	burst          int
 	missingAllowed bool
 
@@ -60,6 +61,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 			return nil, fmt.Errorf("entsignal: %w", err)
 		}
 	}
+	b.timeUp = fmt.Errorf("flush timeout of %v: %w", b.timeout, context.DeadlineExceeded)
 	var missing []string
 	for _, s := range signals {
 		info := s.info()

@@ -61,7 +61,7 @@ func (b *Bus) withWorkTime(ctx context.Context) (context.Context, context.Cancel
 
 // withTime returns a context that ends after d, as a part of the flush timeout.
 func (b *Bus) withTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("flush timeout of %v: %w", b.timeout, context.DeadlineExceeded))
+	return context.WithTimeoutCause(ctx, d, b.timeUp)
 }
 
 // errStuck is the error of a claim that didn't end when it had to.

@@ -58,7 +58,7 @@ func (ex *Extension) Templates() []*gen.Template { return []*gen.Template{ex.tem
 func (ex *Extension) Hooks() []gen.Hook {
 	return []gen.Hook{func(next gen.Generator) gen.Generator {
 		return gen.GenerateFunc(func(g *gen.Graph) error {
-			if err := check(g); err != nil {
+			if _, err := checked(g); err != nil {
 				return errors.Join(err, restoreRuntime(g.Target))
 			}
 			return next.Generate(g)
@@ -66,15 +66,18 @@ func (ex *Extension) Hooks() []gen.Hook {
 	}}
 }
 
-// check returns all that is wrong with the signals of a graph.
-func check(g *gen.Graph) error {
+// checked returns the signals of a graph, or all that is wrong with them.
+func checked(g *gen.Graph) ([]*signal, error) {
 	if g.Storage != nil && g.Storage.Name != "sql" {
-		return fmt.Errorf("entsignal: storage %s is not supported; expected sql", g.Storage.Name)
+		return nil, fmt.Errorf("entsignal: storage %s is not supported; expected sql", g.Storage.Name)
 	}
 	signals, err := signalsOf(g)
 	errs := []error{err}
 	errs = append(errs, checkNames(g, signals)...)
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return signals, nil
 }
 
 // runtimeMark is the line that ent puts in front of the generated runtime.go

@@ -15,10 +15,7 @@ import (
 // none is 1, the bus's default. All that is wrong with the signals comes back
 // as the error with which generation would fail, and no signal with it.
 func Signals(g *gen.Graph) ([]entsignal.Info, error) {
-	if err := check(g); err != nil {
-		return nil, err
-	}
-	signals, err := signalsOf(g)
+	signals, err := checked(g)
 	if err != nil {
 		return nil, err
 	}

@@ -62,9 +62,11 @@ func (t *tx) commit(ctx context.Context) error {
 // end frees what the transaction holds: it rolls back unless a commit came
 // before.
 func (t *tx) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), t.settle)
-	defer cancel()
-	_ = t.giveBack(ctx)
+	if t.release != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), t.settle)
+		defer cancel()
+		_ = t.giveBack(ctx)
+	}
 	_ = t.inner.Rollback()
 	t.cancel()
 }
