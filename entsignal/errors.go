@@ -33,8 +33,13 @@ var (
 	// flush needs transactions of its own.
 	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")
 
+	// ErrNoTx is returned by the generated Lock methods of a client that is
+	// not in a transaction: the lock would end with the statement.
+	ErrNoTx = errors.New("entsignal: a row can be locked only inside a transaction")
+
 	// ErrSerialization marks an error after which the whole transaction may
-	// be run again.
+	// be run again: Atomic does so when its function returns an error that
+	// wraps it. See [RetryOnConstraint] and [IsSerializationFailure].
 	ErrSerialization = errors.New("entsignal: serialization failure")
 )
 

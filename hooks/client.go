@@ -12,41 +12,61 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/txn"
 )
 
+// Tx is what the library needs of a generated *Tx.
+type Tx interface {
+	comparable
+	Commit() error
+	Rollback() error
+}
+
 // Transactions tells what the library can't know of the transactions of a
-// generated client. D is its unexported txDriver.
-type Transactions[D any] interface {
+// generated package. D is its unexported txDriver, X its *Tx.
+type Transactions[D any, X Tx] interface {
 	// Inner returns the transaction that d wraps.
 	Inner(d *D) dialect.Tx
+	// Wrap puts what wrap returns in the place of the transaction that d wraps.
+	Wrap(d *D, wrap func(dialect.Tx) dialect.Tx)
 	// Watch adds a commit hook and a rollback hook to the transaction.
 	Watch(d *D, commit func(ctx context.Context, next func() error) error, rollback func())
+	// FromContext returns the transaction that ctx carries, or nil.
+	FromContext(ctx context.Context) X
+	// NewContext returns a context that carries the transaction.
+	NewContext(ctx context.Context, tx X) context.Context
+	// Of returns the state of the transaction's client, and its driver.
+	Of(tx X) (*Client[D, X], dialect.Driver)
+	// Unwrap makes an entity of the transaction d one of its client; anything
+	// else it leaves alone.
+	Unwrap(d *D, v any)
 }
 
 // Client is the state of one generated client: its bus, and a collector for
 // each of its open transactions. All copies of a client share it: those of
 // its transactions and of Debug. Its methods may be called by several
 // goroutines.
-type Client[D any] struct {
-	txs  Transactions[D]
+type Client[D any, X Tx] struct {
+	txs  Transactions[D, X]
 	bus  *entsignal.Binding
 	open collectors[D]
+	lane *txn.Lane
 }
 
 // NewClient returns the state of a new client.
-func NewClient[D any](txs Transactions[D]) *Client[D] {
-	return &Client[D]{txs: txs}
+func NewClient[D any, X Tx](txs Transactions[D, X]) *Client[D, X] {
+	return &Client[D, X]{txs: txs, lane: txn.NewLane()}
 }
 
 // Bind binds bus to the client. It must be called before the client is used.
-func (c *Client[D]) Bind(bus *entsignal.Bus, client entsignal.Client) {
+func (c *Client[D, X]) Bind(bus *entsignal.Bus, client entsignal.Client) {
 	c.bus = bus.Bind(client)
 }
 
 // Flush runs a flush of the named signal. It returns [entsignal.ErrInTx] if
 // drv is a transaction.
-func (c *Client[D]) Flush(ctx context.Context, drv dialect.Driver, mode entsignal.Mode, name string, opts []entsignal.FlushOption) (int, error) {
-	if c.transaction(drv) != nil {
+func (c *Client[D, X]) Flush(ctx context.Context, drv dialect.Driver, mode entsignal.Mode, name string, opts []entsignal.FlushOption) (int, error) {
+	if c.Transaction(drv) != nil {
 		return 0, entsignal.ErrInTx
 	}
 	return c.bus.Flush(ctx, mode, name, opts)
@@ -54,17 +74,17 @@ func (c *Client[D]) Flush(ctx context.Context, drv dialect.Driver, mode entsigna
 
 // Send sends the signals with these ids. It returns [entsignal.ErrInTx] if
 // drv is a transaction.
-func (c *Client[D]) Send(ctx context.Context, drv dialect.Driver, name string, ids []any) (int, error) {
-	if c.transaction(drv) != nil {
+func (c *Client[D, X]) Send(ctx context.Context, drv dialect.Driver, name string, ids []any) (int, error) {
+	if c.Transaction(drv) != nil {
 		return 0, entsignal.ErrInTx
 	}
 	return c.bus.Send(ctx, name, ids)
 }
 
-// transaction returns the transaction that drv runs in, or nil. ent lets a
+// Transaction returns the transaction that drv runs in, or nil. ent lets a
 // debug client start a transaction within another, whose Commit does nothing;
 // the outermost is the one that counts.
-func (c *Client[D]) transaction(drv dialect.Driver) *D {
+func (c *Client[D, X]) Transaction(drv dialect.Driver) *D {
 	var outermost *D
 	var at any = drv
 	for {
@@ -83,17 +103,28 @@ func (c *Client[D]) transaction(drv dialect.Driver) *D {
 	}
 }
 
+// IsWithin reports whether drv works in the transaction d. The client may be
+// nil: that of an entity which no client has made.
+func (c *Client[D, X]) IsWithin(d *D, drv dialect.Driver) bool {
+	return c != nil && c.Transaction(drv) == d
+}
+
 // isPool reports whether drv is surely a connection pool, so that what was
 // done through it is committed. A driver over a *sql.Tx that ent doesn't know
 // of is not, and neither is a driver of another type.
 func isPool(drv dialect.Driver) bool {
+	_, ok := executor(drv).(*stdsql.DB)
+	return ok
+}
+
+// executor returns what ent's own driver runs its statements on, and nil for
+// a driver of another type.
+func executor(drv dialect.Driver) sql.ExecQuerier {
 	if debug, ok := drv.(*dialect.DebugDriver); ok {
 		drv = debug.Driver
 	}
-	d, ok := drv.(*sql.Driver)
-	if !ok {
-		return false
+	if d, ok := drv.(*sql.Driver); ok {
+		return d.ExecQuerier
 	}
-	_, ok = d.ExecQuerier.(*stdsql.DB)
-	return ok
+	return nil
 }

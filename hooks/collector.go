@@ -62,7 +62,7 @@ func (cs *collectors[D]) forget(key weak.Pointer[D]) {
 }
 
 // collect notes signals that were created in the transaction tx.
-func (c *Client[D]) collect(tx *D, created ...entsignal.Created) {
+func (c *Client[D, X]) collect(tx *D, created ...entsignal.Created) {
 	col, isNew := c.open.of(tx)
 	col.add(created...)
 	if !isNew {

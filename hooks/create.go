@@ -22,7 +22,7 @@ type Mutation struct {
 // their transaction's commit, or to be sent at once if they were created
 // outside of one. read reads the generated mutation; it reports false for one
 // of another type.
-func (c *Client[D]) OnCreate(name string, read func(ent.Mutation) (Mutation, bool)) ent.Hook {
+func (c *Client[D, X]) OnCreate(name string, read func(ent.Mutation) (Mutation, bool)) ent.Hook {
 	return func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 			v, err := next.Mutate(ctx, m)
@@ -38,7 +38,7 @@ func (c *Client[D]) OnCreate(name string, read func(ent.Mutation) (Mutation, boo
 }
 
 // created takes note of one row; ok is false if it failed.
-func (c *Client[D]) created(ctx context.Context, name string, m Mutation, ok bool) {
+func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok bool) {
 	var created []entsignal.Created
 	if ok {
 		created = append(created, entsignal.Created{Signal: name, ID: m.ID})
@@ -49,7 +49,7 @@ func (c *Client[D]) created(ctx context.Context, name string, m Mutation, ok boo
 	if len(created) == 0 {
 		return
 	}
-	if tx := c.transaction(m.Driver); tx != nil {
+	if tx := c.Transaction(m.Driver); tx != nil {
 		c.collect(tx, created...)
 	} else if isPool(m.Driver) {
 		c.bus.Committed(ctx, created)

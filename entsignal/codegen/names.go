@@ -9,7 +9,11 @@ import (
 )
 
 // generated are the exported names of the generated file.
-var generated = []string{"SignalSenders", "NewSignalBus", "WithSignalBus"}
+var generated = []string{"SignalSenders", "NewSignalBus", "WithSignalBus", "InTx"}
+
+// generatedMethod is the method that the client gets, which has a field for
+// each entity.
+const generatedMethod = "Atomic"
 
 // generatedFile is the generated file without its ending.
 const generatedFile = "signal_bus"
@@ -19,13 +23,19 @@ const generatedField = "entsignalGroup"
 
 // imported are names of imports of the generated file that ent's own files
 // don't have.
-var imported = []string{"entsignal", "signalhooks"}
+var imported = []string{"entsignal", "signalhooks", "stdsql"}
 
 // checkNames refuses names of the project that the generated ones would
 // collide with.
 func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 	for _, t := range g.Nodes {
 		errs = append(errs, checkTypeName(t.Name)...)
+		if !t.HasOneFieldID() {
+			continue
+		}
+		if pkg := t.ID.Type.PkgName; t.ID.Type.PkgPath != "" && slices.Contains(imported, pkg) {
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the package of its type is called %s like one that generated code imports; use a type of another package", t.Name, t.ID.Name, pkg))
+		}
 	}
 	senders := make(map[string]string)
 	for _, s := range signals {
@@ -45,9 +55,6 @@ func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 				errs = append(errs, fmt.Errorf("entsignal: schema %s: edge %q: the name is taken by generated code; rename the edge", s.Name, e.Name))
 			}
 		}
-		if pkg := s.ID.Type.PkgName; s.ID.Type.PkgPath != "" && slices.Contains(imported, pkg) {
-			errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the package of its type is called %s like one that generated code imports; use a type of another package", s.Name, s.ID.Name, pkg))
-		}
 	}
 	return errs
 }
@@ -63,6 +70,9 @@ func checkTypeName(name string) (errs []error) {
 		case plural(name):
 			errs = append(errs, fmt.Errorf("entsignal: schema %s: ent's name for many of them is taken by the generated %s; rename the schema", name, taken))
 		}
+	}
+	if name == generatedMethod {
+		errs = append(errs, fmt.Errorf("entsignal: schema %s: the name is taken by the generated Client.%s; rename the schema", name, generatedMethod))
 	}
 	if strings.EqualFold(name, generatedFile) {
 		errs = append(errs, fmt.Errorf("entsignal: schema %s: its file %s.go is taken by the generated bus; rename the schema", name, generatedFile))

@@ -36,12 +36,15 @@ func funcs() template.FuncMap {
 	}
 }
 
-// idPackages returns the packages of the signals' ids: path to name, which is
-// empty where the path tells it. Left alone, goimports would have to guess.
-func idPackages(signals []*signal) map[string]string {
+// idPackages returns the packages of the ids: path to name, which is empty
+// where the path tells it. Left alone, goimports would have to guess.
+func idPackages(g *gen.Graph) map[string]string {
 	packages := make(map[string]string)
-	for _, s := range signals {
-		pkg, name := s.ID.Type.PkgPath, s.ID.Type.PkgName
+	for _, t := range g.Nodes {
+		if !t.HasOneFieldID() {
+			continue
+		}
+		pkg, name := t.ID.Type.PkgPath, t.ID.Type.PkgName
 		switch {
 		case pkg == "":
 		case name == path.Base(pkg):

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,13 @@ func TestFlushesOfTheReadme(t *testing.T) {
 	sent, pending := flushes(ctx(t), bus, client)
 	assert.Zero(t, sent)
 	assert.Equal(t, []entsignal.PendingCount{{Name: "OrderPlaced"}, {Name: "ShipmentDue"}}, pending)
+
+	bus.SetAutoFlush(true)
+	order, err := placeOrder(ctx(t), client, "Cleo")
+	require.NoError(t, err)
+	assert.Equal(t, []int{7, order.ID}, senders.orders)
+	require.NoError(t, rename(ctx(t), client, order.ID, strings.ToUpper))
+	assert.Equal(t, "CLEO", client.Order.GetX(ctx(t), order.ID).Customer)
 }
 
 func TestSenderOfTheReadme(t *testing.T) {

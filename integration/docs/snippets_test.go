@@ -147,6 +147,35 @@ func openPostgres(dsn string, bus *entsignal.Bus) *ent.Client {
 	return client
 }
 
+// placeOrder records an order and its signal in one transaction.
+func placeOrder(ctx context.Context, client *ent.Client, customer string) (*ent.Order, error) {
+	// snippet: atomic
+	order, err := ent.InTx(ctx, client, func(ctx context.Context, tx *ent.Tx) (*ent.Order, error) {
+		order, err := tx.Order.Create().SetCustomer(customer).Save(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return order, tx.OrderPlaced.Create().SetOrderID(order.ID).SetCustomer(customer).Exec(ctx)
+	})
+	// end snippet
+	return order, err
+}
+
+// rename changes what it has read.
+func rename(ctx context.Context, client *ent.Client, id int, change func(string) string) error {
+	// snippet: lock
+	err := client.Atomic(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		order, err := tx.Order.Lock(ctx, id)
+		if err != nil {
+			return err
+		}
+		return order.Update().SetCustomer(change(order.Customer)).Exec(ctx)
+	}, entsignal.Isolation(sql.LevelReadCommitted), entsignal.Retries(3))
+	// end snippet
+	return err
+}
+
+// shutdown ends the program of the README's first screen.
 func shutdown(ctx context.Context, bus *entsignal.Bus, pub *rabbitmq.Publisher, client *ent.Client) error {
 	// snippet: shutdown
 	// The bus finishes the batches in hand; then nobody needs the others.

@@ -4,6 +4,7 @@ package ent
 
 import (
 	"context"
+	stdsql "database/sql"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
@@ -44,7 +45,7 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 		c.entsignal.Bind(bus, entsignal.Client{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
-			Detach: func(ctx context.Context) context.Context { return NewTxContext(ctx, nil) },
+			Detach: entsignalDetach,
 		})
 	}
 }
@@ -163,15 +164,101 @@ func (b *DocumentSharedCreateBulk) entsignalGroup() {
 	}
 }
 
+// Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
+// back when fn returns an error or panics. After a serialization failure or a
+// deadlock, also at the commit, and when fn returns an error that wraps
+// [entsignal.ErrSerialization], it runs fn again, in a new transaction and
+// after a pause; fn must therefore do nothing else that can't be undone. See
+// [entsignal.Retries] and [entsignal.Backoff] for how often, and
+// [entsignal.Isolation] for the isolation level. The last error is returned.
+//
+// The context given to fn carries the transaction. A call of Atomic or InTx
+// of this client with it joins the transaction instead of beginning another:
+// its error rolls nothing back by itself. The same is true for the context of
+// [NewTxContext] and for the client of a transaction.
+func (c *Client) Atomic(ctx context.Context, fn func(ctx context.Context, tx *Tx) error, opts ...entsignal.AtomicOption) error {
+	_, err := InTx(ctx, c, func(ctx context.Context, tx *Tx) (struct{}, error) { return struct{}{}, fn(ctx, tx) }, opts...)
+	return err
+}
+
+// InTx is [Client.Atomic] for a function that returns a value. If that is an
+// entity, or a slice of entities, the call that commits also unwraps them and
+// the edges that were loaded with them, so that they can be used after the
+// commit. With an error it returns the zero value.
+func InTx[T any](ctx context.Context, c *Client, fn func(ctx context.Context, tx *Tx) (T, error), opts ...entsignal.AtomicOption) (T, error) {
+	return signalhooks.InTx(ctx, c.entsignal, entsignalTransactor{c}, fn, opts)
+}
+
+// Lock returns the Attachment with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *AttachmentClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Attachment, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Attachment, and what was loaded with it, from the transaction.
+func (n *Attachment) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	n.Edges.Document.entsignalUnwrap(d)
+}
+
+// Lock returns the DocumentPrinted with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *DocumentPrintedClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*DocumentPrinted, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the DocumentPrinted, and what was loaded with it, from the transaction.
+func (n *DocumentPrinted) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the DocumentShared with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *DocumentSharedClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*DocumentShared, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the DocumentShared, and what was loaded with it, from the transaction.
+func (n *DocumentShared) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	for _, e := range n.Edges.Attachments {
+		e.entsignalUnwrap(d)
+	}
+}
+
 type (
-	entsignalClient = signalhooks.Client[txDriver]
+	entsignalClient = signalhooks.Client[txDriver, *Tx]
 	entsignalGroup  = signalhooks.Group
 )
 
 // newEntsignalClient returns the state of a new client, and adds the hooks
 // that note which signals it creates.
 func newEntsignalClient(hooks *hooks) *entsignalClient {
-	c := signalhooks.NewClient[txDriver](entsignalTx{})
+	c := signalhooks.NewClient[txDriver, *Tx](entsignalTx{})
 	hooks.DocumentPrinted = append(hooks.DocumentPrinted, c.OnCreate(TypeDocumentPrinted, func(m ent.Mutation) (signalhooks.Mutation, bool) {
 		mutation, ok := m.(*DocumentPrintedMutation)
 		if !ok {
@@ -198,11 +285,63 @@ func entsignalConfig(c *config, drv dialect.Driver) config {
 	return cfg
 }
 
+// entsignalDetach returns ctx without the transaction that it may carry, or
+// that a client in it may be in.
+func entsignalDetach(ctx context.Context) context.Context {
+	if c := FromContext(ctx); c != nil {
+		if d := c.entsignal.Transaction(c.driver); d != nil {
+			outside := &Client{config: entsignalConfig(&c.config, d.drv)}
+			outside.init()
+			ctx = NewContext(ctx, outside)
+		}
+	}
+	return NewTxContext(ctx, nil)
+}
+
+// entsignalTransactor is the client that InTx is called with.
+type entsignalTransactor struct{ c *Client }
+
+// Driver returns the client's driver.
+func (t entsignalTransactor) Driver() dialect.Driver { return t.c.driver }
+
+// BeginTx starts a transaction.
+func (t entsignalTransactor) BeginTx(ctx context.Context, opts *stdsql.TxOptions) (*Tx, error) {
+	return t.c.BeginTx(ctx, opts)
+}
+
+// Within returns the transaction d, in which the client works.
+func (t entsignalTransactor) Within(d *txDriver) *Tx {
+	tx := &Tx{config: entsignalConfig(&t.c.config, d)}
+	tx.init()
+	return tx
+}
+
 // entsignalTx tells the library of this package's transactions.
 type entsignalTx struct{}
 
 // Inner returns the transaction that d wraps.
 func (entsignalTx) Inner(d *txDriver) dialect.Tx { return d.tx }
+
+// Wrap puts what wrap returns in the place of the transaction that d wraps.
+func (entsignalTx) Wrap(d *txDriver, wrap func(dialect.Tx) dialect.Tx) { d.tx = wrap(d.tx) }
+
+// FromContext returns the transaction that ctx carries, or nil.
+func (entsignalTx) FromContext(ctx context.Context) *Tx { return TxFromContext(ctx) }
+
+// NewContext returns a context that carries the transaction.
+func (entsignalTx) NewContext(ctx context.Context, tx *Tx) context.Context {
+	return NewTxContext(ctx, tx)
+}
+
+// Of returns the state of the transaction's client, and its driver.
+func (entsignalTx) Of(tx *Tx) (*entsignalClient, dialect.Driver) { return tx.entsignal, tx.driver }
+
+// Unwrap makes an entity of the transaction d one of its client.
+func (entsignalTx) Unwrap(d *txDriver, v any) {
+	if n, ok := v.(interface{ entsignalUnwrap(*txDriver) }); ok {
+		n.entsignalUnwrap(d)
+	}
+}
 
 // Watch adds hooks to the end of the transaction.
 func (entsignalTx) Watch(d *txDriver, commit func(context.Context, func() error) error, rollback func()) {

@@ -4,6 +4,7 @@ package ent
 
 import (
 	"context"
+	stdsql "database/sql"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
@@ -110,7 +111,7 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 		c.entsignal.Bind(bus, entsignal.Client{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
-			Detach: func(ctx context.Context) context.Context { return NewTxContext(ctx, nil) },
+			Detach: entsignalDetach,
 		})
 	}
 }
@@ -822,15 +823,319 @@ func (b *SignalHooksCreateBulk) entsignalGroup() {
 	}
 }
 
+// Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
+// back when fn returns an error or panics. After a serialization failure or a
+// deadlock, also at the commit, and when fn returns an error that wraps
+// [entsignal.ErrSerialization], it runs fn again, in a new transaction and
+// after a pause; fn must therefore do nothing else that can't be undone. See
+// [entsignal.Retries] and [entsignal.Backoff] for how often, and
+// [entsignal.Isolation] for the isolation level. The last error is returned.
+//
+// The context given to fn carries the transaction. A call of Atomic or InTx
+// of this client with it joins the transaction instead of beginning another:
+// its error rolls nothing back by itself. The same is true for the context of
+// [NewTxContext] and for the client of a transaction.
+func (c *Client) Atomic(ctx context.Context, fn func(ctx context.Context, tx *Tx) error, opts ...entsignal.AtomicOption) error {
+	_, err := InTx(ctx, c, func(ctx context.Context, tx *Tx) (struct{}, error) { return struct{}{}, fn(ctx, tx) }, opts...)
+	return err
+}
+
+// InTx is [Client.Atomic] for a function that returns a value. If that is an
+// entity, or a slice of entities, the call that commits also unwraps them and
+// the edges that were loaded with them, so that they can be used after the
+// commit. With an error it returns the zero value.
+func InTx[T any](ctx context.Context, c *Client, fn func(ctx context.Context, tx *Tx) (T, error), opts ...entsignal.AtomicOption) (T, error) {
+	return signalhooks.InTx(ctx, c.entsignal, entsignalTransactor{c}, fn, opts)
+}
+
+// Lock returns the Batch with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *BatchClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Batch, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Batch, and what was loaded with it, from the transaction.
+func (n *Batch) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	n.Edges.SignalBus.entsignalUnwrap(d)
+}
+
+// Lock returns the Bus with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *BusClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Bus, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Bus, and what was loaded with it, from the transaction.
+func (n *Bus) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Context with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *ContextClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Context, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Context, and what was loaded with it, from the transaction.
+func (n *Context) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Deletion with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *DeletionClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Deletion, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Deletion, and what was loaded with it, from the transaction.
+func (n *Deletion) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Dialect with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *DialectClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Dialect, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Dialect, and what was loaded with it, from the transaction.
+func (n *Dialect) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the EntSignal with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *EntSignalClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*EntSignal, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the EntSignal, and what was loaded with it, from the transaction.
+func (n *EntSignal) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	for _, e := range n.Edges.SignalBuses {
+		e.entsignalUnwrap(d)
+	}
+	for _, e := range n.Edges.Group {
+		e.entsignalUnwrap(d)
+	}
+}
+
+// Lock returns the Flush with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *FlushClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Flush, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Flush, and what was loaded with it, from the transaction.
+func (n *Flush) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Group with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *GroupClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Group, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Group, and what was loaded with it, from the transaction.
+func (n *Group) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	n.Edges.SignalBus.entsignalUnwrap(d)
+	n.Edges.EntSignal.entsignalUnwrap(d)
+}
+
+// Lock returns the Info with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *InfoClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Info, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Info, and what was loaded with it, from the transaction.
+func (n *Info) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Model with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *ModelClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Model, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Model, and what was loaded with it, from the transaction.
+func (n *Model) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Sender with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *SenderClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Sender, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Sender, and what was loaded with it, from the transaction.
+func (n *Sender) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Signal with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *SignalClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Signal, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Signal, and what was loaded with it, from the transaction.
+func (n *Signal) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+	n.Edges.Bulk.entsignalUnwrap(d)
+	for _, e := range n.Edges.With {
+		e.entsignalUnwrap(d)
+	}
+}
+
+// Lock returns the SignalBus with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *SignalBusClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*SignalBus, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the SignalBus, and what was loaded with it, from the transaction.
+func (n *SignalBus) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the SignalHooks with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *SignalHooksClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*SignalHooks, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the SignalHooks, and what was loaded with it, from the transaction.
+func (n *SignalHooks) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
 type (
-	entsignalClient = signalhooks.Client[txDriver]
+	entsignalClient = signalhooks.Client[txDriver, *Tx]
 	entsignalGroup  = signalhooks.Group
 )
 
 // newEntsignalClient returns the state of a new client, and adds the hooks
 // that note which signals it creates.
 func newEntsignalClient(hooks *hooks) *entsignalClient {
-	c := signalhooks.NewClient[txDriver](entsignalTx{})
+	c := signalhooks.NewClient[txDriver, *Tx](entsignalTx{})
 	hooks.Batch = append(hooks.Batch, c.OnCreate(TypeBatch, func(m ent.Mutation) (signalhooks.Mutation, bool) {
 		mutation, ok := m.(*BatchMutation)
 		if !ok {
@@ -945,11 +1250,63 @@ func entsignalConfig(c *config, drv dialect.Driver) config {
 	return cfg
 }
 
+// entsignalDetach returns ctx without the transaction that it may carry, or
+// that a client in it may be in.
+func entsignalDetach(ctx context.Context) context.Context {
+	if c := FromContext(ctx); c != nil {
+		if d := c.entsignal.Transaction(c.driver); d != nil {
+			outside := &Client{config: entsignalConfig(&c.config, d.drv)}
+			outside.init()
+			ctx = NewContext(ctx, outside)
+		}
+	}
+	return NewTxContext(ctx, nil)
+}
+
+// entsignalTransactor is the client that InTx is called with.
+type entsignalTransactor struct{ c *Client }
+
+// Driver returns the client's driver.
+func (t entsignalTransactor) Driver() dialect.Driver { return t.c.driver }
+
+// BeginTx starts a transaction.
+func (t entsignalTransactor) BeginTx(ctx context.Context, opts *stdsql.TxOptions) (*Tx, error) {
+	return t.c.BeginTx(ctx, opts)
+}
+
+// Within returns the transaction d, in which the client works.
+func (t entsignalTransactor) Within(d *txDriver) *Tx {
+	tx := &Tx{config: entsignalConfig(&t.c.config, d)}
+	tx.init()
+	return tx
+}
+
 // entsignalTx tells the library of this package's transactions.
 type entsignalTx struct{}
 
 // Inner returns the transaction that d wraps.
 func (entsignalTx) Inner(d *txDriver) dialect.Tx { return d.tx }
+
+// Wrap puts what wrap returns in the place of the transaction that d wraps.
+func (entsignalTx) Wrap(d *txDriver, wrap func(dialect.Tx) dialect.Tx) { d.tx = wrap(d.tx) }
+
+// FromContext returns the transaction that ctx carries, or nil.
+func (entsignalTx) FromContext(ctx context.Context) *Tx { return TxFromContext(ctx) }
+
+// NewContext returns a context that carries the transaction.
+func (entsignalTx) NewContext(ctx context.Context, tx *Tx) context.Context {
+	return NewTxContext(ctx, tx)
+}
+
+// Of returns the state of the transaction's client, and its driver.
+func (entsignalTx) Of(tx *Tx) (*entsignalClient, dialect.Driver) { return tx.entsignal, tx.driver }
+
+// Unwrap makes an entity of the transaction d one of its client.
+func (entsignalTx) Unwrap(d *txDriver, v any) {
+	if n, ok := v.(interface{ entsignalUnwrap(*txDriver) }); ok {
+		n.entsignalUnwrap(d)
+	}
+}
 
 // Watch adds hooks to the end of the transaction.
 func (entsignalTx) Watch(d *txDriver, commit func(context.Context, func() error) error, rollback func()) {

@@ -1,0 +1,199 @@
+package hooks
+
+import (
+	"context"
+	stdsql "database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/txn"
+)
+
+// Transactor is the generated client that InTx is called with.
+type Transactor[D any, X Tx] interface {
+	// Driver returns the client's driver.
+	Driver() dialect.Driver
+	// BeginTx starts a transaction.
+	BeginTx(ctx context.Context, opts *stdsql.TxOptions) (X, error)
+	// Within returns the transaction d, in which the client works.
+	Within(d *D) X
+}
+
+// InTx runs fn in the transaction that ctx or the client is in; if there is
+// none, in one of its own, which it commits when fn has returned nil and runs
+// again after a conflict.
+func InTx[D any, X Tx, T any](ctx context.Context, c *Client[D, X], client Transactor[D, X], fn func(context.Context, X) (T, error), opts []entsignal.AtomicOption) (T, error) {
+	var none T
+	o := txn.Defaults()
+	for _, opt := range opts {
+		if opt == nil {
+			return none, errors.New("entsignal: a nil AtomicOption")
+		}
+		if err := opt(&o); err != nil {
+			return none, fmt.Errorf("entsignal: %w", err)
+		}
+	}
+	if tx, leave, ok := c.join(ctx, client); ok {
+		defer leave()
+		if o.Isolation != nil {
+			return none, fmt.Errorf("entsignal: Isolation(%v) in a call that joins an open transaction; only the call that begins it can set its isolation", *o.Isolation)
+		}
+		return fn(c.txs.NewContext(ctx, tx), tx)
+	}
+	a := attempts[D, X, T]{client: c, of: client, fn: fn}
+	var err error
+	if a.opts, err = txOptions(o, client.Driver()); err != nil {
+		return none, err
+	}
+	var result T
+	err = txn.Run(ctx, o, func(losses int) (again bool, err error) {
+		result, again, err = a.try(ctx, losses)
+		return again, err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// txOptions returns the options of a transaction on the driver's database.
+func txOptions(o txn.Options, drv dialect.Driver) (*stdsql.TxOptions, error) {
+	if debug, ok := drv.(*dialect.DebugDriver); ok {
+		drv = debug.Driver
+	}
+	if _, ok := drv.(interface {
+		BeginTx(context.Context, *stdsql.TxOptions) (dialect.Tx, error)
+	}); !ok {
+		return nil, fmt.Errorf("entsignal: driver %T can't start a transaction with an isolation level: it has no BeginTx method", drv)
+	}
+	opts := &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: o.ReadOnly}
+	switch {
+	case drv.Dialect() == dialect.SQLite:
+		opts.Isolation = stdsql.LevelDefault
+	case o.Isolation != nil:
+		opts.Isolation = *o.Isolation
+	}
+	return opts, nil
+}
+
+// scopeKey finds the innermost transaction of Atomic that a client has in a
+// context.
+type scopeKey[D any, X Tx] struct{ client *Client[D, X] }
+
+// join returns the transaction that a call is to join, and what to call when
+// it is done with it. One of Atomic that is over is none: its context may well
+// outlive it.
+func (c *Client[D, X]) join(ctx context.Context, client Transactor[D, X]) (tx X, leave func(), ok bool) {
+	var none X
+	scope, _ := ctx.Value(scopeKey[D, X]{c}).(*txn.Scope[X])
+	if d := c.Transaction(client.Driver()); d != nil {
+		if scope != nil && c.driverOf(scope.Tx) == d && scope.Join() {
+			return scope.Tx, scope.Leave, true
+		}
+		return client.Within(d), func() {}, true
+	}
+	carried := c.txs.FromContext(ctx)
+	switch {
+	case carried == none:
+		return none, nil, false
+	case scope != nil && (!c.owns(carried) || c.driverOf(carried) == c.driverOf(scope.Tx)):
+		// The transaction of another client may hide ours.
+		if !scope.Join() {
+			return none, nil, false
+		}
+		return scope.Tx, scope.Leave, true
+	case c.owns(carried):
+		return carried, func() {}, true
+	default:
+		return none, nil, false
+	}
+}
+
+// owns reports whether the transaction is one of this client.
+func (c *Client[D, X]) owns(tx X) bool {
+	owner, _ := c.txs.Of(tx)
+	return owner == c
+}
+
+func (c *Client[D, X]) driverOf(tx X) *D {
+	_, drv := c.txs.Of(tx)
+	return c.Transaction(drv)
+}
+
+// attempts are the tries of one call of InTx.
+type attempts[D any, X Tx, T any] struct {
+	client *Client[D, X]
+	of     Transactor[D, X]
+	fn     func(context.Context, X) (T, error)
+	opts   *stdsql.TxOptions
+}
+
+// try runs fn in a transaction of its own and commits it. It reports with its
+// error whether to try again.
+func (a *attempts[D, X, T]) try(ctx context.Context, losses int) (result T, again bool, err error) {
+	c := a.client
+	leave := c.lane.Enter(ctx, losses)
+	tx, err := a.of.BeginTx(ctx, a.opts)
+	if err != nil {
+		leave()
+		return result, entsignal.IsSerializationFailure(err), err
+	}
+	d := c.driverOf(tx)
+	var guard *txn.Guard
+	c.txs.Wrap(d, func(inner dialect.Tx) dialect.Tx {
+		guard = txn.NewGuard(inner, entsignal.IsSerializationFailure, leave)
+		return guard
+	})
+	scope := txn.NewScope(tx)
+	// Deferred, because fn may panic or end its goroutine.
+	defer func() {
+		scope.End()
+		if !guard.Committed() {
+			err = rolledBack(err, tx.Rollback())
+		}
+	}()
+
+	inner := context.WithValue(ctx, scopeKey[D, X]{c}, scope)
+	result, err = a.fn(c.txs.NewContext(inner, tx), tx)
+	if err != nil {
+		return result, guard.Conflict() != nil || entsignal.IsSerializationFailure(err), err
+	}
+	scope.Close(ctx)
+	guard.AllowCommit()
+	if err := tx.Commit(); err != nil {
+		if guard.Committed() {
+			return result, false, fmt.Errorf("entsignal: the transaction is committed, but a commit hook failed: %w", err)
+		}
+		return result, entsignal.IsSerializationFailure(err), fmt.Errorf("entsignal: commit: %w", txn.WithEnd(ctx, err))
+	}
+	unwrap(reflect.ValueOf(result), func(v any) { c.txs.Unwrap(d, v) })
+	return result, false, nil
+}
+
+// rolledBack returns the error of a try, and that of its rollback unless the
+// transaction had ended by itself.
+func rolledBack(err, rollback error) error {
+	if err == nil || rollback == nil || errors.Is(rollback, stdsql.ErrTxDone) {
+		return err
+	}
+	return fmt.Errorf("%w (and the rollback failed: %w)", err, rollback)
+}
+
+// unwrap calls each with v, or with its elements if it is a slice.
+func unwrap(v reflect.Value, each func(any)) {
+	switch {
+	case !v.IsValid():
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			unwrap(v.Index(i), each)
+		}
+	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface:
+		if v.CanInterface() && !v.IsNil() {
+			each(v.Interface())
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package txn
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Run calls try until it succeeds, fails for good, or was called o.Retries
+// times again. try gets how often it was called before, and reports with its
+// error whether calling it again may help.
+// Run returns the last error, without the mark of [Again]; if ctx ends between
+// two tries, ctx's error with it.
+func Run(ctx context.Context, o Options, try func(losses int) (again bool, err error)) error {
+	for n := 0; ; n++ {
+		again, err := try(n)
+		if err == nil || !again || n >= o.Retries {
+			return unmarked(err)
+		}
+		if !pause(ctx, o.backoff(n)) {
+			return fmt.Errorf("%w; the transaction is not run again after: %w", context.Cause(ctx), unmarked(err))
+		}
+	}
+}
+
+// pause waits for d, and reports false if ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Again is an error after which the transaction may be run again.
+type Again struct {
+	Err  error
+	Mark error // what errors.Is finds besides Err
+}
+
+func (e *Again) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error and its mark.
+func (e *Again) Unwrap() []error { return []error{e.Err, e.Mark} }
+
+// unmarked returns err as it was before it was marked. One that was wrapped
+// since stays as it is: it has a text of its own.
+func unmarked(err error) error {
+	if again, ok := err.(*Again); ok { //nolint:errorlint // see above
+		return again.Err
+	}
+	return err
+}
