@@ -18,7 +18,7 @@ const (
 	// lanePatience is how long one transaction waits for others in the lane.
 	// Then it runs all the same: a transaction may well be begun by the
 	// function of another, for which it would wait for ever.
-	lanePatience = 500 * time.Millisecond
+	lanePatience = time.Second
 	// lossesForLane is after how many losses a transaction runs alone.
 	lossesForLane = 2
 )
