@@ -126,7 +126,7 @@ func newChecker(t *testing.T) *checker {
 		mutants:  allMutants(t),
 		killed:   make(map[string]bool),
 		targets:  matches(t, "Makefile", `(?m)^([a-z-]+):`),
-		services: matches(t, "integration/services", `(?m)^  (up|down|status|env|run|rabbitmqctl) `),
+		services: matches(t, "integration/services", `(?m)^  (up|down|kill|status|env|run|rabbitmqctl) `),
 		exported: map[string]map[string]bool{
 			"entsignal": exported(t, "entsignal"),
 			"codegen":   exported(t, "entsignal/codegen"),
