@@ -11,7 +11,6 @@ import (
 type walk struct {
 	columns columns
 	top     any
-	limit   int
 
 	ended atomic.Bool // the last step reached the end of the table
 
@@ -19,11 +18,11 @@ type walk struct {
 	last any        // the highest id that was taken
 }
 
-// step returns the next step of the walk as a selection's pick. The step is
-// made when the rows are read. A batch that is tried again stays with its
+// step returns the next step of the walk, of up to limit rows, as a selection's
+// pick. The step is made when the rows are read. A batch that is tried again stays with its
 // rows: the span in which they lie may hold others by then, which were locked
 // before, and to take those instead would leave its own to nobody.
-func (w *walk) step() func(reader) error {
+func (w *walk) step(limit int) func(reader) error {
 	var mine []any
 	return func(read reader) error {
 		if mine != nil {
@@ -35,14 +34,14 @@ func (w *walk) step() func(reader) error {
 		if w.ended.Load() {
 			return nil
 		}
-		ids, err := read(w.columns.span(w.last, w.top, w.limit))
+		ids, err := read(w.columns.span(w.last, w.top, limit))
 		if err != nil {
 			return err
 		}
 		if len(ids) > 0 {
 			mine, w.last = ids, ids[len(ids)-1]
 		}
-		w.ended.Store(len(ids) < w.limit)
+		w.ended.Store(len(ids) < limit)
 		return nil
 	}
 }

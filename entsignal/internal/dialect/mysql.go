@@ -61,6 +61,12 @@ func isMySQLConflict(err error) bool {
 	return ok && (number == 1213 || number == 1020)
 }
 
+// isMySQLUnavailable knows ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN.
+func isMySQLUnavailable(err error) bool {
+	number, ok := errorField(err, "mysql", "MySQLError", "Number")
+	return ok && (number == 1040 || number == 1053)
+}
+
 // errorField looks in the tree of err for a struct of that type, from a
 // package whose path contains pkg, and returns its integer field.
 func errorField(err error, pkg, typeName, field string) (int64, bool) {

@@ -32,13 +32,28 @@ func removePostgres(t Table, ids []any) (string, []any) {
 	return sql.Dialect(dialect.Postgres).Delete(t.Name).Schema(t.Schema).Where(sql.In(t.IDColumn, ids...)).Query()
 }
 
-// isPostgresConflict knows lib/pq's and pgx's errors by their SQLSTATE:
-// serialization_failure and deadlock_detected.
+// isPostgresConflict knows serialization_failure and deadlock_detected.
 func isPostgresConflict(err error) bool {
+	code := sqlState(err)
+	return code == "40001" || code == "40P01"
+}
+
+// isPostgresUnavailable knows the class of connection exceptions,
+// too_many_connections, and what a server says while it ends or begins.
+func isPostgresUnavailable(err error) bool {
+	switch code := sqlState(err); code {
+	case "53300", "57P01", "57P02", "57P03":
+		return true
+	default:
+		return strings.HasPrefix(code, "08")
+	}
+}
+
+// sqlState returns the SQLSTATE of an error of lib/pq or pgx, or "".
+func sqlState(err error) string {
 	var state interface{ SQLState() string }
 	if !errors.As(err, &state) {
-		return false
+		return ""
 	}
-	code := state.SQLState()
-	return code == "40001" || code == "40P01"
+	return state.SQLState()
 }
