@@ -33,7 +33,7 @@ type selection struct {
 	ids []any
 	// pick calls read with what to match, and sees the ids of the rows that
 	// came. When a batch is tried again, pick is called again.
-	pick func(read reader) error
+	pick func(drv dialect.Driver, read reader) error
 }
 
 // reader reads the rows that match and returns their ids.
@@ -117,10 +117,10 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 	}
 	d.rows, d.ids = nil, nil
 	if d.sel.pick != nil {
-		err := d.sel.pick(read)
+		err := d.sel.pick(drv, read)
 		return len(d.rows), err
 	}
-	_, err := read(d.signal.columns().listed(d.sel.ids))
+	_, err := read(d.signal.columns().listed(drv, d.sel.ids))
 	d.arrange()
 	return len(d.rows), err
 }

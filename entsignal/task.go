@@ -137,7 +137,7 @@ func (t *task) flushHead(ctx context.Context) (sent int, err error) {
 			return sent, err
 		}
 		limit := min(t.limit(), pending-sent)
-		d := t.batch(t.meta, selection{pick: func(read reader) error {
+		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
 			_, err := read(t.columns().head(limit))
 			return err
 		}})

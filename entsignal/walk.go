@@ -3,6 +3,8 @@ package entsignal
 import (
 	"sync"
 	"sync/atomic"
+
+	"entgo.io/ent/dialect"
 )
 
 // walk goes through a table by its key, so that a batch at the end costs what
@@ -22,11 +24,11 @@ type walk struct {
 // pick. The step is made when the rows are read. A batch that is tried again stays with its
 // rows: the span in which they lie may hold others by then, which were locked
 // before, and to take those instead would leave its own to nobody.
-func (w *walk) step(limit int) func(reader) error {
+func (w *walk) step(limit int) func(dialect.Driver, reader) error {
 	var mine []any
-	return func(read reader) error {
+	return func(drv dialect.Driver, read reader) error {
 		if mine != nil {
-			_, err := read(w.columns.listed(mine))
+			_, err := read(w.columns.listed(drv, mine))
 			return err
 		}
 		w.mu.Lock()

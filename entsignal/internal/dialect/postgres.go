@@ -28,8 +28,8 @@ func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) 
 	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, name)
 }
 
-func removePostgres(t Table, ids []any) (string, []any) {
-	return sql.Dialect(dialect.Postgres).Delete(t.Name).Schema(t.Schema).Where(sql.In(t.IDColumn, ids...)).Query()
+func removePostgres(t *tx, table Table, ids []any) (string, []any) {
+	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(In(t, table.IDColumn, ids)).Query()
 }
 
 // isPostgresConflict knows serialization_failure and deadlock_detected.
