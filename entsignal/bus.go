@@ -31,6 +31,7 @@ type Bus struct {
 	autoFlushOff atomic.Bool
 	life         lifecycle
 	told         onces
+	marks        sync.Map // by signal: what its last ordered flush saw
 
 	mu     sync.Mutex // guards what follows
 	client *Client
