@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -79,7 +80,9 @@ func (s *signal[C, T, ID, Q]) info() Info {
 }
 
 func (s *signal[C, T, ID, Q]) columns() columns {
-	return columns{id: s.IDColumn, order: s.OrderColumns}
+	idType := reflect.TypeFor[ID]()
+	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
+	return columns{id: s.IDColumn, order: s.OrderColumns, idType: idType, counted: counted}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
@@ -115,8 +118,10 @@ func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
 
 // columns tells how the rows of a signal are found.
 type columns struct {
-	id    string
-	order []OrderTerm
+	id      string
+	order   []OrderTerm
+	idType  reflect.Type
+	counted bool // whether the ids are integers, which the database may count
 }
 
 // listed matches the rows with these ids, by id, for a query through drv. The
