@@ -7,6 +7,7 @@ SERVICES := integration/services
 # For example: make test TESTFLAGS='-run TestFlush'
 TESTFLAGS ?=
 BENCH ?= .
+FUZZTIME ?= 20s
 
 MAKEFLAGS += --no-print-directory
 
@@ -29,6 +30,14 @@ test: race-compiler ## run all tests of all modules; starts the services that it
 .PHONY: bench
 bench: ## run the benchmarks; BENCH=REGEXP chooses
 	@cd integration && exec ./services run go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+
+# go test runs one fuzz test at a time. The seeds are a part of make test.
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZTIME (20s)
+	@set -e; grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9]*' . | sort | \
+	while IFS=: read -r file func; do \
+		(set -x; cd "$${file%/*}" && go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) .) </dev/null; \
+	done
 
 .PHONY: generate
 generate: ## generate all code anew

@@ -168,7 +168,7 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 			sent++
 			continue
 		}
-		d.errs[i] = mark(fmt.Errorf("id %s: %w", meta.Items[i].ID, err))
+		d.errs[i] = mark(fmt.Errorf("id %s: %w", showID(meta.Items[i].ID), err))
 	}
 	if sent == len(d.rows) {
 		return sent, nil
