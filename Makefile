@@ -29,13 +29,13 @@ test: race-compiler ## run all tests of all modules; starts the services that it
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 $(TESTFLAGS) ./...
 
 .PHONY: bench
-bench: ## measure the library beside its floors, 15 minutes; QUICK=1 takes 3
+bench: ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
 	@cd integration && exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 
 .PHONY: microbench
 microbench: ## run the benchmarks of the packages; BENCH=REGEXP chooses
-	@cd integration && exec ./services run go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+	@exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
 
 .PHONY: generate
 generate: ## generate all code anew

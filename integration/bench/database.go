@@ -104,6 +104,9 @@ func (d *database) createTables(ctx context.Context) error {
 	return ent.NewClient(ent.Driver(entsql.OpenDB(d.kind, d.db))).Schema.Create(ctx)
 }
 
+// worthSettling is for how many new rows a server has work to do later.
+const worthSettling = 5000
+
 // fill empties the tables and writes n events, by SQL alone: that is quick and
 // takes no memory here. Then the server does at once what it would do later,
 // in the middle of a measurement.
@@ -140,6 +143,9 @@ func (d *database) fill(ctx context.Context, n int, body []byte) error {
 	}
 	if err := exec(insert, body, n); err != nil {
 		return err
+	}
+	if n < worthSettling {
+		return nil
 	}
 	for _, statement := range after {
 		if err := exec(statement); err != nil {

@@ -8,24 +8,72 @@ import (
 	"slices"
 )
 
-// side is one of two things that a row compares.
+// side is one of the things that rows compare.
 type side struct {
 	name    string
 	prepare func(ctx context.Context) error // called once, before the first round; nil: nothing to do
 	run     func(ctx context.Context) (Figure, error)
 }
 
-// row compares a reading of ours with the same of the floor, round by round.
+// one returns the side that runs the job.
+func (s *stage) one(j job) *side {
+	return &side{name: j.name(), run: func(ctx context.Context) (Figure, error) { return s.run(ctx, j) }}
+}
+
+// fastest returns the side that runs the fastest of the jobs: before the first
+// round it tries each some times, in turn and with fewer messages, and chooses
+// by the median.
+func (s *stage) fastest(tries int, jobs ...job) *side {
+	chosen := &side{}
+	chosen.prepare = func(ctx context.Context) error {
+		speeds := make([][]float64, len(jobs))
+		for range tries {
+			for i, j := range jobs {
+				j.Count = max(j.Count/4, 1)
+				f, err := s.run(ctx, j)
+				if err != nil {
+					return err
+				}
+				speeds[i] = append(speeds[i], perSecond(f))
+			}
+		}
+		best := 0
+		for i := range jobs {
+			if spreadOf(speeds[i]).median > spreadOf(speeds[best]).median {
+				best = i
+			}
+		}
+		chosen.name = jobs[best].name()
+		chosen.run = func(ctx context.Context) (Figure, error) { return s.run(ctx, jobs[best]) }
+		return nil
+	}
+	return chosen
+}
+
+// reading is a value of what a side measures. Without a side it is a floor
+// that isn't there.
+type reading struct {
+	of    *side
+	value func(Figure) float64
+}
+
+func (r reading) values(figures map[*side][]Figure) (values []float64) {
+	for _, f := range figures[r.of] {
+		values = append(values, r.value(f))
+	}
+	return values
+}
+
+// row compares a reading of ours with one of its floor, round by round.
 type row struct {
 	name        string
 	unit        string
 	floor, ours reading
 }
 
-// reading is a value of what a side measures.
-type reading struct {
-	of    *side
-	value func(Figure) float64
+// speed is a row of things per second.
+func speed(name, unit string, floor, ours *side) row {
+	return row{name: name, unit: unit, floor: reading{floor, perSecond}, ours: reading{ours, perSecond}}
 }
 
 // family is a group of rows that share their sides. A round runs each side
@@ -35,19 +83,28 @@ type family struct {
 	rows  []row
 }
 
-// result is what all rounds say of a row.
-type result struct {
-	row
-	floors, ours, ratios spread
+// alone is the family of one row.
+func alone(name, unit string, floor, ours *side) family {
+	return family{sides: []*side{floor, ours}, rows: []row{speed(name, unit, floor, ours)}}
 }
 
-// spread is the median and the range of some values.
-type spread struct{ median, least, most float64 }
-
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return spread{median: (sorted[(n-1)/2] + sorted[n/2]) / 2, least: sorted[0], most: sorted[n-1]}
+// only returns the family with only the rows whose name matches, and the sides
+// that they need.
+func (f family) only(match *regexp.Regexp) family {
+	var some family
+	needed := make(map[*side]bool)
+	for _, r := range f.rows {
+		if match.MatchString(r.name) {
+			some.rows = append(some.rows, r)
+			needed[r.floor.of], needed[r.ours.of] = true, true
+		}
+	}
+	for _, s := range f.sides {
+		if needed[s] {
+			some.sides = append(some.sides, s)
+		}
+	}
+	return some
 }
 
 // measure runs the rounds of a family and returns the results of its rows.
@@ -71,66 +128,64 @@ func (f family) measure(ctx context.Context, rounds int, progress io.Writer) ([]
 			fmt.Fprintf(progress, "round %d of %d: %s: %s\n", round+1, rounds, s.name, figure)
 		}
 	}
-	results := make([]result, 0, len(f.rows))
-	for _, r := range f.rows {
-		var floors, ours, ratios []float64
-		for round := range rounds {
-			floor, our := r.floor.value(figures[r.floor.of][round]), r.ours.value(figures[r.ours.of][round])
-			floors, ours, ratios = append(floors, floor), append(ours, our), append(ratios, our/floor)
-		}
-		results = append(results, result{row: r, floors: spreadOf(floors), ours: spreadOf(ours), ratios: spreadOf(ratios)})
+	results := make([]result, len(f.rows))
+	for i, r := range f.rows {
+		results[i] = r.result(figures)
 	}
 	return results, nil
 }
 
-// fastest returns a side that tries each of the jobs some times before the
-// first round, and in the rounds runs the one that was fastest by its median.
-func (s *stage) fastest(name string, tries int, jobs ...job) *side {
-	var chosen job
-	prepare := func(ctx context.Context) error {
-		best := 0.0
-		for _, j := range jobs {
-			var speeds []float64
-			short := j
-			short.Count = max(j.Count/4, 1)
-			for range tries {
-				f, err := s.run(ctx, short)
-				if err != nil {
-					return err
-				}
-				speeds = append(speeds, perSecond(f))
-			}
-			if speed := spreadOf(speeds).median; speed > best {
-				best, chosen = speed, j
-			}
-		}
-		return nil
-	}
-	return &side{name: name, prepare: prepare, run: func(ctx context.Context) (Figure, error) {
-		return s.run(ctx, chosen)
-	}}
+// result is what all rounds say of a row.
+type result struct {
+	row
+	floor  *spread // nil without a floor
+	ours   spread
+	ratio  spread // of ours to the floor; without one, ours
+	usages []usage
 }
 
-// one returns the side that runs the job.
-func (s *stage) one(name string, j job) *side {
-	return &side{name: name, run: func(ctx context.Context) (Figure, error) { return s.run(ctx, j) }}
+func (r row) result(figures map[*side][]Figure) result {
+	ours := r.ours.values(figures)
+	res := result{row: r, ours: spreadOf(ours), ratio: spreadOf(ours)}
+	if r.floor.of != nil {
+		floors, ratios := r.floor.values(figures), make([]float64, len(ours))
+		for i := range ours {
+			ratios[i] = ours[i] / floors[i]
+		}
+		floor := spreadOf(floors)
+		res.floor, res.ratio = &floor, spreadOf(ratios)
+	}
+	for _, s := range []*side{r.floor.of, r.ours.of} {
+		if s != nil {
+			res.usages = append(res.usages, usageOf(s.name, figures[s]))
+		}
+	}
+	return res
 }
 
-// only returns the family with only the rows whose name matches, and the sides
-// that they need.
-func (f family) only(match *regexp.Regexp) family {
-	var some family
-	needed := make(map[*side]bool)
-	for _, r := range f.rows {
-		if match.MatchString(r.name) {
-			some.rows = append(some.rows, r)
-			needed[r.floor.of], needed[r.ours.of] = true, true
+// usage is what a side takes, as the medians of its rounds.
+type usage struct {
+	side                     string
+	client, database, broker float64 // µs of CPU time for each message
+	memory                   float64 // MiB
+}
+
+func usageOf(side string, figures []Figure) usage {
+	median := func(value func(Figure) float64) float64 {
+		var values []float64
+		for _, f := range figures {
+			values = append(values, value(f))
 		}
+		return spreadOf(values).median
 	}
-	for _, s := range f.sides {
-		if needed[s] {
-			some.sides = append(some.sides, s)
-		}
-	}
-	return some
+	return usage{side: side, client: median(clientCPU), database: median(databaseCPU), broker: median(brokerCPU), memory: median(memory)}
+}
+
+// spread is the median and the range of some values.
+type spread struct{ median, least, most float64 }
+
+func spreadOf(values []float64) spread {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return spread{median: (sorted[(n-1)/2] + sorted[n/2]) / 2, least: sorted[0], most: sorted[n-1]}
 }

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -35,28 +37,47 @@ type job struct {
 // program is what a job can run. It calls m.start when it is set up and m.stop
 // when the work is done.
 type program struct {
-	run     func(ctx context.Context, j job, m *meter) error
-	drains  bool // it finds Count rows in the table, and leaves none
-	records bool // it leaves Count rows in the table
-	sends   bool // it leaves Count messages in the queue
+	run      func(ctx context.Context, j job, m *meter) error
+	parallel string // what a job's Parallel are
+	drains   bool   // it finds Count rows in the table, and leaves none
+	records  bool   // it leaves Count rows in the table
+	sends    bool   // it leaves Count messages in the queue
 }
 
 func programs() map[string]program {
 	return map[string]program{
-		"raw broker":         {run: rawBroker, sends: true},
-		"hand-written relay": {run: handWrittenRelay, drains: true, sends: true},
-		"FlushMany":          {run: flushMany, drains: true, sends: true},
-		"FlushOrdered":       {run: flushOrdered, drains: true, sends: true},
+		"raw broker":         {run: rawBroker, parallel: "connections", sends: true},
+		"hand-written relay": {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
+		"raw drain":          {run: rawDrain, parallel: "workers", drains: true},
+		"plain commit":       {run: plainCommit, parallel: "writers", records: true},
+		"FlushMany":          {run: flushMany, parallel: "workers", drains: true, sends: true},
+		"FlushOrdered":       {run: flushOrdered, parallel: "workers", drains: true, sends: true},
+		"FlushMany, nothing": {run: flushToNothing, parallel: "workers", drains: true},
+		"autoflush":          {run: autoflush, parallel: "writers", sends: true},
+		"autoflush, async":   {run: autoflushAsync, parallel: "writers", sends: true},
 	}
 }
 
-// name describes the job as one of those of its row.
+// name describes the job.
 func (j job) name() string {
-	name := fmt.Sprintf("%s, %s, %d bytes, %d parallel", j.Program, queueName(j.Quorum), j.Size, j.Parallel)
+	p := programs()[j.Program]
+	parts := make([]string, 0, 8)
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if j.Database != "" {
-		name = fmt.Sprintf("%s, %s", j.Database, name)
+		add("%s", databaseTitle(j.Database))
 	}
-	return fmt.Sprintf("%s, window %d, burst %d, count %d", name, j.Window, j.Burst, j.Count)
+	if p.sends {
+		add("%s queue", queueName(j.Quorum))
+	}
+	add("%d %s", j.Parallel, p.parallel)
+	if j.Burst > 0 {
+		add("burst %d", j.Burst)
+	}
+	if j.Window > 0 {
+		add("window %d", j.Window)
+	}
+	add("%d of %d bytes", j.Count, j.Size)
+	return j.Program + ": " + strings.Join(parts, ", ")
 }
 
 func queueName(quorum bool) string {
@@ -96,22 +117,36 @@ func (j job) do(ctx context.Context) (Figure, error) {
 	return f, nil
 }
 
-// runJob is the whole of a process that does a job.
-func runJob(ctx context.Context, encoded string) error {
+// jobOfThisProcess does the job that this process was started for and writes
+// its figure. It reports false if there is none.
+func jobOfThisProcess(ctx context.Context, stdout io.Writer) (bool, error) {
+	encoded, ok := os.LookupEnv(jobVariable)
+	if !ok {
+		return false, nil
+	}
 	var j job
 	if err := json.Unmarshal([]byte(encoded), &j); err != nil {
-		return err
+		return true, fmt.Errorf("%s: %w", jobVariable, err)
 	}
+	f, err := j.here(ctx)
+	if err != nil {
+		return true, err
+	}
+	return true, json.NewEncoder(stdout).Encode(f)
+}
+
+// here does the job in this process.
+func (j job) here(ctx context.Context) (Figure, error) {
 	p, ok := programs()[j.Program]
 	if !ok {
-		return fmt.Errorf("no program %q", j.Program)
+		return Figure{}, fmt.Errorf("no program %q", j.Program)
 	}
 	m := &meter{job: j}
 	if err := p.run(ctx, j, m); err != nil {
-		return err
+		return Figure{}, err
 	}
 	if m.figure.Count == 0 || m.figure.Took <= 0 {
-		return errors.New("nothing was measured")
+		return Figure{}, errors.New("nothing was measured")
 	}
-	return json.NewEncoder(os.Stdout).Encode(m.figure)
+	return m.figure, nil
 }

@@ -1,5 +1,6 @@
 // Command bench measures the library beside its floors: programs that do the
-// same by hand, on the same servers and in turn with it. It prints a table.
+// same by hand, on the same servers and in turn with it. It prints a table, and
+// writes docs/benchmarks.md and results.json beside this file.
 // ENTSIGNAL_TEST_POSTGRES and its like name the servers; `make bench` sets them.
 package main
 
@@ -12,16 +13,15 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var err error
-	if encoded := os.Getenv(jobVariable); encoded != "" {
-		err = runJob(ctx, encoded)
-	} else {
+	isJob, err := jobOfThisProcess(ctx, os.Stdout)
+	if !isJob {
 		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
 	if err != nil {
@@ -31,47 +31,90 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	quick := flags.Bool("quick", false, "measure less, with fewer rounds")
-	rounds := flags.Int("rounds", 0, "how often each side runs (5, quick 3)")
-	count := flags.Int("count", 0, "messages of each flush")
-	only := flags.String("only", "", "measure only the rows whose name matches this expression")
-	profile := flags.String("profile", "", "write CPU profiles of each side to this directory")
+	quick := flags.Bool("quick", false, "measure less, in fewer rounds")
+	rounds := flags.Int("rounds", 0, "in how many rounds each side runs (5; quick: 3)")
+	only := flags.String("only", "", "measure only the rows whose name matches this expression, and write no file")
+	profile := flags.String("profile", "", "write CPU profiles of each side to this directory, and nothing else")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	match, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
-	sc := scale{rounds: 5, tries: 3, messages: 100000, backlog: 200000}
+	sc := fullScale()
 	if *quick {
-		sc = scale{rounds: 3, tries: 1, messages: 20000, backlog: 40000}
+		sc = quickScale()
 	}
 	if *rounds > 0 {
 		sc.rounds = *rounds
 	}
-	if *count > 0 {
-		sc.messages, sc.backlog = *count, *count
+	if *profile != "" {
+		sc.rounds = 1 // one profile of each
+		if err := os.MkdirAll(*profile, 0o755); err != nil {
+			return err
+		}
 	}
-	s, err := newStage(ctx, *profile)
+	at, err := findPlaces(ctx)
 	if err != nil {
 		return err
 	}
+	rep, err := measure(ctx, at, sc, match, *profile, stderr)
+	if err != nil {
+		return err
+	}
+	rep.quick, rep.rounds = *quick, sc.rounds
+	if *only == "" && *profile == "" {
+		if !*quick {
+			if rep.facts, err = sizes(ctx, at.module); err != nil {
+				return err
+			}
+		}
+		if err := at.publish(rep); err != nil {
+			return err
+		}
+	}
+	return rep.printTable(stdout)
+}
+
+// measure runs the families of the rows that match.
+func measure(ctx context.Context, at places, sc scale, match *regexp.Regexp, profile string, progress io.Writer) (rep report, err error) {
+	s, err := newStage(ctx, profile)
+	if err != nil {
+		return rep, err
+	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	var results []result
-	for _, f := range s.flushes(sc) {
+	if rep.machine, err = s.machine(ctx); err != nil {
+		return rep, err
+	}
+	for _, f := range s.families(at, sc) {
 		f = f.only(match)
 		if len(f.rows) == 0 {
 			continue
 		}
-		r, err := f.measure(ctx, sc.rounds, stderr)
+		results, err := f.measure(ctx, sc.rounds, progress)
 		if err != nil {
-			return err
+			return rep, err
 		}
-		results = append(results, r...)
+		rep.results = append(rep.results, results...)
 	}
-	return printTable(stdout, results)
+	return rep, nil
+}
+
+// families are all that the command measures.
+func (s *stage) families(at places, sc scale) []family {
+	return slices.Concat(
+		s.flushes(sc),
+		[]family{s.growth(sc)},
+		s.autoflushes(sc),
+		s.drains(sc),
+		[]family{collecting(at.repository)},
+		s.variants(sc),
+	)
 }

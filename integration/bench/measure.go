@@ -20,15 +20,21 @@ type Figure struct {
 	Memory   int64         // the most bytes that the process had in memory in its life
 
 	First, Last time.Duration // of one row: mean of the first tenth and of the last
+
+	Allocations float64 // for each of Count
 }
 
 // The readings of a figure that rows compare.
 
-func perSecond(f Figure) float64  { return float64(f.Count) / f.Took.Seconds() }
-func clientCPU(f Figure) float64  { return micros(f.Client) / float64(f.Count) }
-func memory(f Figure) float64     { return float64(f.Memory) / (1 << 20) }
-func firstTenth(f Figure) float64 { return micros(f.First) }
-func lastTenth(f Figure) float64  { return micros(f.Last) }
+func perSecond(f Figure) float64   { return float64(f.Count) / f.Took.Seconds() }
+func microsEach(f Figure) float64  { return micros(f.Took) / float64(f.Count) }
+func clientCPU(f Figure) float64   { return micros(f.Client) / float64(f.Count) }
+func databaseCPU(f Figure) float64 { return micros(f.Database) / float64(f.Count) }
+func brokerCPU(f Figure) float64   { return micros(f.Broker) / float64(f.Count) }
+func memory(f Figure) float64      { return float64(f.Memory) / (1 << 20) }
+func firstTenth(f Figure) float64  { return micros(f.First) }
+func lastTenth(f Figure) float64   { return micros(f.Last) }
+func allocations(f Figure) float64 { return f.Allocations }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
@@ -89,7 +95,7 @@ func (m *meter) cpu() (client, database, broker time.Duration, err error) {
 }
 
 func (m *meter) startProfile() (err error) {
-	name := strings.NewReplacer(" ", "-", ",", "", "/", "-").Replace(m.job.name())
+	name := strings.NewReplacer(" ", "-", ",", "", ":", "").Replace(m.job.name())
 	if m.profile, err = os.Create(filepath.Join(m.job.Profile, name+".cpu")); err != nil {
 		return err
 	}
@@ -98,7 +104,6 @@ func (m *meter) startProfile() (err error) {
 
 // String is for the progress of a run.
 func (f Figure) String() string {
-	each := func(d time.Duration) string { return fmt.Sprintf("%.1f", micros(d)/float64(f.Count)) }
-	return fmt.Sprintf("%d in %.2f s, %.0f/s; CPU per message: client %s µs, database %s µs, broker %s µs; memory %.0f MiB",
-		f.Count, f.Took.Seconds(), perSecond(f), each(f.Client), each(f.Database), each(f.Broker), memory(f))
+	return fmt.Sprintf("%d in %.2f s, %.0f/s; CPU each: client %.1f µs, database %.1f µs, broker %.1f µs; memory %.0f MiB",
+		f.Count, f.Took.Seconds(), perSecond(f), clientCPU(f), databaseCPU(f), brokerCPU(f), memory(f))
 }

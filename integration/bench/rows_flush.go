@@ -1,65 +1,70 @@
 package main
 
-import "entgo.io/ent/dialect"
+import (
+	"fmt"
 
-// scale is how much is measured.
-type scale struct {
-	rounds int
-	tries  int // of each window, before the rounds
-
-	messages int // of a flush
-	backlog  int // of the flush that is measured longest
-}
+	"entgo.io/ent/dialect"
+)
 
 // The windows of which the floor takes the fastest.
 func windows() []int { return []int{500, 1000, 5000} }
 
 func (s *stage) rawBroker(sc scale, j job) *side {
-	j.Program, j.Database = "raw broker", ""
+	j.Program, j.Database, j.Burst = "raw broker", "", 0
 	var jobs []job
 	for _, w := range windows() {
 		j.Window = w
 		jobs = append(jobs, j)
 	}
-	return s.fastest("raw broker", sc.tries, jobs...)
+	return s.fastest(sc.tries, jobs...)
 }
 
 // flushes are the families of the flushes to a broker.
 func (s *stage) flushes(sc scale) []family {
-	backlog := job{Database: dialect.Postgres, Count: sc.backlog, Size: 300, Parallel: 1, Burst: 1000}
-	relay, one := backlog, backlog
-	relay.Program, one.Program = "hand-written relay", "FlushMany"
-
+	backlog := job{Program: "FlushMany", Database: dialect.Postgres, Count: sc.backlog, Size: 300, Parallel: 1, Burst: sc.burst}
 	shorter := backlog
 	shorter.Count = sc.messages
-	two, quorum, ordered := shorter, shorter, shorter
-	two.Program, two.Parallel = "FlushMany", 2
-	quorum.Program, quorum.Parallel, quorum.Quorum = "FlushMany", 4, true
+	two, quorum, ordered, relay := shorter, shorter, shorter, shorter
+	two.Parallel = 2
+	quorum.Parallel, quorum.Quorum = 4, true
 	ordered.Program = "FlushOrdered"
+	relay.Program = "hand-written relay"
 
-	alone := func(name string, j job) family {
-		floor, ours := s.rawBroker(sc, j), s.one(name, j)
-		return family{
-			sides: []*side{floor, ours},
-			rows:  []row{speed(name, "messages/s", floor, ours)},
-		}
-	}
-	floor, relaySide, oneSide := s.rawBroker(sc, backlog), s.one("hand-written relay", relay), s.one(rowFlushMany1, one)
+	broker, byHand, one := s.rawBroker(sc, backlog), s.one(relay), s.one(backlog)
 	return []family{
 		{
-			sides: []*side{floor, oneSide, relaySide},
+			sides: []*side{broker, one, byHand},
 			rows: []row{
-				speed(rowFlushMany1, "messages/s", floor, oneSide),
-				{name: rowClientCPU, unit: "µs", floor: reading{relaySide, clientCPU}, ours: reading{oneSide, clientCPU}},
+				speed(rowFlushMany1, messages, broker, one),
+				{name: rowClientCPU, unit: "µs", floor: reading{byHand, clientCPU}, ours: reading{one, clientCPU}},
+				speed("FlushMany beside the hand-written relay, 1 worker", messages, byHand, one),
 			},
 		},
-		alone(rowFlushMany2, two),
-		alone(rowFlushManyQuorum, quorum),
-		alone(rowFlushOrdered, ordered),
+		s.besideBroker(sc, rowFlushMany2, two),
+		s.besideBroker(sc, rowFlushManyQuorum, quorum),
+		s.besideBroker(sc, rowFlushOrdered, ordered),
 	}
 }
 
-// speed is a row of things per second.
-func speed(name, unit string, floor, ours *side) row {
-	return row{name: name, unit: unit, floor: reading{floor, perSecond}, ours: reading{ours, perSecond}}
+// variants are flushes from other databases, to other queues, of other bodies.
+func (s *stage) variants(sc scale) (all []family) {
+	for _, db := range []string{dialect.Postgres, dialect.MySQL} {
+		for _, quorum := range []bool{false, true} {
+			for _, size := range []int{300, 4096} {
+				name := fmt.Sprintf("FlushMany, burst 1000, 2 workers: %s, %s queue, %d bytes", databaseTitle(db), queueName(quorum), size)
+				all = append(all, s.besideBroker(sc, name, job{
+					Program: "FlushMany", Database: db, Quorum: quorum, Size: size, Count: sc.variant, Parallel: 2, Burst: sc.burst,
+				}))
+			}
+		}
+	}
+	return all
 }
+
+// besideBroker is the family of a flush beside a raw broker with as many
+// connections as the flush has workers.
+func (s *stage) besideBroker(sc scale, name string, j job) family {
+	return alone(name, messages, s.rawBroker(sc, j), s.one(j))
+}
+
+const messages = "messages/s"

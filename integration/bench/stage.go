@@ -22,6 +22,9 @@ const (
 	contentType = "application/octet-stream"
 )
 
+// customer is what every business row has.
+const customer = "Ada Lovelace"
+
 // makeBody returns a body that can't be compressed, the same for each call.
 func makeBody(size int) []byte {
 	random := rand.NewChaCha8([32]byte{'b', 'e', 'n', 'c', 'h'})

@@ -7,6 +7,14 @@ const (
 	rowFlushManyQuorum = "FlushMany, quorum, 4 workers"
 	rowClientCPU       = "client CPU per message, burst 1000"
 	rowFlushOrdered    = "FlushOrdered, burst 1000"
+	rowGrowth          = "cost per row, last tenth against first, old snapshot held"
+	rowMemory          = "peak memory, large backlog against small"
+	rowAutoflush32     = "autoflush, 32 writers"
+	rowAutoflush1      = "autoflush, 1 writer"
+	rowAsync           = "autoflush async, 32 writers"
+	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
+	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
+	rowHookAllocations = "hook and collector, allocations per entity"
 )
 
 // target is what the ratio of a row has to be.
@@ -29,6 +37,14 @@ func targets() []target {
 		{rowFlushManyQuorum, 0.78, higher},
 		{rowClientCPU, 1.1, lower},
 		{rowFlushOrdered, 0.78, higher},
+		{rowGrowth, 1.2, lower},
+		{rowMemory, 1.2, lower},
+		{rowAutoflush32, 0.58, higher},
+		{rowAutoflush1, 0.40, higher},
+		{rowAsync, 0.85, higher},
+		{rowSQLite, 0.7, higher},
+		{rowHookTime, 1, lower},
+		{rowHookAllocations, 6, lower},
 	}
 }
 

@@ -26,8 +26,8 @@ type application struct {
 }
 
 // open returns the application of a job, which sends to the job's queue.
-func open(j job, opts ...entsignal.BusOption) (*application, error) {
-	pub, err := rabbitmq.NewPublisher(j.AMQP, publisherOptions(j)...)
+func open(j job, connections int, opts ...entsignal.BusOption) (*application, error) {
+	pub, err := rabbitmq.NewPublisher(j.AMQP, rabbitmq.WithAppID(appID), rabbitmq.WithConnections(connections))
 	if err != nil {
 		return nil, err
 	}
@@ -36,11 +36,7 @@ func open(j job, opts ...entsignal.BusOption) (*application, error) {
 	}), opts...)
 }
 
-// publisherOptions are those for a job with several workers or writers.
-func publisherOptions(job) []rabbitmq.Option {
-	return []rabbitmq.Option{rabbitmq.WithAppID(appID)}
-}
-
+// openWith returns the application of a job with another sender.
 func openWith(j job, pub *rabbitmq.Publisher, send entsignal.Sender[*ent.Event], opts ...entsignal.BusOption) (*application, error) {
 	bus, err := ent.NewSignalBus(ent.SignalSenders{Event: send}, opts...)
 	if err != nil {
@@ -84,35 +80,4 @@ func (a *application) close() error {
 		err = errors.Join(err, a.pub.Close(ctx))
 	}
 	return errors.Join(err, a.Client.Close())
-}
-
-func flushMany(ctx context.Context, j job, m *meter) error {
-	return flush(j, m, func(a *application) (int, error) {
-		return a.Event.FlushMany(ctx, entsignal.Burst(j.Burst), entsignal.Workers(j.Parallel))
-	})
-}
-
-func flushOrdered(ctx context.Context, j job, m *meter) error {
-	return flush(j, m, func(a *application) (int, error) {
-		return a.Event.FlushOrdered(ctx, entsignal.Burst(j.Burst))
-	})
-}
-
-// flush measures a flush to the broker, with the connects.
-func flush(j job, m *meter, flush func(*application) (int, error)) error {
-	if err := m.start(); err != nil {
-		return err
-	}
-	a, err := open(j)
-	if err != nil {
-		return err
-	}
-	n, err := flush(a)
-	if err != nil {
-		return errors.Join(err, a.close())
-	}
-	if err := m.stop(n); err != nil {
-		return errors.Join(err, a.close())
-	}
-	return a.close()
 }
