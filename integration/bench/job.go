@@ -50,6 +50,7 @@ func programs() map[string]program {
 		"hand-written relay": {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
 		"raw drain":          {run: rawDrain, parallel: "workers", drains: true},
 		"plain commit":       {run: plainCommit, parallel: "writers", records: true},
+		"ent commit":         {run: entCommit, parallel: "writers", records: true},
 		"FlushMany":          {run: flushMany, parallel: "workers", drains: true, sends: true},
 		"FlushOrdered":       {run: flushOrdered, parallel: "workers", drains: true, sends: true},
 		"FlushMany, nothing": {run: flushToNothing, parallel: "workers", drains: true},

@@ -6,7 +6,21 @@ import (
 	"sync/atomic"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/bench/ent"
 )
+
+// entCommit measures the same transactions of a client without a bus: what is
+// ent's part of an autoflush.
+func entCommit(ctx context.Context, j job, m *meter) error {
+	drv, err := driver(j)
+	if err != nil {
+		return err
+	}
+	a := application{Client: ent.NewClient(ent.Driver(drv))}
+	body := makeBody(j.Size)
+	err = commits(ctx, j, m, func(ctx context.Context) error { return a.order(ctx, body) })
+	return errors.Join(err, a.Client.Close())
+}
 
 // autoflush measures transactions of ent that write one business row and one
 // signal, which their commit sends.
