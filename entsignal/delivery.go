@@ -19,6 +19,9 @@ type batch interface {
 	dbdialect.Batch
 	// fetched returns how many rows were found.
 	fetched() int
+	// result tells of some of the rows how many were sent, and why the others
+	// stay. It is for a batch that a claim has delivered.
+	result(ids []any) (sent int, err error)
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
@@ -30,7 +33,7 @@ type selection struct {
 	ids []any
 	// pick calls read with what to match, and sees the ids of the rows that
 	// came. When a batch is tried again, pick is called again.
-	pick func(read reader) error
+	pick func(drv dialect.Driver, read reader) error
 }
 
 // reader reads the rows that match and returns their ids.
@@ -50,6 +53,38 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
+
+func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
+	rank := make(map[string]int, len(d.ids))
+	for i, id := range d.ids {
+		rank[formatID(id)] = i
+	}
+	var errs []error
+	failed := false
+	for _, id := range ids {
+		i, ok := rank[formatID(id)]
+		if !ok { // gone before, or another's
+			continue
+		}
+		var err error
+		if d.errs != nil {
+			err = d.errs[i]
+		}
+		if err == nil {
+			sent++
+		}
+		failed = failed || err != nil
+		errs = append(errs, err)
+	}
+	switch {
+	case !failed:
+		return sent, nil
+	case len(errs) == 1:
+		return sent, errs[0]
+	default:
+		return sent, &BatchError{Errors: errs}
+	}
+}
 
 // Table implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table {
@@ -82,10 +117,10 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 	}
 	d.rows, d.ids = nil, nil
 	if d.sel.pick != nil {
-		err := d.sel.pick(read)
+		err := d.sel.pick(drv, read)
 		return len(d.rows), err
 	}
-	_, err := read(d.signal.columns().listed(d.sel.ids))
+	_, err := read(d.signal.columns().listed(drv, d.sel.ids))
 	d.arrange()
 	return len(d.rows), err
 }

@@ -29,6 +29,10 @@ var (
 	// that Close cut short.
 	ErrClosed = errors.New("entsignal: the bus is closed")
 
+	// ErrQueueFull is given to the error handler when the signals of a commit
+	// stay pending because the queue of [WithAsync] has no room for them.
+	ErrQueueFull = errors.New("entsignal: the autoflush queue is full, signals stay pending")
+
 	// ErrInTx is returned by the flush methods of a transactional client. A
 	// flush needs transactions of its own.
 	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")

@@ -6,6 +6,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // Model is what generated code tells the bus of one signal type. C is the
@@ -117,12 +119,12 @@ type columns struct {
 	order []OrderTerm
 }
 
-// listed matches the rows with these ids, by id. The limit changes nothing but
-// the mind of MySQL's optimizer, which would read, and lock, the whole of a
-// small table.
-func (c columns) listed(ids []any) func(*sql.Selector) {
+// listed matches the rows with these ids, by id, for a query through drv. The
+// limit changes nothing but the mind of MySQL's optimizer, which would read, and
+// lock, the whole of a small table.
+func (c columns) listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(sql.In(s.C(c.id), ids...)).OrderBy(s.C(c.id)).Limit(len(ids))
+		s.Where(dbdialect.In(drv, s.C(c.id), ids)).OrderBy(s.C(c.id)).Limit(len(ids))
 	}
 }
 

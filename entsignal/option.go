@@ -77,6 +77,25 @@ func WithBurstCount(n int) BusOption {
 	}
 }
 
+// WithAsync makes commits not wait for their autoflush: it runs behind them,
+// with up to queue signals that wait or are on their way. By default a commit
+// waits until its signals are sent. What a commit records while the queue is
+// full stays pending for a flush; the error handler gets [ErrQueueFull] when
+// the queue fills up, and again only after half of it was empty. [Bus.Close]
+// waits until the queue is empty.
+//
+// A commit that returns then proves nothing about its messages: a process that
+// dies leaves those of the queue pending.
+func WithAsync(queue int) BusOption {
+	return func(b *Bus) error {
+		if queue < 1 {
+			return fmt.Errorf("WithAsync: a queue of %d signals; expected 1 or more", queue)
+		}
+		b.queue = newQueue(queue)
+		return nil
+	}
+}
+
 // WithMissingSenders allows signals without a sender. A flush that names one
 // fails with [ErrNoSender]; a flush of all signals leaves it out and logs so
 // once. The signals stay pending.

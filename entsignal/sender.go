@@ -73,3 +73,21 @@ func stopEach(ctx context.Context, mode Mode, err error) error {
 		return nil
 	}
 }
+
+type publishedKey struct{}
+
+// Published tells the flush that has called a sender with ctx that all
+// messages of the batch are handed to the broker, and that only its answer is
+// awaited. FlushMany then begins with the next batch, which hides the wait: a
+// worker has up to two batches under way. It changes nothing else, and a sender
+// need not call it; one that does may be called again before it has returned.
+// With another context it does nothing.
+func Published(ctx context.Context) {
+	if published, ok := ctx.Value(publishedKey{}).(func()); ok {
+		published()
+	}
+}
+
+func withPublished(ctx context.Context, published func()) context.Context {
+	return context.WithValue(ctx, publishedKey{}, published)
+}

@@ -5,8 +5,10 @@ package dialect
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -93,6 +95,13 @@ func New(drv dialect.Driver) (Dialect, error) {
 // transaction as the victim of a conflict: run again it may succeed.
 func IsSerializationFailure(err error) bool {
 	return err != nil && (isPostgresConflict(err) || isMySQLConflict(err) || isSQLiteBusy(err))
+}
+
+// IsUnavailable reports whether err says that the database can't be reached,
+// or takes no more connections.
+func IsUnavailable(err error) bool {
+	var network *net.OpError
+	return errors.Is(err, driver.ErrBadConn) || errors.As(err, &network) || isPostgresUnavailable(err) || isMySQLUnavailable(err)
 }
 
 // notDeleted is the error of a batch that was sent and yet stays.
