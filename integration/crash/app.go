@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -12,6 +13,18 @@ import (
 	"github.com/entsignal/signalbus/integration/crash/ent"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
+
+// onlyStopped reports whether err says no more than that the bus was closed
+// meanwhile.
+func onlyStopped(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the walk itself
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !onlyStopped(err) })
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return onlyStopped(inner)
+	}
+	return errors.Is(err, entsignal.ErrClosed) || errors.Is(err, entsignal.ErrBusy)
+}
 
 // keys is how many keys are updated. Few, so that transactions meet.
 const keys = 20
@@ -24,16 +37,22 @@ type app struct {
 	client *ent.Client
 }
 
-func open(mode Mode, db *testdb.DB, broker, queue string) (*app, error) {
+// open opens the application. tell gets what happens to its batches and to the
+// autoflushes of its commits.
+func open(mode Mode, db *testdb.DB, broker, queue string, tell func(report)) (*app, error) {
 	pub, err := rabbitmq.NewPublisher(broker, rabbitmq.WithConfirmTimeout(3*time.Second))
 	if err != nil {
 		return nil, err
 	}
-	bus, err := ent.NewSignalBus(senders(pub, queue), entsignal.WithErrorHandler(func(ctx context.Context, err error) {
-		if c := callOf(ctx); c != nil {
-			c.err = errors.Join(c.err, err)
+	opts := []entsignal.BusOption{entsignal.WithErrorHandler(func(ctx context.Context, err error) {
+		if id, ok := callOf(ctx); ok && !onlyStopped(err) {
+			tell(report{batchID: batchID{callID: id}, Error: err.Error()})
 		}
-	}))
+	})}
+	if mode.async {
+		opts = append(opts, entsignal.WithAsync(1000))
+	}
+	bus, err := ent.NewSignalBus((&publication{pub: pub, queue: queue, tell: tell}).senders(), opts...)
 	if err != nil {
 		return nil, err
 	}

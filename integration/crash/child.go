@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,7 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
@@ -44,13 +42,15 @@ type report struct {
 	batchID
 	State state
 	Error string // of a call that failed
+	// Entries are the rows of a refused batch that were not sent.
+	Entries []string
 }
 
 type state int
 
 const (
 	ended   state = iota // a call
-	refused              // a batch was not sent, or not known to be sent
+	refused              // rows of a batch were not sent, or it is not known
 	ready                // the process
 	done                 // its transactions
 )
@@ -79,11 +79,12 @@ func runChild(in io.Reader, out io.Writer) error {
 	if !ok || kind < 0 {
 		return fmt.Errorf("unknown mode %q or database %q", o.Mode, o.Kind)
 	}
-	a, err := open(mode, &testdb.DB{Kind: testdb.All[kind], DSN: o.DSN}, o.Broker, o.Queue)
+	c := &child{orders: o, out: json.NewEncoder(out), stop: make(chan struct{})}
+	a, err := open(mode, &testdb.DB{Kind: testdb.All[kind], DSN: o.DSN}, o.Broker, o.Queue, c.tell)
 	if err != nil {
 		return err
 	}
-	c := &child{app: a, orders: o, out: json.NewEncoder(out), stop: make(chan struct{})}
+	c.app = a
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		_, _ = bufio.NewReader(in).ReadString(0)
@@ -128,31 +129,19 @@ func (c *child) tell(r report) {
 	_ = c.out.Encode(r)
 }
 
-// do runs one call and tells how it ended.
+// do runs one call and tells how it ended; a commit that doesn't wait for its
+// autoflush is over sooner than that, and only its failure is told.
 func (c *child) do(worker, number int, f func(context.Context) error) error {
-	running := &call{
-		id:      callID{c.Process, worker, number},
-		refused: func(b batchID) { c.tell(report{batchID: b, State: refused}) },
+	id := callID{c.Process, worker, number}
+	err := f(id.context(context.Background()))
+	switch {
+	case err != nil && !onlyStopped(err):
+		c.tell(report{batchID: batchID{callID: id}, Error: err.Error()})
+		return err
+	case !c.mode.async || !c.Writes:
+		c.tell(report{batchID: batchID{callID: id}})
 	}
-	err := f(running.context(context.Background()))
-	if err = errors.Join(running.err, err); err == nil || onlyStopped(err) {
-		c.tell(report{batchID: batchID{callID: running.id}})
-		return nil
-	}
-	c.tell(report{batchID: batchID{callID: running.id}, Error: err.Error()})
-	return err
-}
-
-// onlyStopped reports whether err says no more than that the bus was closed
-// meanwhile.
-func onlyStopped(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the walk itself
-		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !onlyStopped(err) })
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		return onlyStopped(inner)
-	}
-	return errors.Is(err, entsignal.ErrClosed) || errors.Is(err, entsignal.ErrBusy)
+	return nil
 }
 
 // write runs transactions, several at a time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/rabbitmq"
@@ -22,61 +23,69 @@ type message struct {
 // callID is one flush, or one commit of a writer.
 type callID struct{ Process, Worker, Call int }
 
-// batchID is one batch that a call has sent.
+// batchID is one batch that a call has sent. The batches of a process are
+// counted from 1, whatever call they are of.
 type batchID struct {
 	callID
 	Batch int
 }
 
-// call is a call that is running. Its batches and its errors find it by their
-// context.
-type call struct {
-	id      callID
-	batches int
-	err     error
-	refused func(batchID) // called with a batch that its sender didn't send
-}
-
+// A call that is running is found by its context.
 type callKey struct{}
 
-func (c *call) context(ctx context.Context) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
+func (id callID) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, id)
 }
 
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
+func callOf(ctx context.Context) (callID, bool) {
+	id, ok := ctx.Value(callKey{}).(callID)
+	return id, ok
 }
 
-// sender returns a sender that publishes to a queue, and notes in each message
-// which batch it belongs to.
-func sender[T any](pub *rabbitmq.Publisher, queue string, read func(T) message) entsignal.Sender[T] {
+// publication is what the senders of a process have in common.
+type publication struct {
+	pub     *rabbitmq.Publisher
+	queue   string
+	tell    func(report)
+	batches atomic.Int64
+}
+
+// sender returns a sender that publishes, notes in each message which batch it
+// belongs to, and tells which messages may not have been sent.
+func sender[T any](p *publication, read func(T) message) entsignal.Sender[T] {
 	return func(ctx context.Context, signals []T) error {
-		c := callOf(ctx)
-		if c == nil {
+		call, ok := callOf(ctx)
+		if !ok {
 			return errors.New("a batch without its call")
 		}
-		c.batches++
-		id := batchID{c.id, c.batches}
-		err := rabbitmq.Sender(pub, func(signal T) (rabbitmq.Message, error) {
+		id := batchID{call, int(p.batches.Add(1))}
+		err := rabbitmq.Sender(p.pub, func(signal T) (rabbitmq.Message, error) {
 			m := read(signal)
 			m.Batch = id
 			body, err := json.Marshal(m)
-			return rabbitmq.Message{RoutingKey: queue, Body: body}, err
+			return rabbitmq.Message{RoutingKey: p.queue, Body: body}, err
 		})(ctx, signals)
-		if err != nil {
-			c.refused(id)
+		if err == nil {
+			return nil
 		}
+		unsent := report{batchID: id, State: refused}
+		var part *entsignal.BatchError
+		for i, signal := range signals {
+			if !errors.As(err, &part) || part.Errors[i] != nil {
+				unsent.Entries = append(unsent.Entries, read(signal).Entry)
+			}
+		}
+		p.tell(unsent)
 		return err
 	}
 }
 
-func senders(pub *rabbitmq.Publisher, queue string) ent.SignalSenders {
+func (p *publication) senders() ent.SignalSenders {
 	return ent.SignalSenders{
-		Posted: sender(pub, queue, func(s *ent.Posted) message {
+		Posted: sender(p, func(s *ent.Posted) message {
 			return message{ID: s.ID, Entry: s.Entry, Key: s.Key, N: s.N}
 		}),
-		Changed: sender(pub, queue, func(s *ent.Changed) message {
+		Changed: sender(p, func(s *ent.Changed) message {
 			return message{ID: s.ID, Entry: s.Entry, Key: s.Key, N: s.N}
 		}),
 	}

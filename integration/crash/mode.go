@@ -16,6 +16,10 @@ type Mode struct {
 	Name      string
 	signal    string
 	autoFlush bool // the writers' commits send
+	async     bool // and don't wait for it
+	// inHand is how many of the last batches of a process may be unfinished
+	// when it is killed.
+	inHand int
 	// flush is what the flushers do all the time.
 	flush func(context.Context, *entsignal.Bus, ...entsignal.FlushOption) (int, error)
 	// What is promised of the first arrivals.
@@ -25,11 +29,12 @@ type Mode struct {
 // Modes are all modes. The flushers beside autoflushes send what those left
 // behind, and get in their way.
 var Modes = []Mode{
-	{Name: "autoflush", signal: ent.TypePosted, autoFlush: true, flush: flushMany},
-	{Name: "flush", signal: ent.TypePosted, flush: flush},
-	{Name: "flushmany", signal: ent.TypePosted, flush: flushMany},
-	{Name: "flushordered", signal: ent.TypePosted, flush: flushOrdered, ordersKeys: true, ordersIDs: strictOrder},
-	{Name: "flushordered by key", signal: ent.TypeChanged, flush: flushOrdered, ordersKeys: true},
+	{Name: "autoflush", signal: ent.TypePosted, autoFlush: true, inHand: workers + 1, flush: flushMany},
+	{Name: "autoflush async", signal: ent.TypePosted, autoFlush: true, async: true, inHand: workers + 1, flush: flushMany},
+	{Name: "flush", signal: ent.TypePosted, inHand: 1, flush: flush},
+	{Name: "flushmany", signal: ent.TypePosted, inHand: 3, flush: flushMany},
+	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: strictOrder},
+	{Name: "flushordered by key", signal: ent.TypeChanged, inHand: 1, flush: flushOrdered, ordersKeys: true},
 }
 
 func flush(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {

@@ -92,7 +92,7 @@ func Run(t testing.TB, c Config) Result {
 	r.proxy, r.broker = faultproxy.ForURL(t, url, "5672")
 	r.proxy.Latency.Store(int64(latency))
 	r.admin = r.db.Open(t)
-	healthy, err := open(c.Mode, r.db, url, r.queue.name)
+	healthy, err := open(c.Mode, r.db, url, r.queue.name, r.tell)
 	require.NoError(t, err)
 	r.db.CreateTables(t, func(w io.Writer) error { return healthy.client.Schema.WriteTo(ctx, w) })
 	healthy.client.Key.MapCreateBulk(make([]struct{}, keys), func(*ent.KeyCreate, int) {}).ExecX(ctx)
@@ -221,14 +221,21 @@ func (r *run) collect(p *process) error {
 	return p.failure()
 }
 
+// tell keeps what the healthy flusher tells.
+func (r *run) tell(told report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.evidence.reports = append(r.evidence.reports, told)
+}
+
 // drain flushes until nothing is left.
 func (r *run) drain(ctx context.Context, a *app) error {
 	for i := 1; ; i++ {
-		c := &call{id: callID{Call: i}, refused: func(batchID) {}}
-		if _, err := a.flush(c.context(ctx), maxBurst); err != nil {
+		id := callID{Call: i}
+		if _, err := a.flush(id.context(ctx), maxBurst); err != nil {
 			return fmt.Errorf("the healthy flusher: %w", err)
 		}
-		r.evidence.reports = append(r.evidence.reports, report{batchID: batchID{callID: c.id}})
+		r.tell(report{batchID: batchID{callID: id}})
 		// A session of a killed process may hold rows for another moment.
 		if left, err := a.pending(ctx); err != nil || left == 0 {
 			return err

@@ -73,7 +73,7 @@ func judge(e evidence) Verdict {
 		// fail.
 		deleted := 0
 		for _, m := range slices.Backward(all) {
-			switch calls.of(m.Batch) {
+			switch calls.of(m) {
 			case deletedRows:
 				deleted++
 			case unknown:
@@ -147,47 +147,59 @@ func (v Verdict) Violations() (all []string) {
 	return all
 }
 
-// outcome is what is known of a batch.
+// outcome is what is known of a row in a batch.
 type outcome int
 
 const (
 	deletedRows outcome = iota // its call ended well
 	leftRows                   // its call failed, its sender did, or it was killed
-	// unknown is a batch in the middle of a call that was killed later. It has
-	// deleted its rows, unless its session was ended: that would have been
-	// told at the end of the call.
+	// unknown is a batch before those that a killed process had in hand, in a
+	// call that didn't end. It has deleted its rows, unless its session was
+	// ended: that would have been told at the end of the call.
 	unknown
 )
 
 // outcomes tells how batches have ended.
 type outcomes struct {
+	mode    Mode
 	errors  map[callID]string // empty: the call ended well
-	refused map[batchID]bool
+	refused map[refusal]bool
 	killed  map[int]bool
-	last    map[callID]int // the last batch of a call that was seen
+	last    map[int]int // the last batch of a process that was seen
+}
+
+// refusal is a row that a batch didn't send.
+type refusal struct {
+	batch batchID
+	entry string
 }
 
 func newOutcomes(e evidence) outcomes {
-	o := outcomes{make(map[callID]string, len(e.reports)), make(map[batchID]bool), e.killed, make(map[callID]int)}
+	o := outcomes{e.mode, make(map[callID]string, len(e.reports)), make(map[refusal]bool), e.killed, make(map[int]int)}
 	for _, r := range e.reports {
-		if r.State == refused {
-			o.refused[r.batchID] = true
-		} else {
+		switch {
+		case r.State == refused:
+			for _, entry := range r.Entries {
+				o.refused[refusal{r.batchID, entry}] = true
+			}
+		case o.errors[r.callID] == "": // of several, an error counts
 			o.errors[r.callID] = r.Error
 		}
 	}
 	for _, m := range e.received {
-		o.last[m.Batch.callID] = max(o.last[m.Batch.callID], m.Batch.Batch)
+		o.last[m.Batch.Process] = max(o.last[m.Batch.Process], m.Batch.Batch)
 	}
 	return o
 }
 
-func (o outcomes) of(b batchID) outcome {
-	err, ended := o.errors[b.callID]
-	switch {
-	case ended && err == "", !ended && !o.killed[b.Process]:
+func (o outcomes) of(m message) outcome {
+	err, ended := o.errors[m.Batch.callID]
+	switch process := m.Batch.Process; {
+	case err != "", o.refused[refusal{m.Batch, m.Entry}]:
+		return leftRows
+	case ended, !o.killed[process]:
 		return deletedRows
-	case ended, o.refused[b], b.Batch == o.last[b.callID]:
+	case m.Batch.Batch > o.last[process]-o.mode.inHand:
 		return leftRows
 	default:
 		return unknown
@@ -202,10 +214,12 @@ func (o outcomes) tell(all []message) string {
 		switch {
 		case err != "":
 			how = "failed: " + err
+		case o.refused[refusal{m.Batch, m.Entry}]:
+			how = "refused"
 		case ended:
 			how = "ended well"
 		case o.killed[m.Batch.Process]:
-			how = fmt.Sprintf("killed in batch %d", o.last[m.Batch.callID])
+			how = fmt.Sprintf("killed, last batch %d", o.last[m.Batch.Process])
 		}
 		texts[i] = fmt.Sprintf("batch %v (%s)", m.Batch, how)
 	}

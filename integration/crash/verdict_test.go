@@ -24,6 +24,7 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 	ordered, _ := modeOf("flushordered by key")
 	strict := ordered
 	strict.ordersIDs = true
+	one, two := Mode{inHand: 1}, Mode{inHand: 2}
 	both := []string{"a", "b"}
 	for name, c := range map[string]struct {
 		evidence evidence
@@ -48,20 +49,28 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 			1, "1 repeats that no fault explains",
 		},
 		"the batch in hand of a killed process explains it": {
-			evidence{ledger: both, received: []message{a, b, by(b, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}},
+			evidence{mode: one, ledger: both, received: []message{a, b, by(b, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}},
 			1, "",
 		},
 		"the batches before it don't": {
-			evidence{ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}},
+			evidence{mode: one, ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}},
 			1, "1 repeats that no fault explains",
 		},
-		"unless a session was ended": {
-			evidence{ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}, sessions: 1},
+		"unless the mode has several in hand": {
+			evidence{mode: two, ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}},
 			1, "",
 		},
-		"or their sender had failed": {
-			evidence{ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1), {batchID: a.Batch, State: refused}}, killed: map[int]bool{1: true}},
+		"or a session was ended": {
+			evidence{mode: one, ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1)}, killed: map[int]bool{1: true}, sessions: 1},
 			1, "",
+		},
+		"or the row was refused": {
+			evidence{mode: one, ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(2, 1), {batchID: a.Batch, State: refused, Entries: []string{"a"}}}, killed: map[int]bool{1: true}},
+			1, "",
+		},
+		"another row of its batch that was refused doesn't": {
+			evidence{ledger: both, received: []message{a, b, by(a, batchOf(2, 1, 1))}, reports: []report{wellEnded(1, 1), wellEnded(2, 1), {batchID: a.Batch, State: refused, Entries: []string{"b"}}}},
+			1, "1 repeats that no fault explains",
 		},
 		"no order is promised":           {evidence{ledger: both, received: []message{b, a}}, 0, ""},
 		"out of the order of the key":    {evidence{mode: ordered, ledger: both, received: []message{b, a}}, 0, "1 out of the order of their key"},
