@@ -10,6 +10,7 @@ TESTFLAGS ?=
 BENCHFLAGS ?=
 BENCH ?= .
 FUZZTIME ?= 20s
+KILLS ?= 500
 
 MAKEFLAGS += --no-print-directory
 
@@ -28,6 +29,11 @@ demo: ## run the quickstart: SQLite and a sender that prints
 test: race-compiler ## run all tests of all modules; starts the services that it needs
 	@go build -buildvcs=false -o bin/testsummary ./internal/cmd/testsummary
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 $(TESTFLAGS) ./...
+
+.PHONY: soak
+soak: race-compiler ## run the crash test for long: KILLS=500 processes in each mode, ENTSIGNAL_CRASH_SEED=N for a run again
+	@cd integration && CGO_ENABLED=1 ENTSIGNAL_CRASH_KILLS=$(KILLS) exec ./services run \
+		go test -race -count=1 -v -timeout 12h -run 'TestKilled|TestWithoutFaults' ./crash
 
 .PHONY: bench
 bench: ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
