@@ -21,12 +21,33 @@ func (b *Bus) committed(ctx context.Context, created []Created) {
 	if f := b.followOf(ctx); f != nil && f.add(created) {
 		return
 	}
-	b.autoFlush(ctx, created)
+	if err := b.life.enter(); err != nil {
+		b.report(context.WithoutCancel(ctx), err)
+		return
+	}
+	if b.queue == nil {
+		defer b.life.leave()
+		b.autoFlush(ctx, created)
+		return
+	}
+	ok, news := b.queue.put(len(created))
+	if !ok {
+		defer b.life.leave()
+		if news {
+			b.report(context.WithoutCancel(ctx), ErrQueueFull)
+		}
+		return
+	}
+	go func() {
+		defer b.life.leave()
+		defer b.queue.remove(len(created))
+		b.autoFlush(ctx, created)
+	}()
 }
 
 // autoFlush sends signals whose transaction was committed, and what the
 // senders commit meanwhile. It never fails: what can't be sent stays pending,
-// and the errors are reported.
+// and the errors are reported. Its caller has entered the bus.
 func (b *Bus) autoFlush(ctx context.Context, created []Created) {
 	// The end of a request must not keep its signals from being sent.
 	ctx = context.WithoutCancel(ctx)
@@ -36,17 +57,16 @@ func (b *Bus) autoFlush(ctx context.Context, created []Created) {
 }
 
 func (b *Bus) autoFlushAll(ctx context.Context, created []Created) (errs []error) {
-	if err := b.life.enter(); err != nil {
-		return []error{err}
-	}
-	defer b.life.leave()
 	st, err := b.store()
 	if err != nil {
 		return []error{err}
 	}
 	ctx, follow := b.withFollow(st.detach(ctx))
-	ctx, cancel := b.withWorkTime(ctx)
-	defer cancel()
+	if b.queue == nil { // else nobody is held up, and each batch has the time
+		var cancel context.CancelFunc
+		ctx, cancel = b.withWorkTime(ctx)
+		defer cancel()
+	}
 	for ; created != nil; created = follow() {
 		groups := byType(created)
 		for i, group := range groups {
@@ -69,13 +89,14 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 		b.tellMissing(ctx, group.name)
 		return nil
 	}
-	deadline, _ := ctx.Deadline() // that of the whole autoflush
-	ctx, cancel := b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok { // that of the whole autoflush
+		var cancel context.CancelFunc
+		ctx, cancel = b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
+		defer cancel()
+	}
 	var fails failures
 	for ids := range slices.Chunk(group.ids, autoFlushBatch) {
-		meta := Batch{Signal: t.Info, Mode: ModeAutoFlush}
-		n, err := b.deliver(ctx, st, t.batch(meta, selection{ids: ids}), false)
+		n, err := b.sendShare(ctx, st, t, ids)
 		if !fails.add(n, err) {
 			break
 		}

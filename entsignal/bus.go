@@ -26,6 +26,7 @@ type Bus struct {
 	timeout        time.Duration
 	timeUp         error // the cause of a context that the timeout has ended
 	burst          int
+	queue          *queue // nil: commits wait for their autoflush
 	missingAllowed bool
 
 	autoFlushOff atomic.Bool
@@ -37,10 +38,14 @@ type Bus struct {
 	db     dbdialect.Dialect
 }
 
-// signalType is one signal of a bus, with the burst count that the bus gives it.
+// signalType is one signal of a bus, with the burst count that the bus gives
+// it, and what its batches share.
 type signalType struct {
 	Signal
 	Info
+	gathering *gathering
+	outage    *outage
+	marks     *atomic.Pointer[dbdialect.Marks] // what the last ordered flush has seen
 }
 
 // NewBus returns a bus of the given signals. It is called by generated code;
@@ -68,7 +73,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.types = append(b.types, signalType{s, info})
+		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}, &atomic.Pointer[dbdialect.Marks]{}})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -127,7 +132,7 @@ func (b *Bus) Bind(c Client) *Binding {
 		return &Binding{bus: b, err: ErrBoundTwice}
 	}
 	for _, t := range b.types {
-		if err := t.bind(c.Config); err != nil {
+		if err := t.bind(c.Config, b.stopped); err != nil {
 			return &Binding{bus: b, err: err}
 		}
 	}
@@ -193,20 +198,28 @@ func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error)
 	inner, created := b.withFollow(st.detach(ctx))
 	return inner, st, func() {
 		defer b.life.leave()
-		if created := created(); created != nil {
+		created := created()
+		switch {
+		case created == nil:
+		case b.life.isClosed():
+			b.report(context.WithoutCancel(ctx), ErrClosed)
+		default:
 			b.autoFlush(ctx, created)
 		}
 	}, nil
 }
 
-// report tells an error that no caller gets.
+// report tells an error that no caller gets. That a broker is away was logged
+// when it was noticed, and is not logged for each commit.
 func (b *Bus) report(ctx context.Context, err error) {
-	args := []any{slog.Any("error", err)}
-	var p *panicError
-	if errors.As(err, &p) {
-		args = append(args, slog.String("stack", string(p.stack)))
+	if !IsUnavailable(err) {
+		args := []any{slog.Any("error", err)}
+		var p *panicError
+		if errors.As(err, &p) {
+			args = append(args, slog.String("stack", string(p.stack)))
+		}
+		b.log.ErrorContext(ctx, "autoflush failed, signals stay pending", args...)
 	}
-	b.log.ErrorContext(ctx, "autoflush failed, signals stay pending", args...)
 	b.handle(ctx, err)
 }
 

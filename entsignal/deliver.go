@@ -15,11 +15,12 @@ import (
 //
 // A conflict with another transaction is tried again as long as nothing was
 // given to the sender.
-func (b *Bus) deliver(ctx context.Context, st store, d batch, ordered bool) (int, error) {
+func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, ordered bool) (n int, err error) {
 	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
+	defer func() { b.noteBatch(work, t, d, err) }()
 	for try := 0; ; try++ {
-		n, err := b.within(work, func() (int, error) {
+		n, err = b.within(work, func() (int, error) {
 			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Settle: b.settleTime() / 2})
 		})
 		switch {

@@ -19,6 +19,9 @@ type batch interface {
 	dbdialect.Batch
 	// fetched returns how many rows were found.
 	fetched() int
+	// result tells of some of the rows how many were sent, and why the others
+	// stay. It is for a batch that a claim has delivered.
+	result(ids []any) (sent int, err error)
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
@@ -30,7 +33,7 @@ type selection struct {
 	ids []any
 	// pick calls read with what to match, and sees the ids of the rows that
 	// came. When a batch is tried again, pick is called again.
-	pick func(read reader) error
+	pick func(drv dialect.Driver, read reader) error
 }
 
 // reader reads the rows that match and returns their ids.
@@ -50,6 +53,38 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
+
+func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
+	rank := make(map[string]int, len(d.ids))
+	for i, id := range d.ids {
+		rank[formatID(id)] = i
+	}
+	var errs []error
+	failed := false
+	for _, id := range ids {
+		i, ok := rank[formatID(id)]
+		if !ok { // gone before, or another's
+			continue
+		}
+		var err error
+		if d.errs != nil {
+			err = d.errs[i]
+		}
+		if err == nil {
+			sent++
+		}
+		failed = failed || err != nil
+		errs = append(errs, err)
+	}
+	switch {
+	case !failed:
+		return sent, nil
+	case len(errs) == 1:
+		return sent, errs[0]
+	default:
+		return sent, &BatchError{Errors: errs}
+	}
+}
 
 // Table implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table {
@@ -82,10 +117,10 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 	}
 	d.rows, d.ids = nil, nil
 	if d.sel.pick != nil {
-		err := d.sel.pick(read)
+		err := d.sel.pick(drv, read)
 		return len(d.rows), err
 	}
-	_, err := read(d.signal.columns().listed(d.sel.ids))
+	_, err := read(d.signal.columns().listed(drv, d.sel.ids))
 	d.arrange()
 	return len(d.rows), err
 }
@@ -110,35 +145,37 @@ func (d *delivery[C, T, ID, Q]) arrange() {
 // Send implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	d.called = true
-	meta := d.meta
-	meta.Items = make([]Item, len(d.ids))
+	items := make([]Item, len(d.ids))
 	for i, id := range d.ids {
-		meta.Items[i].ID = formatID(id)
+		items[i].ID = formatID(id)
 	}
-	err := d.signal.Sender(withBatch(ctx, meta), d.rows)
-	if err == nil {
-		return len(d.rows), nil
+	p := parting{
+		send: func(ctx context.Context, part span) error {
+			meta := d.meta
+			meta.Items = slices.Clone(items[part.from:part.to])
+			// The sender gets a copy: one that sorts what it gets must not
+			// change which row is which.
+			rows := slices.Clone(d.rows[part.from:part.to])
+			_, err := recovered(func() (struct{}, error) { return struct{}{}, d.signal.Sender(withBatch(ctx, meta), rows) })
+			return err
+		},
+		stopped: d.signal.stopped,
+		ordered: d.meta.Mode == ModeFlushOrdered,
+	}
+	p.run(ctx, len(d.rows))
+	if p.sent == len(d.rows) {
+		return p.sent, nil
 	}
 	d.errs = make([]error, len(d.rows))
-	sent := 0
-	part, mark := partlySent(err)
-	if part == nil || len(part.Errors) != len(d.rows) {
-		for i := range d.errs {
-			d.errs[i] = err
+	for i, o := range p.outcomes {
+		if o.err != nil {
+			d.errs[i] = fmt.Errorf("id %s: %w", showID(items[i].ID), o.err)
 		}
-		return 0, err
 	}
-	for i, err := range part.Errors {
-		if err == nil {
-			sent++
-			continue
-		}
-		d.errs[i] = mark(fmt.Errorf("id %s: %w", showID(meta.Items[i].ID), err))
+	if p.whole != nil {
+		return p.sent, p.whole
 	}
-	if sent == len(d.rows) {
-		return sent, nil
-	}
-	return sent, &BatchError{Errors: d.errs}
+	return p.sent, &BatchError{Errors: d.errs}
 }
 
 // partlySent returns the BatchError that a sender returned, and the mark that

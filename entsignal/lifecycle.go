@@ -59,6 +59,13 @@ func (l *lifecycle) drain() {
 	close(l.drained)
 }
 
+// isClosed reports whether close was called.
+func (l *lifecycle) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // done is closed when flushes should stop.
 func (l *lifecycle) done() <-chan struct{} {
 	l.mu.Lock()

@@ -3,9 +3,12 @@ package entsignal
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // Model is what generated code tells the bus of one signal type. C is the
@@ -52,8 +55,9 @@ type Signal interface {
 	columns() columns
 	// sendable reports whether the signal has a sender.
 	sendable() bool
-	// bind gives the signal the config of the client that it is read through.
-	bind(config any) error
+	// bind gives the signal the config of the client that it is read through,
+	// and what returns why its bus should send nothing else, or nil.
+	bind(config any, stopped func(context.Context) error) error
 	// ids returns the ids of the rows that match, in the query's order.
 	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// count returns the number of rows.
@@ -69,7 +73,8 @@ func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
 
 type signal[C, T, ID any, Q Query[T, ID]] struct {
 	Model[C, T, ID, Q]
-	config C
+	config  C
+	stopped func(context.Context) error
 }
 
 func (s *signal[C, T, ID, Q]) info() Info {
@@ -77,17 +82,19 @@ func (s *signal[C, T, ID, Q]) info() Info {
 }
 
 func (s *signal[C, T, ID, Q]) columns() columns {
-	return columns{id: s.IDColumn, order: s.OrderColumns}
+	idType := reflect.TypeFor[ID]()
+	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
+	return columns{id: s.IDColumn, order: s.OrderColumns, idType: idType, counted: counted}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
 
-func (s *signal[C, T, ID, Q]) bind(config any) error {
+func (s *signal[C, T, ID, Q]) bind(config any, stopped func(context.Context) error) error {
 	c, ok := config.(C)
 	if !ok {
 		return fmt.Errorf("entsignal: the bus was made by another ent package than the client: signal %s expects %T, not %T", s.Name, s.config, config)
 	}
-	s.config = c
+	s.config, s.stopped = c, stopped
 	return nil
 }
 
@@ -113,16 +120,18 @@ func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
 
 // columns tells how the rows of a signal are found.
 type columns struct {
-	id    string
-	order []OrderTerm
+	id      string
+	order   []OrderTerm
+	idType  reflect.Type
+	counted bool // whether the ids are integers, which the database may count
 }
 
-// listed matches the rows with these ids, by id. The limit changes nothing but
-// the mind of MySQL's optimizer, which would read, and lock, the whole of a
-// small table.
-func (c columns) listed(ids []any) func(*sql.Selector) {
+// listed matches the rows with these ids, by id, for a query through drv. The
+// limit changes nothing but the mind of MySQL's optimizer, which would read, and
+// lock, the whole of a small table.
+func (c columns) listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(sql.In(s.C(c.id), ids...)).OrderBy(s.C(c.id)).Limit(len(ids))
+		s.Where(dbdialect.In(drv, s.C(c.id), ids)).OrderBy(s.C(c.id)).Limit(len(ids))
 	}
 }
 

@@ -26,7 +26,7 @@ func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
 		return 0, err
 	}
 	defer done()
-	n, err := b.deliver(ctx, st, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: ids}), false)
+	n, err := b.deliver(ctx, st, t, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: ids}), false)
 	if err != nil {
 		err = &FlushError{Signal: name, Err: err}
 	}

@@ -2,11 +2,8 @@ package entsignal
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -46,124 +43,79 @@ func (t *task) list(ctx context.Context) (int, error) {
 	}
 }
 
+// limit returns how many rows the next batch may have: a single one while the
+// way is blocked, to see whether it is free again.
+func (t *task) limit() int {
+	if t.outage.on() {
+		return 1
+	}
+	return t.burst
+}
+
 // flushListed sends those of the listed signals that are still there.
 func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
 	var fails failures
-	for ids := range slices.Chunk(t.listed, t.burst) {
+	for ids := t.listed; len(ids) > 0; {
 		if err := t.bus.stopped(ctx); err != nil {
 			fails.add(0, err)
 			break
 		}
-		n, err := t.bus.deliver(ctx, t.st, t.batch(t.meta, selection{ids: ids}), false)
+		size := min(t.limit(), len(ids))
+		n, err := t.bus.deliver(ctx, t.st, t.signalType, t.batch(t.meta, selection{ids: ids[:size]}), false)
 		sent += n
 		if !fails.add(n, err) {
 			break
 		}
+		ids = ids[size:]
 	}
 	return sent, fails.err()
 }
 
-// flushWalk walks through the table, with several workers if asked to.
+// batchesAhead is how many batches a worker may have under way: one of which
+// the broker's answer is awaited, and one that is claimed and sent meanwhile.
+const batchesAhead = 2
+
+// flushWalk walks through the table, with several batches under way if asked
+// to.
 func (t *task) flushWalk(ctx context.Context) (int, error) {
 	top, err := t.top(ctx)
 	if err != nil || top == nil {
 		return 0, err
 	}
 	var (
-		w       = walk{columns: t.columns(), top: top, limit: t.burst}
+		w       = walk{columns: t.columns(), top: top}
 		fails   failures
-		workers sync.WaitGroup
+		batches sync.WaitGroup
 		mu      sync.Mutex
 		total   int
-	)
-	for range t.opts.workers {
-		workers.Go(func() {
-			for fails.goOn() && !w.ended.Load() {
-				if err := t.bus.stopped(ctx); err != nil {
-					fails.add(0, err)
-					return
-				}
-				n, err := t.bus.deliver(ctx, t.st, t.batch(t.meta, selection{pick: w.step()}), false)
-				mu.Lock()
-				total += n
-				mu.Unlock()
-				fails.add(n, err)
-			}
-		})
-	}
-	workers.Wait()
-	return total, fails.err()
-}
 
-// flushHead sends the first signals in their order, again and again.
-func (t *task) flushHead(ctx context.Context) (sent int, err error) {
-	pending, err := t.pending(ctx)
-	if err != nil {
-		return 0, err
-	}
-	wait := turnWait{ctx: ctx}
-	if t.opts.wait != nil {
-		var cancel context.CancelFunc
-		wait.ctx, cancel = context.WithTimeout(ctx, *t.opts.wait)
-		defer cancel()
-	}
-	for sent < pending {
-		if err := t.bus.stopped(ctx); err != nil {
-			return sent, err
-		}
-		limit := min(t.burst, pending-sent)
-		d := t.batch(t.meta, selection{pick: func(read reader) error {
-			_, err := read(t.columns().head(limit))
-			return err
-		}})
-		n, err := t.deliverInTurn(ctx, &wait, d)
-		sent += n
-		if err != nil {
-			return sent, err
-		}
-		if d.fetched() < limit {
+		underWay = make(chan struct{}, batchesAhead*t.opts.workers)
+		sending  = make(chan struct{}, t.opts.workers) // until a sender has returned, or called Published
+	)
+	for {
+		underWay <- struct{}{}
+		sending <- struct{}{}
+		if !fails.goOn() || w.ended.Load() {
 			break
 		}
+		if err := t.bus.stopped(ctx); err != nil {
+			fails.add(0, err)
+			break
+		}
+		batches.Go(func() {
+			defer func() { <-underWay }()
+			published := sync.OnceFunc(func() { <-sending })
+			defer published()
+			d := t.batch(t.meta, selection{pick: w.step(t.limit())})
+			n, err := t.bus.deliver(withPublished(ctx, published), t.st, t.signalType, d, false)
+			mu.Lock()
+			total += n
+			mu.Unlock()
+			fails.add(n, err)
+		})
 	}
-	return sent, nil
-}
-
-const (
-	// The pauses between two tries to get the turn of an ordered flush.
-	minTurnPause = 5 * time.Millisecond
-	maxTurnPause = 100 * time.Millisecond
-)
-
-// A turnWait is the patience of one ordered flush of a type with the others.
-type turnWait struct {
-	ctx    context.Context // ends when the first turn has to be here
-	hadOne bool
-}
-
-// deliverInTurn delivers d when no other ordered flush of its type runs. The
-// turn is given up after each batch; a flush that had it once waits for it
-// until ctx ends, because the other is done sooner or later.
-func (t *task) deliverInTurn(ctx context.Context, wait *turnWait, d batch) (int, error) {
-	busy := false
-	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
-		n, err := t.bus.deliver(ctx, t.st, d, true)
-		switch {
-		case errors.Is(err, ErrBusy):
-			busy = true
-		case busy && ctx.Err() != nil && !errors.Is(err, errStuck) && !d.started(): // ended in the middle of a try
-			return n, errors.Join(ErrBusy, err)
-		default:
-			wait.hadOne = true
-			return n, err
-		}
-		until := wait.ctx
-		if wait.hadOne {
-			until = ctx
-		}
-		if !t.bus.pause(until, pause) {
-			return n, errors.Join(ErrBusy, t.bus.stopped(ctx))
-		}
-	}
+	batches.Wait()
+	return total, fails.err()
 }
 
 // read returns the ids of the rows that match.

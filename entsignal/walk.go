@@ -3,6 +3,8 @@ package entsignal
 import (
 	"sync"
 	"sync/atomic"
+
+	"entgo.io/ent/dialect"
 )
 
 // walk goes through a table by its key, so that a batch at the end costs what
@@ -11,7 +13,6 @@ import (
 type walk struct {
 	columns columns
 	top     any
-	limit   int
 
 	ended atomic.Bool // the last step reached the end of the table
 
@@ -19,15 +20,15 @@ type walk struct {
 	last any        // the highest id that was taken
 }
 
-// step returns the next step of the walk as a selection's pick. The step is
-// made when the rows are read. A batch that is tried again stays with its
+// step returns the next step of the walk, of up to limit rows, as a selection's
+// pick. The step is made when the rows are read. A batch that is tried again stays with its
 // rows: the span in which they lie may hold others by then, which were locked
 // before, and to take those instead would leave its own to nobody.
-func (w *walk) step() func(reader) error {
+func (w *walk) step(limit int) func(dialect.Driver, reader) error {
 	var mine []any
-	return func(read reader) error {
+	return func(drv dialect.Driver, read reader) error {
 		if mine != nil {
-			_, err := read(w.columns.listed(mine))
+			_, err := read(w.columns.listed(drv, mine))
 			return err
 		}
 		w.mu.Lock()
@@ -35,14 +36,14 @@ func (w *walk) step() func(reader) error {
 		if w.ended.Load() {
 			return nil
 		}
-		ids, err := read(w.columns.span(w.last, w.top, w.limit))
+		ids, err := read(w.columns.span(w.last, w.top, limit))
 		if err != nil {
 			return err
 		}
 		if len(ids) > 0 {
 			mine, w.last = ids, ids[len(ids)-1]
 		}
-		w.ended.Store(len(ids) < w.limit)
+		w.ended.Store(len(ids) < limit)
 		return nil
 	}
 }

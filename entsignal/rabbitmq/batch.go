@@ -25,9 +25,12 @@ type batch struct {
 	ordered bool       // nothing may be published behind a failure
 	todo    []outgoing // what is neither sent nor failed
 	refused map[string]error
+	// published is called when the last message is written.
+	published func()
 
-	s  *session
-	ch *channel // nil while the batch has none
+	link *link
+	s    *session
+	ch   *channel // nil while the batch has none
 }
 
 // outgoing is a message that may be published.
@@ -111,7 +114,7 @@ func (b *batch) send(ctx context.Context) {
 
 // start takes a channel and drops the messages that would break it.
 func (b *batch) start(ctx context.Context) (err error) {
-	if b.s, err = b.p.connect(ctx); err != nil {
+	if b.s, err = b.link.connect(ctx); err != nil {
 		return err
 	}
 	if err := b.s.blockedError(); err != nil {
@@ -176,6 +179,9 @@ func (b *batch) checkFrames() {
 // be published.
 func (b *batch) round(ctx context.Context, out []outgoing) (n int, open []outgoing, err error) {
 	n, err = b.publish(ctx, out)
+	if n == len(b.todo) {
+		b.published()
+	}
 	taken := out[:n]
 	waitErr := b.await(ctx, taken)
 	open, lost := b.settle(taken)
@@ -219,6 +225,12 @@ func (b *batch) round(ctx context.Context, out []outgoing) (n int, open []outgoi
 // publish writes messages until the window is full. It returns how many may
 // have reached the broker, and why the rest can't be published.
 func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
+	b.s.raw.hold()
+	defer func() {
+		if b.s.raw.release() != nil {
+			b.s.kill() // what was held is lost
+		}
+	}()
 	bytes, started := 0, time.Now()
 	for i := range out {
 		if i == window || i > 0 && (bytes >= windowBytes || time.Since(started) > b.p.cfg.confirmTimeout) {

@@ -6,8 +6,8 @@ import (
 )
 
 // Close lets no new message in, waits for the running calls of
-// [Publisher.Publish] within ctx, closes the connection and waits for the
-// goroutines of the publisher. If ctx ends first it cuts the connection, so
+// [Publisher.Publish] within ctx, closes its connections and waits for the
+// goroutines of the publisher. If ctx ends first it cuts them, so
 // that the running calls return, and returns the error of ctx: their messages
 // may have been stored. It may be called more than once; each call waits.
 func (p *Publisher) Close(ctx context.Context) error {
@@ -30,8 +30,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 
 	err := p.drain(ctx)
 	p.end()
-	if s := p.session(); s != nil {
-		s.close(ctx)
+	for _, l := range p.links {
+		if s := l.session(); s != nil {
+			p.tasks.Go(func() { s.close(ctx) })
+		}
 	}
 	p.tasks.Wait()
 	return err
@@ -48,25 +50,14 @@ func (p *Publisher) drain(ctx context.Context) error {
 	running := p.running
 	p.mu.Unlock()
 	p.end()
-	if s := p.session(); s != nil {
-		s.kill()
+	for _, l := range p.links {
+		if s := l.session(); s != nil {
+			s.kill()
+		}
 	}
 	<-p.idle
 	if running == 0 {
 		return nil
 	}
 	return fmt.Errorf("rabbitmq: close: %d running calls were cut off: %w", running, ctx.Err())
-}
-
-// session returns the last session after a running attempt has ended.
-func (p *Publisher) session() *session {
-	p.mu.Lock()
-	a := p.attempt
-	p.mu.Unlock()
-	if a != nil {
-		<-a.done
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.current
 }

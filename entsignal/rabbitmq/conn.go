@@ -5,30 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
-
-// socket ends writes that are stuck. Nothing in amqp091-go does: its context,
-// its heartbeat and its Close all wait for the writer.
-type socket struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (s *socket) Write(b []byte) (int, error) {
-	if err := s.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
-		return 0, err
-	}
-	n, err := s.Conn.Write(b)
-	if err != nil {
-		// amqp091-go may keep a connection whose flush failed; closing makes
-		// its reader end it.
-		_ = s.Close()
-	}
-	return n, err
-}
 
 // dialer connects to one broker. It is a function so that a Publisher has no
 // field with the password in it.
@@ -50,7 +29,7 @@ func newDialer(cfg *config, url string) dialer {
 				if err != nil {
 					return nil, err
 				}
-				raw = &socket{Conn: c, timeout: cfg.writeTimeout}
+				raw = newSocket(c, cfg.writeTimeout)
 				release = context.AfterFunc(ctx, func() { _ = c.Close() })
 				return raw, nil
 			},

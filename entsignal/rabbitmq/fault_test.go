@@ -58,7 +58,7 @@ func TestIdleConnectionCutIsReplaced(t *testing.T) {
 	p := newPublisher(t, proxyURL)
 	for i := range 5 {
 		require.NoError(t, p.Publish(t.Context(), to(queue, fmt.Sprint(i))))
-		s := p.current
+		s := p.links[0].current
 		proxy.Cut()
 		<-s.done
 	}
@@ -73,7 +73,7 @@ func TestHalfOpenConnectionEndsWithTheConfirmTimeout(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	p := newPublisher(t, proxyURL, WithConfirmTimeout(timeout), WithDialTimeout(timeout))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
-	s := p.current
+	s := p.links[0].current
 
 	proxy.SwallowUp.Store(true)
 	proxy.SwallowDown.Store(true)
@@ -97,12 +97,12 @@ func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) 
 	p := newPublisher(t, proxyURL, WithWriteTimeout(300*time.Millisecond), WithMaxBodySize(64<<20))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 	// Both calls below need a channel that is open already.
-	one, err := p.current.borrow(t.Context())
+	one, err := p.links[0].current.borrow(t.Context())
 	require.NoError(t, err)
-	other, err := p.current.borrow(t.Context())
+	other, err := p.links[0].current.borrow(t.Context())
 	require.NoError(t, err)
-	p.current.release(one)
-	p.current.release(other)
+	p.links[0].current.release(one)
+	p.links[0].current.release(other)
 
 	proxy.Stall.Store(true)
 	started := time.Now()
@@ -208,7 +208,7 @@ func TestBlockedConnectionFailsAtOnce(t *testing.T) {
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 
 	// An alarm of a broker that others use is not for a test to raise.
-	s := p.current
+	s := p.links[0].current
 	s.setBlocked(amqp.Blocking{Active: true, Reason: "low on memory\nforged=line"})
 	s.setBlocked(amqp.Blocking{Active: true, Reason: "low on disk"})
 	errs := failures(t, p.Publish(t.Context(), to(queue, "1")), 1)

@@ -15,6 +15,7 @@ type Option func(*config) error
 type config struct {
 	appID          string
 	connectionName string
+	connections    int
 	log            *slog.Logger
 	dialTimeout    time.Duration
 	heartbeat      time.Duration
@@ -28,6 +29,7 @@ type config struct {
 func newConfig(opts []Option) (*config, error) {
 	cfg := &config{
 		connectionName: "entsignal",
+		connections:    1,
 		log:            slog.New(slog.DiscardHandler),
 		dialTimeout:    5 * time.Second,
 		heartbeat:      5 * time.Second,
@@ -68,6 +70,20 @@ func WithConnectionName(name string) Option {
 			return fmt.Errorf("rabbitmq: WithConnectionName: %w", err)
 		}
 		cfg.connectionName = name
+		return nil
+	}
+}
+
+// WithConnections sets how many connections the publisher may have at once; the
+// default is 1. It opens another one only when calls of Publish overlap. As many
+// as a flush has workers are useful; a classic queue gains little from more
+// than two.
+func WithConnections(n int) Option {
+	return func(cfg *config) error {
+		if n < 1 {
+			return fmt.Errorf("rabbitmq: WithConnections: %d connections; expected 1 or more", n)
+		}
+		cfg.connections = n
 		return nil
 	}
 }

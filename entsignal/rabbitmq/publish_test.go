@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/entsignal/signalbus/entsignal"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,7 +163,7 @@ func TestMorePublishersThanChannelsWaitWithinTheirContext(t *testing.T) {
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "first")))
-	s := p.current
+	s := p.links[0].current
 	for range cap(s.slots) {
 		s.slots <- struct{}{}
 	}
@@ -178,4 +179,38 @@ func TestMorePublishersThanChannelsWaitWithinTheirContext(t *testing.T) {
 	}
 	require.NoError(t, <-done)
 	assert.Equal(t, []string{"first", "second"}, a.takeIDs(queue))
+}
+
+func TestCallsThatOverlapUseConnectionsOfTheirOwn(t *testing.T) {
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	proxy, url := newProxy(t)
+	p := newPublisher(t, url, WithConnections(2))
+	for i := range 3 {
+		require.NoError(t, p.Publish(t.Context(), to(queue, fmt.Sprint("alone ", i))))
+	}
+	assert.EqualValues(t, 1, proxy.Accepted(), "calls that don't overlap share one")
+
+	l := p.begin() // as a call does that runs
+	for i := range 3 {
+		require.NoError(t, p.Publish(t.Context(), to(queue, fmt.Sprint("beside ", i))))
+	}
+	p.finish(l)
+	assert.EqualValues(t, 2, proxy.Accepted())
+	assert.Equal(t, []string{"alone 0", "alone 1", "alone 2", "beside 0", "beside 1", "beside 2"}, a.takeIDs(queue))
+}
+
+func TestSenderOfAFlushManyTellsWhenAllIsWritten(t *testing.T) {
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	p := newPublisher(t, brokerURL(t))
+	written := 0
+	msgs := make([]Message, window+1)
+	for i := range msgs {
+		msgs[i] = to(queue, fmt.Sprint(i))
+	}
+	require.NoError(t, p.publish(t.Context(), entsignal.ModeFlushMany, msgs, make([]error, len(msgs)), func() { written++ }))
+	assert.Equal(t, 1, written, "once, with the last window")
+	_, err := NewPublisher(brokerURL(t), WithConnections(0))
+	require.EqualError(t, err, "rabbitmq: WithConnections: 0 connections; expected 1 or more")
 }

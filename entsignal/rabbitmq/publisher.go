@@ -3,20 +3,18 @@ package rabbitmq
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Publisher publishes to one broker over one connection, which it opens when
-// it is first needed and replaces when it is lost. It is safe for use by many
-// goroutines; up to 64 publish at once, the others wait.
+// Publisher publishes to one broker over one connection, or several (see
+// [WithConnections]), which it opens when they are first needed and replaces
+// when they are lost. It is safe for use by many goroutines; up to 64 for each
+// connection publish at once, the others wait.
 type Publisher struct {
 	cfg  *config
 	addr string
@@ -32,18 +30,7 @@ type Publisher struct {
 	closed  bool
 	running int
 	idle    chan struct{} // closed when the last call returns after Close
-	current *session
-	attempt *attempt
-	retryAt time.Time // nobody connects before
-	lastErr error     // of the attempt before retryAt
-	down    bool      // the last attempt failed
-}
-
-// attempt is a connect that any number of calls wait for.
-type attempt struct {
-	done    chan struct{}
-	session *session
-	err     error
+	links   []*link
 }
 
 // NewPublisher returns a publisher for the broker at url, such as
@@ -74,6 +61,9 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 		idle: make(chan struct{}),
 	}
 	p.life, p.end = context.WithCancel(context.Background())
+	for range cfg.connections {
+		p.links = append(p.links, &link{p: p})
+	}
 	if uri.Scheme == "amqp" && !isLocal(uri.Host) {
 		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text, use amqps", "address", p.addr)
 	}
@@ -95,110 +85,46 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 // error; they may have been stored.
 func (p *Publisher) Publish(ctx context.Context, msgs ...Message) error {
 	batch, _ := entsignal.BatchFromContext(ctx)
-	return p.publish(ctx, batch.Mode, msgs, make([]error, len(msgs)))
+	return p.publish(ctx, batch.Mode, msgs, make([]error, len(msgs)), func() {})
 }
 
-// publish leaves out the messages that already have an error.
-func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Message, errs []error) error {
+// publish leaves out the messages that already have an error. It calls
+// published when no other will be written, if all goes well.
+func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Message, errs []error, published func()) error {
 	if len(msgs) == 0 {
 		return nil
 	}
-	b := &batch{p: p, msgs: msgs, errs: errs, ordered: mode == entsignal.ModeFlushOrdered}
+	b := &batch{p: p, msgs: msgs, errs: errs, ordered: mode == entsignal.ModeFlushOrdered, published: published}
 	b.prepare()
-	if p.begin() {
+	if b.link = p.begin(); b.link != nil {
 		b.send(ctx)
-		p.finish()
+		p.finish(b.link)
 	} else {
 		b.failAll(b.todo, entsignal.Unavailable(ErrClosed))
 	}
 	return b.result()
 }
 
-// begin counts a call, unless the publisher is closed.
-func (p *Publisher) begin() bool {
+// begin counts a call, and returns the link that has the fewest of them, the
+// first of several. It returns nil if the publisher is closed.
+func (p *Publisher) begin() *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return false
+		return nil
 	}
+	free := slices.MinFunc(p.links, func(a, b *link) int { return a.running - b.running })
+	free.running++
 	p.running++
-	return true
+	return free
 }
 
-func (p *Publisher) finish() {
+func (p *Publisher) finish(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l.running--
 	p.running--
 	if p.closed && p.running == 0 {
 		close(p.idle)
 	}
-}
-
-// connect returns the living session or waits for a new one.
-func (p *Publisher) connect(ctx context.Context) (*session, error) {
-	p.mu.Lock()
-	if p.current != nil && !p.current.dead() {
-		defer p.mu.Unlock()
-		return p.current, nil
-	}
-	if p.attempt == nil {
-		if time.Now().Before(p.retryAt) {
-			defer p.mu.Unlock()
-			return nil, p.lastErr
-		}
-		a := &attempt{done: make(chan struct{})}
-		p.attempt = a
-		p.tasks.Go(func() { p.try(a) })
-	}
-	a := p.attempt
-	p.mu.Unlock()
-
-	select {
-	case <-a.done:
-		return a.session, a.err
-	case <-ctx.Done():
-		return nil, entsignal.Unavailable(fmt.Errorf("connecting: %w", ctx.Err()))
-	}
-}
-
-// try connects once. A failure is everybody's for about as long as it took to
-// find out: a black hole then delays callers half of the time at most, and a
-// refused connection costs nothing.
-func (p *Publisher) try(a *attempt) {
-	defer close(a.done)
-	started := time.Now()
-	conn, raw, err := p.dial(p.life)
-	if err != nil {
-		a.err = entsignal.Unavailable(err)
-		if p.failed(a.err, pause(time.Since(started), err)) {
-			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.addr, "error", err)
-		}
-		return
-	}
-	p.cfg.log.Info("rabbitmq: connected", "address", p.addr)
-	a.session = newSession(conn, raw, p.cfg, &p.tasks)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attempt, p.current, p.down = nil, a.session, false
-}
-
-// failed notes a failed attempt and reports whether it is news.
-func (p *Publisher) failed(err error, pause time.Duration) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	news := !p.down && !p.closed
-	p.attempt, p.down = nil, true
-	p.lastErr, p.retryAt = err, time.Now().Add(pause)
-	return news
-}
-
-// pause returns how long not to connect again after a failed attempt.
-func pause(took time.Duration, err error) time.Duration {
-	const least, most = 50 * time.Millisecond, 5 * time.Second
-	took = min(max(took, least), most)
-	switch code(err) {
-	case amqp.AccessRefused, amqp.NotAllowed: // wrong login or vhost: only the operator can help
-		took = most
-	}
-	return time.Duration(float64(took) * (0.8 + 0.4*rand.Float64()))
 }

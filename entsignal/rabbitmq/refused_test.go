@@ -117,7 +117,7 @@ func TestOrderedFlushPublishesNothingBehindAFailure(t *testing.T) {
 	for name, bad := range cases {
 		t.Run(name, func(t *testing.T) {
 			msgs := []Message{to(queue, "1"), to(queue, "2"), bad, to(queue, "3"), to(queue, "4")}
-			err := p.publish(t.Context(), entsignal.ModeFlushOrdered, msgs, make([]error, len(msgs)))
+			err := p.publish(t.Context(), entsignal.ModeFlushOrdered, msgs, make([]error, len(msgs)), func() {})
 			errs := failures(t, err, len(msgs))
 			assert.NoError(t, errs[0])
 			assert.NoError(t, errs[1])
@@ -142,7 +142,7 @@ func TestSecondWindowIsNotTriedInAnOrderedFlush(t *testing.T) {
 		msgs[i] = to(queue, fmt.Sprint(i))
 	}
 	msgs[10].RoutingKey = unique("nobody")
-	errs := failures(t, p.publish(t.Context(), entsignal.ModeFlushOrdered, msgs, make([]error, len(msgs))), len(msgs))
+	errs := failures(t, p.publish(t.Context(), entsignal.ModeFlushOrdered, msgs, make([]error, len(msgs)), func() {}), len(msgs))
 	assert.ErrorContains(t, errs[10], "NO_ROUTE")
 	assert.NoError(t, errs[window-1])
 	for _, err := range errs[window:] {

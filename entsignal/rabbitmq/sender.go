@@ -17,7 +17,8 @@ import (
 // An error of encode fails its own signal only, and the others are published.
 // In a FlushOrdered nothing behind the first signal that can't be encoded is
 // published. Wrap the error in [entsignal.Permanent] if encoding again can't
-// help. encode runs within the flush: it should be quick and must not wait.
+// help. While FlushMany waits for the confirms of one batch it claims and
+// publishes the next. encode runs within the flush: it should be quick and must not wait.
 func Sender[T any](p *Publisher, encode func(T) (Message, error)) entsignal.Sender[T] {
 	return func(ctx context.Context, signals []T) error {
 		batch, _ := entsignal.BatchFromContext(ctx)
@@ -38,5 +39,5 @@ func sendBatch[T any](ctx context.Context, p *Publisher, batch entsignal.Batch, 
 		}
 		msgs[i] = msg
 	}
-	return p.publish(ctx, batch.Mode, msgs, errs)
+	return p.publish(ctx, batch.Mode, msgs, errs, func() { entsignal.Published(ctx) })
 }

@@ -16,7 +16,8 @@ import (
 type locking struct {
 	turn turn
 	// remove returns the statement that deletes the rows with these ids.
-	remove func(table Table, ids []any) (string, []any)
+	remove func(t *tx, table Table, ids []any) (string, []any)
+	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 }
 
 // A turn lets one ordered flush run at a time. A transaction holds it, so
@@ -97,7 +98,7 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, claimed, sent int) e
 // A trigger or a rule that keeps some makes it fail: what can't be deleted
 // would be sent for ever.
 func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int) error {
-	statement, args := l.remove(c.Batch.Table(), c.Batch.Done())
+	statement, args := l.remove(t, c.Batch.Table(), c.Batch.Done())
 	n, err := execCount(ctx, t, statement, args)
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)

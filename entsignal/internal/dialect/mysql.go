@@ -35,21 +35,21 @@ func (mysqlTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
 // the optimizer prefers to read the whole table when its statistics call it
 // small, and then the DELETE waits for every row that another flush holds:
 // seen on MariaDB 10.11 as deadlocks of flushes that shared no row.
-func removeMySQL(t Table, ids []any) (string, []any) {
+func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	b := &sql.Builder{}
 	b.SetDialect(dialect.MySQL)
-	table := func() {
-		if t.Schema != "" {
-			b.Ident(t.Schema).WriteByte('.')
+	writeTable := func() {
+		if table.Schema != "" {
+			b.Ident(table.Schema).WriteByte('.')
 		}
-		b.Ident(t.Name)
+		b.Ident(table.Name)
 	}
-	b.WriteString("DELETE `t` FROM (SELECT ").Ident(t.IDColumn).WriteString(" AS `id` FROM ")
-	table()
-	b.WriteString(" WHERE ").Ident(t.IDColumn).WriteString(" IN (").Args(ids...)
-	b.WriteString(") ORDER BY ").Ident(t.IDColumn).WriteString(" LIMIT " + strconv.Itoa(len(ids)) + ") AS `v` STRAIGHT_JOIN ")
-	table()
-	b.WriteString(" AS `t` FORCE INDEX (PRIMARY) ON `t`.").Ident(t.IDColumn).WriteString(" = `v`.`id`")
+	b.WriteString("DELETE `t` FROM (SELECT ").Ident(table.IDColumn).WriteString(" AS `id` FROM ")
+	writeTable()
+	b.WriteString(" WHERE ").Join(In(t, table.IDColumn, ids))
+	b.WriteString(" ORDER BY ").Ident(table.IDColumn).WriteString(" LIMIT " + strconv.Itoa(len(ids)) + ") AS `v` STRAIGHT_JOIN ")
+	writeTable()
+	b.WriteString(" AS `t` FORCE INDEX (PRIMARY) ON `t`.").Ident(table.IDColumn).WriteString(" = `v`.`id`")
 	return b.Query()
 }
 
@@ -59,6 +59,12 @@ func removeMySQL(t Table, ids []any) (string, []any) {
 func isMySQLConflict(err error) bool {
 	number, ok := errorField(err, "mysql", "MySQLError", "Number")
 	return ok && (number == 1213 || number == 1020)
+}
+
+// isMySQLUnavailable knows ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN.
+func isMySQLUnavailable(err error) bool {
+	number, ok := errorField(err, "mysql", "MySQLError", "Number")
+	return ok && (number == 1040 || number == 1053)
 }
 
 // errorField looks in the tree of err for a struct of that type, from a

@@ -18,27 +18,38 @@ const advisoryClass = 0x65736967
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
-	name := pgQuote(table.Name)
-	if table.Schema != "" {
-		name = pgQuote(table.Schema) + "." + name
-	}
 	// The table is known by its oid, so that tables of one name in several
 	// schemas of the search path are several. One that isn't there is none of
 	// the lock's business.
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, name)
+	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, pgTable(table))
 }
 
-func removePostgres(t Table, ids []any) (string, []any) {
-	return sql.Dialect(dialect.Postgres).Delete(t.Name).Schema(t.Schema).Where(sql.In(t.IDColumn, ids...)).Query()
+func removePostgres(t *tx, table Table, ids []any) (string, []any) {
+	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(In(t, table.IDColumn, ids)).Query()
 }
 
-// isPostgresConflict knows lib/pq's and pgx's errors by their SQLSTATE:
-// serialization_failure and deadlock_detected.
+// isPostgresConflict knows serialization_failure and deadlock_detected.
 func isPostgresConflict(err error) bool {
+	code := sqlState(err)
+	return code == "40001" || code == "40P01"
+}
+
+// isPostgresUnavailable knows the class of connection exceptions,
+// too_many_connections, and what a server says while it ends or begins.
+func isPostgresUnavailable(err error) bool {
+	switch code := sqlState(err); code {
+	case "53300", "57P01", "57P02", "57P03":
+		return true
+	default:
+		return strings.HasPrefix(code, "08")
+	}
+}
+
+// sqlState returns the SQLSTATE of an error of lib/pq or pgx, or "".
+func sqlState(err error) string {
 	var state interface{ SQLState() string }
 	if !errors.As(err, &state) {
-		return false
+		return ""
 	}
-	code := state.SQLState()
-	return code == "40001" || code == "40P01"
+	return state.SQLState()
 }

@@ -1,0 +1,116 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// link is one of a publisher's connections, from one session to the next. The
+// publisher's mutex guards it.
+type link struct {
+	p *Publisher
+
+	running int // calls of Publish
+	current *session
+	attempt *attempt
+	retryAt time.Time // nobody connects before
+	lastErr error     // of the attempt before retryAt
+	down    bool      // the last attempt failed
+}
+
+// attempt is a connect that any number of calls wait for.
+type attempt struct {
+	done    chan struct{}
+	session *session
+	err     error
+}
+
+// connect returns the living session or waits for a new one.
+func (l *link) connect(ctx context.Context) (*session, error) {
+	p := l.p
+	p.mu.Lock()
+	if l.current != nil && !l.current.dead() {
+		defer p.mu.Unlock()
+		return l.current, nil
+	}
+	if l.attempt == nil {
+		if time.Now().Before(l.retryAt) {
+			defer p.mu.Unlock()
+			return nil, l.lastErr
+		}
+		a := &attempt{done: make(chan struct{})}
+		l.attempt = a
+		p.tasks.Go(func() { l.try(a) })
+	}
+	a := l.attempt
+	p.mu.Unlock()
+
+	select {
+	case <-a.done:
+		return a.session, a.err
+	case <-ctx.Done():
+		return nil, entsignal.Unavailable(fmt.Errorf("connecting: %w", ctx.Err()))
+	}
+}
+
+// try connects once. A failure is everybody's for about as long as it took to
+// find out: a black hole then delays callers half of the time at most, and a
+// refused connection costs nothing.
+func (l *link) try(a *attempt) {
+	defer close(a.done)
+	p := l.p
+	started := time.Now()
+	conn, raw, err := p.dial(p.life)
+	if err != nil {
+		a.err = entsignal.Unavailable(err)
+		if l.failed(a.err, pause(time.Since(started), err)) {
+			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.addr, "error", err)
+		}
+		return
+	}
+	p.cfg.log.Info("rabbitmq: connected", "address", p.addr)
+	a.session = newSession(conn, raw, p.cfg, &p.tasks)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.attempt, l.current, l.down = nil, a.session, false
+}
+
+// failed notes a failed attempt and reports whether it is news.
+func (l *link) failed(err error, pause time.Duration) bool {
+	p := l.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	news := !l.down && !p.closed
+	l.attempt, l.down = nil, true
+	l.lastErr, l.retryAt = err, time.Now().Add(pause)
+	return news
+}
+
+// pause returns how long not to connect again after a failed attempt.
+func pause(took time.Duration, err error) time.Duration {
+	const least, most = 50 * time.Millisecond, 5 * time.Second
+	took = min(max(took, least), most)
+	switch code(err) {
+	case amqp.AccessRefused, amqp.NotAllowed: // wrong login or vhost: only the operator can help
+		took = most
+	}
+	return time.Duration(float64(took) * (0.8 + 0.4*rand.Float64()))
+}
+
+// session returns the last session after a running attempt has ended.
+func (l *link) session() *session {
+	l.p.mu.Lock()
+	a := l.attempt
+	l.p.mu.Unlock()
+	if a != nil {
+		<-a.done
+	}
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.current
+}

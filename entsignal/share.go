@@ -1,0 +1,192 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A gathering joins the autoflushes of one signal type. While one batch is at
+// the broker, the commits that come gather, and leave together as the next. It
+// needs no timer, and a commit that is alone waits for nobody.
+type gathering struct {
+	mu      sync.Mutex
+	led     bool // somebody delivers a batch, and will pass the lead on
+	waiting []*share
+}
+
+// A share is what one commit has in a batch.
+type share struct {
+	ids  []any
+	turn chan struct{}    // closed when the commit is to lead the next batch
+	done chan shareResult // has the result when another commit's batch took the share
+}
+
+// shareResult is what came of a share.
+type shareResult struct {
+	sent  int
+	err   error
+	alone bool // nothing came of the batch; its shares are to try alone
+}
+
+// join adds the ids of a commit, and reports whether it has the lead.
+func (g *gathering) join(ids []any) (s *share, lead bool) {
+	s = &share{ids: ids, turn: make(chan struct{}), done: make(chan shareResult, 1)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.led {
+		g.led = true
+		return s, true
+	}
+	g.waiting = append(g.waiting, s)
+	return s, false
+}
+
+// leave takes a share back. It reports false if that has the lead by now, or is
+// in a batch.
+func (g *gathering) leave(s *share) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, s)
+	if i < 0 {
+		return false
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return true
+}
+
+// gather returns the batch of the leader: its own share, and those that wait
+// and fit.
+func (g *gathering) gather(own *share) []*share {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	batch, rows := []*share{own}, len(own.ids)
+	for len(g.waiting) > 0 && rows+len(g.waiting[0].ids) <= autoFlushBatch {
+		rows += len(g.waiting[0].ids)
+		batch = append(batch, g.waiting[0])
+		g.waiting = g.waiting[1:]
+	}
+	return batch
+}
+
+// pass gives the lead to the share that has waited longest.
+func (g *gathering) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.led, g.waiting = false, nil
+		return
+	}
+	close(g.waiting[0].turn)
+	g.waiting = g.waiting[1:]
+}
+
+// sharePatience is how long a commit that is held up waits for the batches of
+// others. A batch takes some milliseconds; one that takes longer hangs, or is
+// waiting for this very commit, which its sender makes.
+const sharePatience = time.Second
+
+// sendShare sends signals of one commit, together with those of others where
+// that costs no time.
+func (b *Bus) sendShare(ctx context.Context, st store, t signalType, ids []any) (int, error) {
+	s, lead := t.gathering.join(ids)
+	if lead {
+		return b.lead(ctx, st, t, s)
+	}
+	var impatient <-chan time.Time
+	if _, heldUp := ctx.Deadline(); heldUp {
+		timer := time.NewTimer(sharePatience)
+		defer timer.Stop()
+		impatient = timer.C
+	}
+	for {
+		select {
+		case <-s.turn:
+			return b.lead(ctx, st, t, s)
+		case r := <-s.done:
+			if r.alone {
+				return b.deliver(ctx, st, t, t.shared(ids), false)
+			}
+			return r.sent, r.err
+		case <-impatient:
+			if t.gathering.leave(s) {
+				return b.deliver(ctx, st, t, t.shared(ids), false)
+			}
+			impatient = nil // the share is on its way
+		case <-ctx.Done():
+			if t.gathering.leave(s) {
+				return 0, context.Cause(ctx)
+			}
+			select {
+			case <-s.turn:
+				t.gathering.pass()
+				return 0, context.Cause(ctx)
+			case r := <-s.done:
+				return r.sent, r.err
+			case <-time.After(b.settleTime()):
+				return 0, fmt.Errorf("%w, in the batch of another commit: %w", errStuck, context.Cause(ctx))
+			}
+		}
+	}
+}
+
+// lead delivers a share together with those that have gathered behind it.
+func (b *Bus) lead(ctx context.Context, st store, t signalType, own *share) (int, error) {
+	r := b.leadBatch(ctx, st, t, own)
+	if r.alone {
+		return b.deliver(ctx, st, t, t.shared(own.ids), false)
+	}
+	return r.sent, r.err
+}
+
+// leadBatch delivers the batch of a leader, tells the others what came of
+// their shares, and passes the lead on. While the way is blocked all of them
+// stay pending.
+func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share) shareResult {
+	defer t.gathering.pass()
+	shares := t.gathering.gather(own)
+	results := make([]shareResult, len(shares))
+	if !t.outage.holds(time.Now()) {
+		var ids []any
+		for _, s := range shares {
+			ids = append(ids, s.ids...)
+		}
+		d := t.shared(ids)
+		n, err := b.deliver(ctx, st, t, d, false)
+		split(results, shares, d, n, err)
+	}
+	for i, s := range shares[1:] {
+		s.done <- results[i+1]
+	}
+	return results[0]
+}
+
+// shared returns the batch of an autoflush. An id that several commits share,
+// as upserts may, is taken once.
+func (t signalType) shared(ids []any) batch {
+	return t.batch(Batch{Signal: t.Info, Mode: ModeAutoFlush}, selection{ids: ids})
+}
+
+// split gives each share its part of a batch's result.
+func split(results []shareResult, shares []*share, d batch, n int, err error) {
+	if len(shares) == 1 {
+		results[0] = shareResult{sent: n, err: err}
+		return
+	}
+	stuck := errors.Is(err, errStuck) // then d isn't ours to ask
+	for i, s := range shares {
+		r := &results[i]
+		switch {
+		case stuck, n == 0 && err != nil && d.started():
+			r.err = err
+		case err != nil && !d.started():
+			// It may be the row of one that the database refuses to delete.
+			r.alone = true
+		default:
+			r.sent, r.err = d.result(s.ids)
+		}
+	}
+}
