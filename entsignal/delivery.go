@@ -47,6 +47,7 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 	rows   []T
 	ids    []any
+	ranks  map[string]int // of the ids, once somebody asks
 	called bool
 	errs   []error // after Send: why a row stays; nil for one that goes
 }
@@ -55,14 +56,17 @@ func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
 
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
-	rank := make(map[string]int, len(d.ids))
-	for i, id := range d.ids {
-		rank[formatID(id)] = i
+	// Of a shared batch each commit asks.
+	if d.ranks == nil {
+		d.ranks = make(map[string]int, len(d.ids))
+		for i, id := range d.ids {
+			d.ranks[formatID(id)] = i
+		}
 	}
 	var errs []error
 	failed := false
 	for _, id := range ids {
-		i, ok := rank[formatID(id)]
+		i, ok := d.ranks[formatID(id)]
 		if !ok { // gone before, or another's
 			continue
 		}
