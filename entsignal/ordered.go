@@ -41,7 +41,7 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		if err := t.bus.stopped(ctx); err != nil {
 			return sent, err
 		}
-		limit := min(t.limit(), most-sent)
+		limit := min(t.limit(ctx), most-sent)
 		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
 			_, err := read(match(limit))
 			return err
