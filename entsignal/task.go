@@ -153,13 +153,14 @@ func (t *task) pending(ctx context.Context) (int, error) {
 
 // reading runs read, and leaves it behind if it doesn't end with ctx.
 func (t *task) reading(ctx context.Context, read func(dialect.Driver) (int, error)) (int, error) {
-	return t.bus.within(ctx, func() (n int, err error) {
+	n, err := t.bus.within(ctx, func() (n int, err error) {
 		err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
 			n, err = read(drv)
 			return err
 		})
 		return n, err
 	})
+	return n, because(ctx, err)
 }
 
 // top returns the highest id, or nil if there are no rows.
