@@ -132,7 +132,7 @@ func (b *Bus) Bind(c Client) *Binding {
 		return &Binding{bus: b, err: ErrBoundTwice}
 	}
 	for _, t := range b.types {
-		if err := t.bind(c.Config); err != nil {
+		if err := t.bind(c.Config, b.stopped); err != nil {
 			return &Binding{bus: b, err: err}
 		}
 	}

@@ -62,8 +62,9 @@ type Signal interface {
 	columns() columns
 	// sendable reports whether the signal has a sender.
 	sendable() bool
-	// bind gives the signal the config of the client that it is read through.
-	bind(config any) error
+	// bind gives the signal the config of the client that it is read through,
+	// and what returns why its bus should send nothing else, or nil.
+	bind(config any, stopped func(context.Context) error) error
 	// ids returns the ids of the rows that match, in the query's order.
 	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// keys returns the ids and the keys of the rows that match.
@@ -81,7 +82,8 @@ func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
 
 type signal[C, T, ID any, Q Query[T, ID]] struct {
 	Model[C, T, ID, Q]
-	config C
+	config  C
+	stopped func(context.Context) error
 }
 
 func (s *signal[C, T, ID, Q]) info() Info {
@@ -96,12 +98,12 @@ func (s *signal[C, T, ID, Q]) columns() columns {
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
 
-func (s *signal[C, T, ID, Q]) bind(config any) error {
+func (s *signal[C, T, ID, Q]) bind(config any, stopped func(context.Context) error) error {
 	c, ok := config.(C)
 	if !ok {
 		return fmt.Errorf("entsignal: the bus was made by another ent package than the client: signal %s expects %T, not %T", s.Name, s.config, config)
 	}
-	s.config = c
+	s.config, s.stopped = c, stopped
 	return nil
 }
 

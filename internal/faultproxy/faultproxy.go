@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,6 +21,9 @@ type Proxy struct {
 	// Stall stops the reading on both sides, so that the senders' buffers
 	// fill up. It can't be undone.
 	Stall atomic.Bool
+	// Latency is how many nanoseconds each piece of data is held back, one
+	// after the other, in each direction.
+	Latency atomic.Int64
 
 	target   string
 	listener net.Listener
@@ -28,15 +32,18 @@ type Proxy struct {
 	over     chan struct{}
 
 	mu    sync.Mutex
-	conns []net.Conn
+	pairs map[*pair]struct{}
 }
+
+// pair is one connection through the proxy.
+type pair struct{ client, server net.Conn }
 
 // New returns a proxy for the server at an address, which ends with the test.
 func New(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &Proxy{target: target, listener: l, over: make(chan struct{})}
+	p := &Proxy{target: target, listener: l, over: make(chan struct{}), pairs: make(map[*pair]struct{})}
 	p.tasks.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -74,17 +81,28 @@ func (p *Proxy) BlackHole(on bool) {
 	p.SwallowDown.Store(on)
 }
 
-// Cut resets every connection.
-func (p *Proxy) Cut() {
+// Open returns how many connections there are.
+func (p *Proxy) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
+	return len(p.pairs)
+}
+
+// Cut resets every connection and returns how many there were.
+func (p *Proxy) Cut() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.pairs {
+		for _, end := range []net.Conn{c.client, c.server} {
+			if tcp, ok := end.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0)
+			}
+			_ = end.Close()
 		}
-		_ = c.Close()
 	}
-	p.conns = nil
+	cut := len(p.pairs)
+	clear(p.pairs)
+	return cut
 }
 
 func (p *Proxy) accept() {
@@ -99,11 +117,19 @@ func (p *Proxy) accept() {
 			_ = client.Close()
 			continue
 		}
+		c := &pair{client, server}
 		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
+		p.pairs[c] = struct{}{}
 		p.mu.Unlock()
-		p.tasks.Go(func() { p.pipe(server, client, &p.SwallowUp) })
-		p.tasks.Go(func() { p.pipe(client, server, &p.SwallowDown) })
+		p.tasks.Go(func() {
+			var both sync.WaitGroup
+			both.Go(func() { p.pipe(server, client, &p.SwallowUp) })
+			both.Go(func() { p.pipe(client, server, &p.SwallowDown) })
+			both.Wait()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.pairs, c)
+		})
 	}
 }
 
@@ -115,6 +141,7 @@ func (p *Proxy) pipe(to, from net.Conn, swallow *atomic.Bool) {
 		if p.Stall.Load() {
 			<-p.over
 		}
+		p.delay(time.Duration(p.Latency.Load()))
 		if n > 0 && !swallow.Load() {
 			if _, err := to.Write(buf[:n]); err != nil {
 				_, _ = io.Copy(io.Discard, from)
@@ -124,5 +151,18 @@ func (p *Proxy) pipe(to, from net.Conn, swallow *atomic.Bool) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// delay holds a piece of data back, unless the proxy ends.
+func (p *Proxy) delay(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.over:
 	}
 }

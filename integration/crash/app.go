@@ -1,0 +1,137 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/rabbitmq"
+	"github.com/entsignal/signalbus/integration/crash/ent"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+)
+
+// onlyStopped reports whether err says no more than that the bus was closed
+// meanwhile.
+func onlyStopped(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the walk itself
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !onlyStopped(err) })
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return onlyStopped(inner)
+	}
+	return errors.Is(err, entsignal.ErrClosed) || errors.Is(err, entsignal.ErrBusy)
+}
+
+// keys is how many keys are updated. Few, so that transactions meet.
+const keys = 20
+
+// app is the application whose processes are killed.
+type app struct {
+	mode   Mode
+	pub    *rabbitmq.Publisher
+	bus    *entsignal.Bus
+	client *ent.Client
+}
+
+// open opens the application. tell gets what happens to its batches and to the
+// autoflushes of its commits.
+func open(mode Mode, db *testdb.DB, broker, queue string, tell func(report)) (*app, error) {
+	pub, err := rabbitmq.NewPublisher(broker, rabbitmq.WithConfirmTimeout(3*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	opts := []entsignal.BusOption{entsignal.WithErrorHandler(func(ctx context.Context, err error) {
+		if id, ok := callOf(ctx); ok && !onlyStopped(err) {
+			tell(report{batchID: batchID{callID: id}, Error: err.Error()})
+		}
+	})}
+	if mode.async {
+		opts = append(opts, entsignal.WithAsync(1000))
+	}
+	bus, err := ent.NewSignalBus((&publication{pub: pub, queue: queue, tell: tell}).senders(), opts...)
+	if err != nil {
+		return nil, err
+	}
+	bus.SetAutoFlush(mode.autoFlush)
+	driver, err := db.Connect()
+	if err != nil {
+		return nil, err
+	}
+	return &app{mode, pub, bus, ent.NewClient(ent.Driver(driver), ent.WithSignalBus(bus))}, nil
+}
+
+// close lets the batches in hand finish.
+func (a *app) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return errors.Join(a.bus.Close(ctx), a.pub.Close(ctx), a.client.Close())
+}
+
+// update runs one transaction: it updates a key, mostly once, and records it.
+// entry returns a new id of the ledger.
+func (a *app) update(ctx context.Context, rng *rand.Rand, entry func() string) error {
+	tx, err := a.client.Tx(ctx)
+	if err != nil {
+		return err
+	}
+	key, times, rollback := rng.IntN(keys)+1, 1, rng.IntN(10) == 0
+	if rng.IntN(5) == 0 {
+		times = 3
+	}
+	if err := a.record(ctx, tx, key, times, entry); err != nil || rollback {
+		return errors.Join(err, tx.Rollback())
+	}
+	if rng.IntN(4) == 0 { // so that transactions don't commit in the order of their ids
+		pause(ctx, time.Duration(rng.Int64N(int64(5*time.Millisecond))))
+	}
+	return tx.Commit()
+}
+
+// record locks the key before it draws the ids of the signals, so that both
+// count the updates of a key alike.
+func (a *app) record(ctx context.Context, tx *ent.Tx, key, times int, entry func() string) error {
+	row, err := tx.Key.UpdateOneID(key).AddN(times).Save(ctx)
+	if err != nil {
+		return err
+	}
+	entries := make([]*ent.EntryCreate, times)
+	posted := make([]*ent.PostedCreate, times)
+	changed := make([]*ent.ChangedCreate, times)
+	for i := range times {
+		id, n := entry(), row.N-times+i+1
+		entries[i] = tx.Entry.Create().SetID(id)
+		posted[i] = tx.Posted.Create().SetEntry(id).SetKey(key).SetN(n)
+		changed[i] = tx.Changed.Create().SetEntry(id).SetKey(key).SetN(n)
+	}
+	if err := tx.Entry.CreateBulk(entries...).Exec(ctx); err != nil {
+		return err
+	}
+	if a.mode.signal == ent.TypePosted {
+		return tx.Posted.CreateBulk(posted...).Exec(ctx)
+	}
+	return tx.Changed.CreateBulk(changed...).Exec(ctx)
+}
+
+// flush runs one flush of the mode.
+func (a *app) flush(ctx context.Context, burst int) (int, error) {
+	return a.mode.flush(ctx, a.bus, entsignal.Only(a.mode.signal), entsignal.Burst(burst))
+}
+
+// maxBurst is the highest burst count of a flush.
+const maxBurst = 500
+
+// pending returns how many signals wait.
+func (a *app) pending(ctx context.Context) (int, error) {
+	counts, err := a.bus.Pending(ctx, entsignal.Only(a.mode.signal))
+	if err != nil {
+		return 0, err
+	}
+	if len(counts) != 1 {
+		return 0, fmt.Errorf("%d counts of one signal", len(counts))
+	}
+	return counts[0].Count, nil
+}

@@ -1,0 +1,60 @@
+package crash
+
+import (
+	"context"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/crash/ent"
+)
+
+// strictOrder says that FlushOrdered keeps the order of ids also between transactions that overlap.
+const strictOrder = false
+
+// Mode is a way in which committed signals are sent.
+type Mode struct {
+	Name      string
+	signal    string
+	autoFlush bool // the writers' commits send
+	async     bool // and don't wait for it
+	// inHand is how many of the last batches of a process may be unfinished
+	// when it is killed.
+	inHand int
+	// flush is what the flushers do all the time.
+	flush func(context.Context, *entsignal.Bus, ...entsignal.FlushOption) (int, error)
+	// What is promised of the first arrivals.
+	ordersKeys, ordersIDs bool
+}
+
+// Modes are all modes. The flushers beside autoflushes send what those left
+// behind, and get in their way.
+var Modes = []Mode{
+	{Name: "autoflush", signal: ent.TypePosted, autoFlush: true, inHand: workers + 1, flush: flushMany},
+	{Name: "autoflush async", signal: ent.TypePosted, autoFlush: true, async: true, inHand: workers + 1, flush: flushMany},
+	{Name: "flush", signal: ent.TypePosted, inHand: 1, flush: flush},
+	{Name: "flushmany", signal: ent.TypePosted, inHand: 3, flush: flushMany},
+	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: strictOrder},
+	{Name: "flushordered by key", signal: ent.TypeChanged, inHand: 1, flush: flushOrdered, ordersKeys: true},
+}
+
+func flush(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	return bus.Flush(ctx, append(opts, entsignal.Wait(10*time.Millisecond))...)
+}
+
+func flushMany(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	return bus.FlushMany(ctx, opts...)
+}
+
+func flushOrdered(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	return bus.FlushOrdered(ctx, opts...)
+}
+
+// modeOf returns the mode of that name.
+func modeOf(name string) (Mode, bool) {
+	for _, m := range Modes {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Mode{}, false
+}

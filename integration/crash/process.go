@@ -1,0 +1,134 @@
+package crash
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// patience is how long a process has to get ready, and to stop.
+const patience = 30 * time.Second
+
+// process is a process that a run has started.
+type process struct {
+	number int
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr bytes.Buffer
+	ready  chan struct{}
+	done   chan struct{} // its transactions are done
+	over   chan struct{} // it has ended, and what follows is set
+
+	err     error
+	reports []report
+}
+
+// start starts a process of the binary. What it is told in env comes on top of
+// this process's environment.
+func start(binary string, env []string, o orders) (*process, error) {
+	told, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{
+		number: o.Process,
+		cmd:    exec.Command(binary),
+		ready:  make(chan struct{}),
+		done:   make(chan struct{}),
+		over:   make(chan struct{}),
+	}
+	// The race detector delays each exit by a second if it isn't told not to.
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"), childEnv+"="+string(told))
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stderr = &p.stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go p.follow(stdout)
+	return p, nil
+}
+
+// follow reads what the process tells until it has ended; close over is its
+// last act.
+func (p *process) follow(stdout io.Reader) {
+	defer close(p.over)
+	lines := json.NewDecoder(stdout)
+	for {
+		var r report
+		err := lines.Decode(&r)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // cut off by the kill
+				p.err = fmt.Errorf("it prints: %w", err)
+			}
+			break
+		}
+		switch r.State {
+		case ready:
+			close(p.ready)
+		case done:
+			close(p.done)
+		default:
+			p.reports = append(p.reports, r)
+		}
+	}
+	_, _ = io.Copy(io.Discard, stdout)
+	if err := p.cmd.Wait(); p.err == nil {
+		p.err = err
+	}
+}
+
+// kill ends the process by SIGKILL.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.over
+	_ = p.stdin.Close()
+}
+
+// killed reports whether the process, which is over, has ended by SIGKILL and
+// not by itself.
+func (p *process) killed() bool {
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// stop lets the process finish what it has in hand.
+func (p *process) stop() error {
+	_ = p.stdin.Close()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-p.over:
+		return p.failure()
+	case <-timer.C:
+		p.kill()
+		return fmt.Errorf("process %d didn't stop within %v and was killed\n%s", p.number, patience, p.stderr.Bytes())
+	}
+}
+
+// failure returns why a process that has ended was not well.
+func (p *process) failure() error {
+	err := p.err
+	if p.killed() {
+		err = nil
+	}
+	if bytes.Contains(p.stderr.Bytes(), []byte("WARNING: DATA RACE")) {
+		err = errors.Join(err, errors.New("data race"))
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("process %d: %w\n%s", p.number, err, p.stderr.Bytes())
+}
