@@ -25,6 +25,8 @@ type batch interface {
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
+	// key returns the text of the key that the rows have in common, or nothing.
+	key() string
 }
 
 // A selection decides which rows a batch takes: either those with the ids, in
@@ -34,6 +36,9 @@ type selection struct {
 	// pick calls read with what to match, and sees the ids of the rows that
 	// came. When a batch is tried again, pick is called again.
 	pick func(drv dialect.Driver, read reader) error
+	// key is the text of the key that all these rows have, if the order is one
+	// of keys.
+	key string
 }
 
 // reader reads the rows that match and returns their ids.
@@ -54,6 +59,7 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
+func (d *delivery[C, T, ID, Q]) key() string   { return d.sel.key }
 
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 	// Of a shared batch each commit asks.

@@ -20,11 +20,11 @@ type locking struct {
 	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 }
 
-// A turn lets one ordered flush run at a time. A transaction holds it, so
+// A turn lets one ordered flush of a table, or of a key, run at a time. A transaction holds it, so
 // that the database gives it back when the holder dies.
 type turn interface {
 	// take returns false if another transaction holds the turn.
-	take(ctx context.Context, t *tx, table Table) (bool, error)
+	take(ctx context.Context, t *tx, table Table, key string) (bool, error)
 }
 
 // Claim implements [Dialect].
@@ -55,7 +55,7 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	lock := skipLocked
 	if c.Ordered {
 		lock = waitForLocked
-		if mine, err := l.turn.take(ctx, t, c.Batch.Table()); err != nil {
+		if mine, err := l.turn.take(ctx, t, c.Batch.Table(), c.Key); err != nil {
 			return 0, fmt.Errorf("lock the order: %w", err)
 		} else if !mine {
 			return 0, ErrBusy
