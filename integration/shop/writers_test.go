@@ -42,6 +42,8 @@ type writers struct {
 
 	mu        sync.Mutex
 	committed []int
+	longest   time.Duration // that a transaction took
+	enough    bool
 }
 
 func newWriters(t testing.TB, db *testdb.DB, hold time.Duration) *writers {
@@ -60,6 +62,9 @@ func newWriters(t testing.TB, db *testdb.DB, hold time.Duration) *writers {
 
 // write has n writers work until so many rows are committed.
 func (w *writers) write(ctx context.Context, n, rows int) error {
+	w.mu.Lock()
+	w.enough = false
+	w.mu.Unlock()
 	errs := make([]error, n)
 	var all sync.WaitGroup
 	for i := range n {
@@ -71,7 +76,8 @@ func (w *writers) write(ctx context.Context, n, rows int) error {
 			}
 			defer conn.Close()
 			random := rand.New(rand.NewPCG(uint64(i), 7))
-			for w.count() < rows {
+			for w.goOn(rows) {
+				began := time.Now()
 				ids, err := w.transaction(ctx, conn, random)
 				if err != nil {
 					errs[i] = err
@@ -79,6 +85,7 @@ func (w *writers) write(ctx context.Context, n, rows int) error {
 				}
 				w.mu.Lock()
 				w.committed = append(w.committed, ids...)
+				w.longest = max(w.longest, time.Since(began))
 				w.mu.Unlock()
 			}
 		})
@@ -87,10 +94,17 @@ func (w *writers) write(ctx context.Context, n, rows int) error {
 	return errors.Join(errs...)
 }
 
-func (w *writers) count() int {
+func (w *writers) goOn(rows int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.committed)
+	return len(w.committed) < rows && !w.enough
+}
+
+// stop ends the writing before there are so many rows.
+func (w *writers) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.enough = true
 }
 
 // transaction runs one transaction, and returns the ids that it committed.

@@ -9,10 +9,10 @@ import (
 	"log"
 	"reflect"
 
+	"github.com/entsignal/signalbus/integration/bank/ent"
 	"github.com/entsignal/signalbus/integration/order/ent/migrate"
 	"github.com/google/uuid"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/order/ent/accountlocked"
