@@ -10,8 +10,8 @@ import (
 )
 
 // deliver claims, sends and deletes one batch, and returns how many of its
-// rows are gone. Of the ordered claims on one table only one runs at a time;
-// the others are ErrBusy.
+// rows are gone. Of the ordered claims on one table, or on one key of it,
+// only one runs at a time; the others are ErrBusy.
 //
 // A conflict with another transaction is tried again as long as nothing was
 // given to the sender.
@@ -21,7 +21,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 	defer func() { b.noteBatch(work, t, d, err) }()
 	for try := 0; ; try++ {
 		n, err = b.within(work, func() (int, error) {
-			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Settle: b.settleTime() / 2})
+			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Settle: b.settleTime() / 2})
 		})
 		switch {
 		case err == nil:

@@ -82,7 +82,7 @@ func (c *ChangedClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOp
 }
 
 // FlushOrdered sends the Changed signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *ChangedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeChanged, opts)
 }
@@ -136,7 +136,7 @@ func (c *PostedClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpt
 }
 
 // FlushOrdered sends the Posted signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *PostedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypePosted, opts)
 }
