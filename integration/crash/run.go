@@ -30,6 +30,13 @@ type Config struct {
 	// of the writers runs Transactions.
 	Faults       Faults
 	Transactions int
+	// Latency is that of the way to the broker, 2 ms by default. Without it a
+	// confirm follows its message so closely that a cut rarely comes in
+	// between.
+	Latency time.Duration
+	// Fade is for how long at most a connection loses what is sent before it
+	// is cut, by default 20 ms.
+	Fade time.Duration
 	// Binary is the program of the processes, by default this test's. Env is
 	// added to their environment.
 	Binary string
@@ -48,9 +55,9 @@ const (
 	// writers and flushers are how many processes run at a time.
 	writers  = 2
 	flushers = 2
-	// latency of the way to the broker. Without it a confirm follows its
-	// message so closely that a cut rarely comes in between.
-	latency = 2 * time.Millisecond
+
+	defaultLatency = 2 * time.Millisecond
+	defaultFade    = 20 * time.Millisecond
 )
 
 // run is a run that is going on.
@@ -78,6 +85,12 @@ func Run(t testing.TB, c Config) Result {
 	if c.Binary == "" {
 		c.Binary = os.Args[0]
 	}
+	if c.Latency == 0 {
+		c.Latency = defaultLatency
+	}
+	if c.Fade == 0 {
+		c.Fade = defaultFade
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Second*time.Duration(c.Faults.Kills+c.Faults.Sessions+c.Faults.Cuts))
 	defer cancel()
 	url := testdb.Env(t, "ENTSIGNAL_TEST_AMQP")
@@ -90,7 +103,7 @@ func Run(t testing.TB, c Config) Result {
 		evidence: evidence{mode: c.Mode, killed: make(map[int]bool)},
 	}
 	r.proxy, r.broker = faultproxy.ForURL(t, url, "5672")
-	r.proxy.Latency.Store(int64(latency))
+	r.proxy.Latency.Store(int64(c.Latency))
 	r.admin = r.db.Open(t)
 	healthy, err := open(c.Mode, r.db, url, r.queue.name, r.tell)
 	require.NoError(t, err)
