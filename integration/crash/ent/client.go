@@ -11,13 +11,14 @@ import (
 
 	"github.com/entsignal/signalbus/integration/crash/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/crash/ent/changed"
 	"github.com/entsignal/signalbus/integration/crash/ent/entry"
 	"github.com/entsignal/signalbus/integration/crash/ent/key"
 	"github.com/entsignal/signalbus/integration/crash/ent/posted"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.
