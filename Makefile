@@ -6,7 +6,10 @@ SERVICES := integration/services
 
 # For example: make test TESTFLAGS='-run TestFlush'
 TESTFLAGS ?=
+# For example: make bench QUICK=1 BENCHFLAGS='-only FlushMany'
+BENCHFLAGS ?=
 BENCH ?= .
+FUZZTIME ?= 20s
 KILLS ?= 500
 
 MAKEFLAGS += --no-print-directory
@@ -33,8 +36,21 @@ soak: race-compiler ## run the crash test for long: KILLS=500 processes in each 
 		go test -race -count=1 -v -timeout 12h -run 'TestKilled|TestWithoutFaults' ./crash
 
 .PHONY: bench
-bench: ## run the benchmarks; BENCH=REGEXP chooses
-	@cd integration && exec ./services run go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+bench: ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
+	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
+	@cd integration && exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## run the benchmarks of the packages; BENCH=REGEXP chooses
+	@exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
+
+# go test runs one fuzz test at a time. The seeds are a part of make test.
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZTIME (20s)
+	@set -e; grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9]*' . | sort | \
+	while IFS=: read -r file func; do \
+		(set -x; cd "$${file%/*}" && go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) .) </dev/null; \
+	done
 
 .PHONY: generate
 generate: ## generate all code anew

@@ -208,3 +208,41 @@ func TestSchemaAnnotationsWinOverThoseOfItsMixins(t *testing.T) {
 		})
 	}
 }
+
+// What is accepted means the same when it is written and read again, as entc
+// does between loading a schema and generating.
+func FuzzDecodeAnnotation(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"signal":true}`, `{"auto_flush":false,"burst_count":500,"order_by":["a","-b"]}`, `{"order_by":[]}`, `{"order_by":null}`,
+		`{"burst_count":1.5}`, `{"burst_count":1e300}`, `{"burst_count":-0}`, `{"order":["a"]}`, `[1]`, `null`, `"x"`, `{"SIGNAL":true}`,
+		`{"order_by":["-","--","\u0000","\ud800"]}`, `{"signal":true,"signal":false}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var raw any
+		if json.Unmarshal(data, &raw) != nil {
+			return
+		}
+		a, err := entsignal.DecodeAnnotation(raw)
+		if err != nil {
+			require.Regexp(t, "^entsignal: annotation EntSignal: ", err.Error())
+			return
+		}
+		written, err := json.Marshal(a)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(written, &raw))
+		again, err := entsignal.DecodeAnnotation(raw)
+		require.NoError(t, err)
+		require.Equal(t, a, again)
+		if a.OrderBy != nil {
+			for _, term := range *a.OrderBy {
+				rebuilt := entsignal.Asc(term.Field())
+				if term.Descending() {
+					rebuilt = entsignal.Desc(term.Field())
+				}
+				require.Equal(t, term, rebuilt)
+			}
+		}
+	})
+}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Info describes one signal type.
@@ -85,4 +88,25 @@ func formatID(id any) string {
 	default:
 		return fmt.Sprint(id)
 	}
+}
+
+// showID returns the text of an id for an error: as it is if it is plain, else
+// quoted, because a text from outside could forge lines of a log, and cut.
+func showID(id string) string {
+	const most = 100
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./@+", r)
+	}
+	cut := id
+	for len(cut) > most {
+		_, size := utf8.DecodeLastRuneInString(cut)
+		cut = cut[:len(cut)-size]
+	}
+	switch {
+	case cut != id:
+		return strconv.Quote(cut) + "…"
+	case id == "" || strings.ContainsFunc(id, func(r rune) bool { return !plain(r) }):
+		return strconv.Quote(id)
+	}
+	return id
 }

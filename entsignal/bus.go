@@ -45,6 +45,7 @@ type signalType struct {
 	Info
 	gathering *gathering
 	outage    *outage
+	marks     *atomic.Pointer[dbdialect.Marks] // what the last ordered flush has seen
 }
 
 // NewBus returns a bus of the given signals. It is called by generated code;
@@ -72,7 +73,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}})
+		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}, &atomic.Pointer[dbdialect.Marks]{}})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -131,7 +132,7 @@ func (b *Bus) Bind(c Client) *Binding {
 		return &Binding{bus: b, err: ErrBoundTwice}
 	}
 	for _, t := range b.types {
-		if err := t.bind(c.Config); err != nil {
+		if err := t.bind(c.Config, b.stopped); err != nil {
 			return &Binding{bus: b, err: err}
 		}
 	}

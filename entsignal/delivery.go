@@ -145,35 +145,37 @@ func (d *delivery[C, T, ID, Q]) arrange() {
 // Send implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	d.called = true
-	meta := d.meta
-	meta.Items = make([]Item, len(d.ids))
+	items := make([]Item, len(d.ids))
 	for i, id := range d.ids {
-		meta.Items[i].ID = formatID(id)
+		items[i].ID = formatID(id)
 	}
-	err := d.signal.Sender(withBatch(ctx, meta), d.rows)
-	if err == nil {
-		return len(d.rows), nil
+	p := parting{
+		send: func(ctx context.Context, part span) error {
+			meta := d.meta
+			meta.Items = slices.Clone(items[part.from:part.to])
+			// The sender gets a copy: one that sorts what it gets must not
+			// change which row is which.
+			rows := slices.Clone(d.rows[part.from:part.to])
+			_, err := recovered(func() (struct{}, error) { return struct{}{}, d.signal.Sender(withBatch(ctx, meta), rows) })
+			return err
+		},
+		stopped: d.signal.stopped,
+		ordered: d.meta.Mode == ModeFlushOrdered,
+	}
+	p.run(ctx, len(d.rows))
+	if p.sent == len(d.rows) {
+		return p.sent, nil
 	}
 	d.errs = make([]error, len(d.rows))
-	sent := 0
-	part, mark := partlySent(err)
-	if part == nil || len(part.Errors) != len(d.rows) {
-		for i := range d.errs {
-			d.errs[i] = err
+	for i, o := range p.outcomes {
+		if o.err != nil {
+			d.errs[i] = fmt.Errorf("id %s: %w", showID(items[i].ID), o.err)
 		}
-		return 0, err
 	}
-	for i, err := range part.Errors {
-		if err == nil {
-			sent++
-			continue
-		}
-		d.errs[i] = mark(fmt.Errorf("id %s: %w", meta.Items[i].ID, err))
+	if p.whole != nil {
+		return p.sent, p.whole
 	}
-	if sent == len(d.rows) {
-		return sent, nil
-	}
-	return sent, &BatchError{Errors: d.errs}
+	return p.sent, &BatchError{Errors: d.errs}
 }
 
 // partlySent returns the BatchError that a sender returned, and the mark that

@@ -25,6 +25,11 @@ var (
 	// same signal still ran when the time to wait for it was over.
 	ErrBusy = errors.New("entsignal: another ordered flush is running")
 
+	// ErrNotTried is the error of a signal that a sender has left out after an
+	// earlier failure: it says nothing about the signal itself. [Each] and
+	// rabbitmq.Sender use it in the [BatchError] that they return.
+	ErrNotTried = errors.New("not tried after an earlier failure")
+
 	// ErrClosed is returned by every flush after [Bus.Close], and by a flush
 	// that Close cut short.
 	ErrClosed = errors.New("entsignal: the bus is closed")

@@ -37,13 +37,19 @@ func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 }
 
 // FlushOrdered sends in the order of OrderBy, which the id always ends; it
-// sends as many signals as were pending at the call. One FlushOrdered of a
+// sends what was pending at the call, or as many signals. One FlushOrdered of a
 // signal type runs at a time; another waits (see [Wait]; by default until ctx
 // ends) and then returns [ErrBusy]. It stops a type at its first failure.
 //
+// A transaction that is open may commit a lower id than those that are
+// pending. On PostgreSQL, a signal that is sent by its id waits for such
+// transactions, which stops no writer, and for at most the time of [HoldBack];
+// then the signal's error is a [*HeldBackError]. Where the order is not that
+// strict, the first call logs a warning with the reason; see [Bus.CheckOrder].
+//
 // The order holds if nothing else sends the signals of the type: turn their
 // autoflush off, and don't use Flush and FlushMany on them. Options: Only,
-// Exclude, Wait, Burst.
+// Exclude, Wait, HoldBack, Burst.
 func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error) {
 	return b.flush(ctx, ModeFlushOrdered, opts, busOptions, nil)
 }
@@ -57,6 +63,8 @@ func modeOptions(mode Mode) []string {
 	switch mode {
 	case ModeFlushMany:
 		return []string{"Workers", "Burst"}
+	case ModeFlushOrdered:
+		return []string{"Wait", "HoldBack", "Burst"}
 	default:
 		return []string{"Wait", "Burst"}
 	}

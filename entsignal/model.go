@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -54,8 +55,9 @@ type Signal interface {
 	columns() columns
 	// sendable reports whether the signal has a sender.
 	sendable() bool
-	// bind gives the signal the config of the client that it is read through.
-	bind(config any) error
+	// bind gives the signal the config of the client that it is read through,
+	// and what returns why its bus should send nothing else, or nil.
+	bind(config any, stopped func(context.Context) error) error
 	// ids returns the ids of the rows that match, in the query's order.
 	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// count returns the number of rows.
@@ -71,7 +73,8 @@ func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
 
 type signal[C, T, ID any, Q Query[T, ID]] struct {
 	Model[C, T, ID, Q]
-	config C
+	config  C
+	stopped func(context.Context) error
 }
 
 func (s *signal[C, T, ID, Q]) info() Info {
@@ -79,17 +82,19 @@ func (s *signal[C, T, ID, Q]) info() Info {
 }
 
 func (s *signal[C, T, ID, Q]) columns() columns {
-	return columns{id: s.IDColumn, order: s.OrderColumns}
+	idType := reflect.TypeFor[ID]()
+	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
+	return columns{id: s.IDColumn, order: s.OrderColumns, idType: idType, counted: counted}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
 
-func (s *signal[C, T, ID, Q]) bind(config any) error {
+func (s *signal[C, T, ID, Q]) bind(config any, stopped func(context.Context) error) error {
 	c, ok := config.(C)
 	if !ok {
 		return fmt.Errorf("entsignal: the bus was made by another ent package than the client: signal %s expects %T, not %T", s.Name, s.config, config)
 	}
-	s.config = c
+	s.config, s.stopped = c, stopped
 	return nil
 }
 
@@ -115,8 +120,10 @@ func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
 
 // columns tells how the rows of a signal are found.
 type columns struct {
-	id    string
-	order []OrderTerm
+	id      string
+	order   []OrderTerm
+	idType  reflect.Type
+	counted bool // whether the ids are integers, which the database may count
 }
 
 // listed matches the rows with these ids, by id, for a query through drv. The

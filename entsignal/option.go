@@ -16,6 +16,9 @@ const (
 	// defaultWait is the default of [Wait] for Flush: time enough for the
 	// autoflushes that are running to finish.
 	defaultWait = 3 * time.Second
+	// defaultHoldBack is the default of [HoldBack]: most transactions have
+	// ended by then, and those that haven't deserve to be named.
+	defaultHoldBack = 30 * time.Second
 	// autoFlushBatch bounds the rows that an autoflush claims at once.
 	autoFlushBatch = 500
 	// MaxBurstCount is the highest burst count. It keeps one statement below
@@ -119,6 +122,8 @@ type flushOptions struct {
 	wait    *time.Duration
 	workers int
 	burst   int // 0: the signal's
+
+	holdBack *time.Duration
 }
 
 // Only restricts a flush to the named signals. Used by Flush, FlushMany,
@@ -148,6 +153,22 @@ func Wait(d time.Duration) FlushOption {
 			return fmt.Errorf("%v; expected 0 or more", d)
 		}
 		o.wait = &d
+		return nil
+	}}
+}
+
+// HoldBack sets how long a FlushOrdered waits, for each signal in all, for
+// transactions that are open and may commit lower ids than those of signals
+// that are pending. While it waits it sends what is safe. When the time is
+// over the signal fails with a [*HeldBackError] that names the transactions.
+// The default is 30 seconds. 0 sends what is safe at once. It has an effect
+// on PostgreSQL, for signals that are sent by id; see [Bus.CheckOrder].
+func HoldBack(d time.Duration) FlushOption {
+	return FlushOption{"HoldBack", func(o *flushOptions) error {
+		if d < 0 {
+			return fmt.Errorf("%v; expected 0 or more", d)
+		}
+		o.holdBack = &d
 		return nil
 	}}
 }

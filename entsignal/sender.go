@@ -1,32 +1,31 @@
 package entsignal
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // A Sender hands signals of one type to the message bus. T is the generated
 // entity, such as *ent.OrderPlaced.
 //
 // A sender returns nil only when the broker has stored every message; the
 // bus then deletes the rows. A sender that sent a part returns a
-// [*BatchError]; any other error says that nothing was sent. Signals that are
-// not sent stay pending. An error that wraps [Unavailable] says that trying
-// other signals is of no use now.
+// [*BatchError]; any other error, and a panic, say that nothing was sent.
+// Signals that are not sent stay pending. An error that wraps [Unavailable]
+// says that trying other signals is of no use now.
+//
+// After an error that doesn't say which signals are at fault the sender is
+// called again, with halves of the batch, until those at fault are alone; so
+// one that returned it after it had sent some sends them again. A sender that
+// fails for everything is called about 3·log2(n) times for n signals.
 //
 // A sender may be called by several goroutines at once. It has to return
 // when ctx ends; ctx ends at the latest when the time of [WithFlushTimeout]
 // is nearly over. What it is sending, and why, is in [BatchFromContext].
 type Sender[T any] func(ctx context.Context, signals []T) error
 
-// errNotTried marks signals that Each left out after a failure.
-var errNotTried = errors.New("not tried after an earlier failure")
-
 // Each returns a [Sender] that calls send for one signal after the other. It
 // tries every signal and reports each; a panic is the error of its signal. It
-// stops, and marks the rest as not
-// sent, when an error wraps [Unavailable] or ctx ends; in a FlushOrdered it
-// stops at the first error, because a later signal must not overtake.
+// stops, and marks the rest with [ErrNotTried] or ctx's error, when an error
+// wraps [Unavailable] or ctx ends; in a FlushOrdered it stops at the first
+// error, because a later signal must not overtake.
 func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
 	return func(ctx context.Context, signals []T) error {
 		batch, inBatch := BatchFromContext(ctx)
@@ -66,9 +65,9 @@ func stopEach(ctx context.Context, mode Mode, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case IsUnavailable(err):
-		return Unavailable(errNotTried)
+		return Unavailable(ErrNotTried)
 	case mode == ModeFlushOrdered:
-		return errNotTried
+		return ErrNotTried
 	default:
 		return nil
 	}

@@ -2,10 +2,8 @@ package entsignal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -118,77 +116,6 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 	}
 	batches.Wait()
 	return total, fails.err()
-}
-
-// flushHead sends the first signals in their order, again and again.
-func (t *task) flushHead(ctx context.Context) (sent int, err error) {
-	pending, err := t.pending(ctx)
-	if err != nil {
-		return 0, err
-	}
-	wait := turnWait{ctx: ctx}
-	if t.opts.wait != nil {
-		var cancel context.CancelFunc
-		wait.ctx, cancel = context.WithTimeout(ctx, *t.opts.wait)
-		defer cancel()
-	}
-	for sent < pending {
-		if err := t.bus.stopped(ctx); err != nil {
-			return sent, err
-		}
-		limit := min(t.limit(), pending-sent)
-		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
-			_, err := read(t.columns().head(limit))
-			return err
-		}})
-		n, err := t.deliverInTurn(ctx, &wait, d)
-		sent += n
-		if err != nil {
-			return sent, err
-		}
-		if d.fetched() < limit {
-			break
-		}
-	}
-	return sent, nil
-}
-
-const (
-	// The pauses between two tries to get the turn of an ordered flush.
-	minTurnPause = 5 * time.Millisecond
-	maxTurnPause = 100 * time.Millisecond
-)
-
-// A turnWait is the patience of one ordered flush of a type with the others.
-type turnWait struct {
-	ctx    context.Context // ends when the first turn has to be here
-	hadOne bool
-}
-
-// deliverInTurn delivers d when no other ordered flush of its type runs. The
-// turn is given up after each batch; a flush that had it once waits for it
-// until ctx ends, because the other is done sooner or later.
-func (t *task) deliverInTurn(ctx context.Context, wait *turnWait, d batch) (int, error) {
-	busy := false
-	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
-		n, err := t.bus.deliver(ctx, t.st, t.signalType, d, true)
-		switch {
-		case errors.Is(err, ErrBusy):
-			busy = true
-		case busy && ctx.Err() != nil && !errors.Is(err, errStuck) && !d.started(): // ended in the middle of a try
-			return n, errors.Join(ErrBusy, err)
-		default:
-			wait.hadOne = true
-			return n, err
-		}
-		until := wait.ctx
-		if wait.hadOne {
-			until = ctx
-		}
-		if !t.bus.pause(until, pause) {
-			return n, errors.Join(ErrBusy, t.bus.stopped(ctx))
-		}
-	}
 }
 
 // read returns the ids of the rows that match.

@@ -7,7 +7,16 @@ import (
 )
 
 func newFlushOrderedCommand(sys system, g *global) *cobra.Command {
-	f := &flusher{sys: sys, global: g, mode: entsignal.ModeFlushOrdered, own: func() []entsignal.FlushOption { return nil }}
+	var (
+		holdBack = durationValue{zero: true, fallback: "30s"}
+		f        = &flusher{sys: sys, global: g, mode: entsignal.ModeFlushOrdered}
+	)
+	f.own = func() []entsignal.FlushOption {
+		if !holdBack.set {
+			return nil
+		}
+		return []entsignal.FlushOption{entsignal.HoldBack(holdBack.d)}
+	}
 	c := &cobra.Command{
 		Use:   "flushordered [NAME...]",
 		Short: "Send signals in their order",
@@ -17,6 +26,11 @@ a signal in order; another one waits for it, as long as --timeout allows.
 Without names it does so for all signals, one after the other.
 
 A signal type ends at its first failure: a later message must not overtake.
+
+A transaction that is open may still commit a signal that belongs before those
+that are pending. On PostgreSQL, a signal that goes by its id waits for that as
+long as --hold-back allows; then it fails, and the error names the session. It
+stops no writer. For other signals "signals --check-order" tells why they don't.
 
 Don't use it where the order doesn't matter: "flush" and "flushmany" don't wait
 for each other, and go on after a failure. And use nothing else for a signal
@@ -35,5 +49,7 @@ The first SIGINT or SIGTERM ends it after the batch in hand, the second at once.
 		RunE:         g.runE(f.run),
 	}
 	f.flags(c)
+	c.Flags().Var(&holdBack, "hold-back", "longest wait for open transactions that may have lower ids")
+	complete(c, "hold-back", cobra.NoFileCompletions)
 	return c
 }

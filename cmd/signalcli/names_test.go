@@ -2,6 +2,7 @@ package signalcli
 
 import (
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,4 +68,27 @@ func TestChoose(t *testing.T) {
 	chosen, err := selection{}.choose(nil)
 	assert.NoError(t, err, "a bus without signals has nothing to do")
 	assert.Empty(t, chosen)
+}
+
+// Names come from a command line. They choose among what there is, and an
+// error shows them in one line.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"AuditLogged", "auditlogged", "", "Audit\nlevel=error", "\xff\xfe", "OrderPlaced,UserJoined", "'; DROP TABLE x; --", "ÄÖÜ"} {
+		f.Add(s, "")
+		f.Add("OrderPlaced", s)
+	}
+	infos := []entsignal.Info{{Name: "AuditLogged"}, {Name: "OrderPlaced"}, {Name: "UserJoined"}}
+	f.Fuzz(func(t *testing.T, name, exclude string) {
+		s := selection{names: []string{name}, exclude: []string{exclude}}
+		chosen, err := s.choose(infos)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			require.True(t, utf8.ValidString(err.Error()))
+			return
+		}
+		require.Len(t, chosen, 1)
+		require.Equal(t, name, chosen[0].Name)
+		require.NotEqual(t, exclude, name)
+		require.NoError(t, s.checkEmpty())
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,4 +74,28 @@ func TestRedact(t *testing.T) {
 	assert.ErrorIs(t, redacted(cause), cause)
 	assert.EqualError(t, redacted(cause), "amqp://***@h")
 	assert.NoError(t, redacted(nil))
+}
+
+// Whatever a password consists of, the errors that drivers make of a URL or of
+// a list of settings don't show it.
+func FuzzRedact(f *testing.F) {
+	for _, s := range []string{"s3cret", "a@b", "a/b@c", "%zz", "a b", "a:b?c=d&e", "://", "a=b", "pass@://word"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, password string) {
+		password = "S3" + strings.Map(func(r rune) rune {
+			if strings.ContainsRune("\"'\\\n", r) {
+				return '_' // drivers show them escaped
+			}
+			return r
+		}, password) + "CRET"
+		for _, text := range []string{
+			`parse "postgres://u:` + password + `@db.example/shop": invalid userinfo`,
+			`dial "amqp://u:` + password + `@broker.example:port/": invalid port`,
+			`cannot parse "user=u password='` + password + `' host=h"`,
+		} {
+			require.NotContains(t, redact(text), password)
+			require.Contains(t, redact(text), "***")
+		}
+	})
 }

@@ -2,6 +2,10 @@ package signalcli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -10,19 +14,28 @@ import (
 )
 
 func newSignalsCommand(sys system, g *global) *cobra.Command {
-	return &cobra.Command{
+	var check bool
+	c := &cobra.Command{
 		Use:   "signals",
 		Short: "List the signal types",
 		Long: `List the signal types of the program: their tables, whether a commit sends
 them, how many rows a flush takes at once, and the order of "flushordered"
-("-" in front of a field: highest first). It reads nothing from the database.`,
+("-" in front of a field: highest first). It reads nothing from the database.
+
+With --check-order it asks the database, and lists for which signals the order
+of "flushordered" is strict, and why it isn't for the others. Strict means that
+a signal is sent before those with higher ids also if it is committed last.`,
 		Example: `  signalbus signals
-  signalbus signals --output json`,
+  signalbus signals --output json
+  signalbus signals --check-order`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		SilenceUsage:      true,
 		RunE: g.runE(func(c *cobra.Command, _ []string) error {
-			return withBus(c, sys, func(_ context.Context, bus *entsignal.Bus) error {
+			return withBus(c, sys, func(ctx context.Context, bus *entsignal.Bus) error {
+				if check {
+					return g.checkOrder(ctx, c.OutOrStdout(), bus)
+				}
 				if g.output.Value == "json" {
 					return printJSON(c.OutOrStdout(), listed(bus.Signals()))
 				}
@@ -30,6 +43,35 @@ them, how many rows a flush takes at once, and the order of "flushordered"
 			})
 		}),
 	}
+	c.Flags().BoolVar(&check, "check-order", false, "ask the database whether the order of flushordered is strict")
+	return c
+}
+
+// checkOrder prints for which signals the order is strict.
+func (g *global) checkOrder(ctx context.Context, w io.Writer, bus *entsignal.Bus) error {
+	checks, failed := bus.CheckOrder(ctx)
+	if len(checks) == 0 && failed != nil {
+		return failed
+	}
+	show := printChecks
+	if g.output.Value == "json" {
+		show = func(w io.Writer, checks []entsignal.OrderCheck) error { return printJSON(w, checks) }
+	}
+	// A type that can't be checked doesn't keep the others from the reader.
+	return errors.Join(show(w, checks), failed)
+}
+
+func printChecks(w io.Writer, checks []entsignal.OrderCheck) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SIGNAL\tSTRICT\tREASON")
+	for _, c := range checks {
+		strict, reason := "yes", "-"
+		if !c.Strict {
+			strict, reason = "no", c.Reason
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, strict, reason)
+	}
+	return t.Flush()
 }
 
 // listed returns infos so that JSON has empty lists and no null.

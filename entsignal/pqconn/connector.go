@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -73,14 +72,17 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 	if strings.TrimSpace(dsn) == "" {
 		return nil, errors.New("pqconn: the DSN is empty; " + wantDSN)
 	}
-	// A bare slash in the password ends the host, so that its begin would be
-	// dialled as the port, and shown in the error.
-	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" && strings.Contains(u.Path, "@") {
-		return nil, errors.New("pqconn: the DSN has an @ behind its host; write a / in the password as %2F; " + wantDSN)
+	if hasAtBehindHost(dsn) {
+		return nil, errors.New("pqconn: the DSN has an @ behind its host; write / ? # @ in the password percent-encoded; " + wantDSN)
 	}
 	pqCfg, err := pq.NewConfig(dsn)
 	if err != nil {
 		return nil, dsnError(err)
+	}
+	for name := range pqCfg.Runtime {
+		if !parameter.MatchString(name) {
+			return nil, errUnreadable
+		}
 	}
 	if pqCfg.ConnectTimeout <= 0 || pqCfg.ConnectTimeout > cfg.connectTimeout {
 		pqCfg.ConnectTimeout = cfg.connectTimeout
@@ -110,6 +112,25 @@ func Open(dsn string, opts ...Option) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
+// hasAtBehindHost reports whether a URL has an @ where none belongs: a bare / ?
+// or # in a password ends the host, and a piece of the password would be dialled
+// as the host or the port, and shown in the error.
+func hasAtBehindHost(dsn string) bool {
+	scheme, rest, _ := strings.Cut(dsn, "://")
+	if scheme != "postgres" && scheme != "postgresql" {
+		return false
+	}
+	end := strings.IndexAny(rest, "/?#")
+	return end >= 0 && strings.Contains(rest[end:], "@")
+}
+
+// parameter matches the name of a run-time parameter. lib/pq takes the begin of
+// a URL that it doesn't know, up to the first =, for such a name; the server
+// would repeat it, with the password in it.
+var parameter = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+
+var errUnreadable = errors.New("pqconn: the DSN can't be parsed; " + wantDSN)
+
 const wantDSN = "want postgres://user:password@host:port/database?sslmode=verify-full " +
 	"with special characters percent-encoded, or user=… password=… host=… dbname=…"
 
@@ -118,7 +139,7 @@ const wantDSN = "want postgres://user:password@host:port/database?sslmode=verify
 func dsnError(err error) error {
 	setting := regexp.MustCompile(`^pq: wrong value for ("[a-z_]+"|\$PG[A-Z]+)`).FindStringSubmatch(err.Error())
 	if setting == nil {
-		return errors.New("pqconn: the DSN can't be parsed; " + wantDSN)
+		return errUnreadable
 	}
 	return fmt.Errorf("pqconn: the DSN has a wrong value for %s", setting[1])
 }

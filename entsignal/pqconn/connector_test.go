@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,7 +140,9 @@ func TestUnusableDSNIsRefusedWithoutShowingIt(t *testing.T) {
 	for _, dsn := range []string{
 		"", "  ", "postgres://u:s3c%ret@host/db", "mysql://u:s3cret@host/db", "postgres://u:s3cret@host:port/db",
 		"user=u password=s3cret sslmode=s3cret", "user=u password='s3cret", "postgres://u:s3cret@h/db?connect_timeout=s3cret",
-		"host=h port=s3cret", "postgres://u:12/s3cret@host/db", `password="s3cret" pq: wrong value for "s3cret"`,
+		"host=h port=s3cret", "postgres://u:12/s3cret@host/db",
+		"postgres://u:a@s3cret/b@host/db", "postgres://u:a@s3cret?b@host/db", "postgres://u:a@s3cret#b@host/db", "postgres://u:12?s3cret@host/db",
+		"mysql://u:s3cret@host/db?parseTime=true", "POSTGRES://u:s3cret@host/db?sslmode=disable", `password="s3cret" pq: wrong value for "s3cret"`,
 	} {
 		_, err := Open(dsn)
 		require.Error(t, err, dsn)
@@ -146,6 +151,50 @@ func TestUnusableDSNIsRefusedWithoutShowingIt(t *testing.T) {
 	}
 	_, err := NewConnector("user=u sslmode=bogus")
 	assert.ErrorContains(t, err, `wrong value for "sslmode"`)
+}
+
+// A DSN is refused without a word of it, or it leads where its host says: no
+// piece of a password is taken for the host, which errors show, nor for the
+// name of a parameter, which the server repeats.
+func FuzzDSN(f *testing.F) {
+	for _, s := range []string{
+		"s3cret", "a@b", "a/b", "a@b/c", "a?b", "a#b", "a@b?c=d", "a%b", "a b", "a'b", "[", ":1/", "@other:5432/db?host=other", "\\",
+	} {
+		f.Add(s, "sslmode=disable")
+	}
+	f.Add("", "mysql://u:s3cret@host/db?parseTime=true")
+	f.Add("", "password='s3cret")
+	f.Add("", "port=s3cret")
+	settings := map[string]bool{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[pq.Config]()) {
+		settings[strconv.Quote(field.Tag.Get("postgres"))] = true
+	}
+	f.Fuzz(func(t *testing.T, password, dsn string) {
+		for _, dsn := range []string{dsn, "postgres://user:" + password + "@db.example:5433/shop"} {
+			_, err := NewConnector(dsn)
+			if err != nil {
+				setting, isSetting := strings.CutPrefix(err.Error(), "pqconn: the DSN has a wrong value for ")
+				switch {
+				case isSetting && settings[setting]:
+				case err.Error() == "pqconn: the DSN is empty; "+wantDSN:
+				case err.Error() == "pqconn: the DSN has an @ behind its host; write / ? # @ in the password percent-encoded; "+wantDSN:
+				case err.Error() == "pqconn: the DSN can't be parsed; "+wantDSN:
+				default:
+					t.Errorf("%q: %v", dsn, err)
+				}
+				continue
+			}
+			cfg, err := pq.NewConfig(dsn)
+			require.NoError(t, err)
+			for name := range cfg.Runtime {
+				assert.Regexp(t, `^[A-Za-z_][A-Za-z0-9_.]*$`, name)
+			}
+			if strings.HasPrefix(dsn, "postgres://user:"+password+"@") {
+				assert.Equal(t, "db.example", cfg.Host, "%q", dsn)
+				assert.EqualValues(t, 5433, cfg.Port)
+			}
+		}
+	})
 }
 
 func TestConnectorAndItsErrorsDontShowThePassword(t *testing.T) {

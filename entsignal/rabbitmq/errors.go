@@ -19,7 +19,7 @@ var errNoConfirm = errors.New("rabbitmq: no confirm")
 
 // errNotTried marks messages that stayed behind a failure: they were not
 // published.
-var errNotTried = errors.New("not tried after an earlier failure")
+var errNotTried = entsignal.ErrNotTried
 
 var (
 	errLost        = entsignal.Unavailable(errors.New("connection lost"))

@@ -33,7 +33,7 @@ func checkURL(raw string) (amqp.URI, error) {
 	}
 	// A password with a bare / ? or # ends the host part early, and a piece of
 	// the password would be taken for the host or the port.
-	if u.Fragment != "" || strings.HasSuffix(raw, "#") || u.User == nil && strings.Contains(raw, "@") {
+	if u.Fragment != "" || strings.HasSuffix(raw, "#") || hasAtBehindHost(raw) {
 		return bad("can't be parsed")
 	}
 	uri, err := amqp.ParseURI(raw)
@@ -51,6 +51,12 @@ func checkURL(raw string) (amqp.URI, error) {
 		}
 	}
 	return uri, nil
+}
+
+func hasAtBehindHost(url string) bool {
+	_, rest, _ := strings.Cut(url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	return end >= 0 && strings.Contains(rest[end:], "@")
 }
 
 // isLocal reports whether host is this machine by its text alone, without a

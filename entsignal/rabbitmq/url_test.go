@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ func TestUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
 		"amqp://u:s3cret@h:port", "amqp://u:s3cret@h:99999", "amqp://u:s3cret@h:0", "amqp://u:s3 cret@h", "amqp://u:s3cret@h\n",
 		"amqp://u:s3cret@h/?heartbeat=99999", "amqp://u:s3cret@h/?heartbeat=s3cret", "amqp://u:s3cret@h/?channel_max=-1",
 		"amqp://u:s3cret@h/?connection_timeout=x", "amqp://u:s3cret@h/?auth_mechanism=s3cret", "amqp://u:s3cret@[::1/",
+		"amqp://u:a@s3cret/b@h", "amqp://u:a@s3cret?b@h", "amqp://u:a@s3cret#b@h", "amqp://u:a@s3cret?heartbeat=5&b@h",
 	} {
 		var log logs
 		_, err := NewPublisher(url, log.option())
@@ -27,6 +29,45 @@ func TestUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err)+log.String(), secret)
 		}
 	}
+}
+
+// A URL is refused without a word of it, or it leads where its host says: no
+// piece of a password is taken for the host or the port, which are logged.
+func FuzzBrokerURL(f *testing.F) {
+	for _, s := range []string{
+		"s3cret", "a@b", "a/b", "a@b/c", "a?b", "a#b", "a@b?c=d", "a%b", "a b", "[", ":1/", "@other:5672/", "\\", "a%2Fb",
+	} {
+		f.Add(s, "amqp://localhost")
+	}
+	for _, url := range []string{
+		"amqps://u:s3cret@h:5671/v?heartbeat=5&auth_mechanism=external", "amqp://[::1]:5672/%2f", "amqp://h?channel_max=s3cret", "http://h",
+	} {
+		f.Add("", url)
+	}
+	refusals := map[string]bool{}
+	for _, why := range []string{
+		"is empty", "contains white space", "doesn't begin with amqp:// or amqps://", "can't be parsed", "has a port out of range",
+		"has a port, heartbeat, connection_timeout or channel_max that is not a number in range",
+		"has an auth_mechanism other than plain, amqplain and external",
+	} {
+		refusals["rabbitmq: the broker URL "+why] = true
+	}
+	f.Fuzz(func(t *testing.T, password, url string) {
+		for _, url := range []string{url, "amqp://user:" + password + "@broker.example:5673/shop"} {
+			uri, err := checkURL(url)
+			if err != nil {
+				why, _, _ := strings.Cut(err.Error(), ";")
+				assert.True(t, refusals[why], "%q: %v", url, err)
+				continue
+			}
+			assert.Contains(t, []string{"amqp", "amqps"}, uri.Scheme)
+			assert.True(t, uri.Port >= 1 && uri.Port <= 65535, "port %d", uri.Port)
+			if strings.HasPrefix(url, "amqp://user:"+password+"@") {
+				assert.Equal(t, "broker.example", uri.Host, "%q", url)
+				assert.Equal(t, 5673, uri.Port)
+			}
+		}
+	})
 }
 
 func TestPublisherAndItsErrorsDontShowThePassword(t *testing.T) {

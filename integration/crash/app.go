@@ -35,6 +35,7 @@ type app struct {
 	pub    *rabbitmq.Publisher
 	bus    *entsignal.Bus
 	client *ent.Client
+	hold   time.Duration // for how long at most a transaction stays open when it is done
 }
 
 // open opens the application. tell gets what happens to its batches and to the
@@ -61,7 +62,7 @@ func open(mode Mode, db *testdb.DB, broker, queue string, tell func(report)) (*a
 	if err != nil {
 		return nil, err
 	}
-	return &app{mode, pub, bus, ent.NewClient(ent.Driver(driver), ent.WithSignalBus(bus))}, nil
+	return &app{mode: mode, pub: pub, bus: bus, client: ent.NewClient(ent.Driver(driver), ent.WithSignalBus(bus))}, nil
 }
 
 // close lets the batches in hand finish.
@@ -85,8 +86,8 @@ func (a *app) update(ctx context.Context, rng *rand.Rand, entry func() string) e
 	if err := a.record(ctx, tx, key, times, entry); err != nil || rollback {
 		return errors.Join(err, tx.Rollback())
 	}
-	if rng.IntN(4) == 0 { // so that transactions don't commit in the order of their ids
-		pause(ctx, time.Duration(rng.Int64N(int64(5*time.Millisecond))))
+	if rng.IntN(2) == 0 { // so that transactions don't commit in the order of their ids
+		pause(ctx, time.Duration(rng.Int64N(int64(a.hold)+1)))
 	}
 	return tx.Commit()
 }

@@ -49,6 +49,26 @@ func TestDocumentsTellTheTruth(t *testing.T) {
 	for name := range c.snippets {
 		assert.True(t, c.used[name], "snippet %s is in no document", name)
 	}
+	for name := range c.mutants {
+		assert.True(t, c.killed[name], "mutant %s: GUARANTEES.md doesn't tell which promise it breaks", name)
+	}
+}
+
+// Each paragraph of GUARANTEES.md that begins in bold, up to what is no promise
+// any more, is one.
+func TestEachPromiseNamesItsTests(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(repo, "GUARANTEES.md"))
+	require.NoError(t, err)
+	promises, _, found := strings.Cut(string(content), "\n## How a consumer drops repeats")
+	require.True(t, found)
+	n := 0
+	for paragraph := range strings.SplitSeq(promises, "\n\n") {
+		if strings.HasPrefix(paragraph, "**") {
+			n++
+			assert.Regexp(t, inlineTest, paragraph)
+		}
+	}
+	assert.Greater(t, n, 10)
 }
 
 // A checker that finds nothing proves nothing.
@@ -68,6 +88,7 @@ func TestCheckerFindsWhatIsWrong(t *testing.T) {
 		"```text\nnever closed":                           "line 1: code without an end",
 		"then `make tea`":                                 "line 1: no make target tea",
 		"held by `TestOfNothing`":                         "line 1: no test TestOfNothing",
+		"`TestFirstScreenDelivers`; mutant: `immortal`":   "line 1: no mutant immortal",
 		"call `entsignal.Undo(x)`":                        "line 1: no identifier entsignal.Undo",
 		"see [that](docs/none.md)":                        "line 1: link to docs/none.md: no such file",
 		"see [that](GUARANTEES.md#nothing-of-that-title)": "line 1: link to GUARANTEES.md#nothing-of-that-title: no such heading",
@@ -85,6 +106,8 @@ type checker struct {
 	snippets map[string]string // by name
 	used     map[string]bool
 	tests    map[string]bool
+	mutants  map[string]bool
+	killed   map[string]bool
 	targets  map[string]bool
 	services map[string]bool            // commands of integration/services
 	exported map[string]map[string]bool // by package
@@ -100,6 +123,8 @@ func newChecker(t *testing.T) *checker {
 		snippets: snippets(t),
 		used:     make(map[string]bool),
 		tests:    allTests(t),
+		mutants:  allMutants(t),
+		killed:   make(map[string]bool),
 		targets:  matches(t, "Makefile", `(?m)^([a-z-]+):`),
 		services: matches(t, "integration/services", `(?m)^  (up|down|kill|status|env|run|rabbitmqctl) `),
 		exported: map[string]map[string]bool{
@@ -115,12 +140,13 @@ func newChecker(t *testing.T) *checker {
 }
 
 var (
-	fence      = regexp.MustCompile("^```(.*)$")
-	marker     = regexp.MustCompile(`^<!-- snippet: (\w+) -->$`)
-	inlineMake = regexp.MustCompile("`make ([a-z-]+)[` ]")
-	inlineTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
-	inlineName = regexp.MustCompile("`(?:\\*|\\[\\]|&)?(\\w+)\\.([A-Z]\\w*)")
-	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	fence        = regexp.MustCompile("^```(.*)$")
+	marker       = regexp.MustCompile(`^<!-- snippet: (\w+) -->$`)
+	inlineMake   = regexp.MustCompile("`make ([a-z-]+)[` ]")
+	inlineTest   = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+	inlineMutant = regexp.MustCompile("mutants?: ((?:`\\w+`(?:, )?)+)")
+	inlineName   = regexp.MustCompile("`(?:\\*|\\[\\]|&)?(\\w+)\\.([A-Z]\\w*)")
+	link         = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
 // problems returns all that is wrong with a document.
@@ -261,6 +287,15 @@ func (c *checker) checkText(name, line string, report func(string, ...any)) {
 			report("no test %s", m[1])
 		}
 	}
+	for _, m := range inlineMutant.FindAllStringSubmatch(line, -1) {
+		for mutant := range strings.SplitSeq(m[1], ", ") {
+			mutant = strings.Trim(mutant, "`")
+			c.killed[mutant] = true
+			if !c.mutants[mutant] {
+				report("no mutant %s", mutant)
+			}
+		}
+	}
 	for _, m := range inlineName.FindAllStringSubmatch(line, -1) {
 		if names, ok := c.exported[m[1]]; ok && !names[m[2]] {
 			report("no identifier %s.%s", m[1], m[2])
@@ -360,6 +395,19 @@ func allTests(t *testing.T) map[string]bool {
 		}
 	})
 	require.NotEmpty(t, names)
+	return names
+}
+
+// allMutants returns the names of the library's mutants: patches that break a
+// promise, so that a test of that promise has to fail. There may be none.
+func allMutants(t *testing.T) map[string]bool {
+	t.Helper()
+	patches, err := filepath.Glob(filepath.Join(repo, "integration/mutants/*.patch"))
+	require.NoError(t, err)
+	names := make(map[string]bool)
+	for _, patch := range patches {
+		names[strings.TrimSuffix(filepath.Base(patch), ".patch")] = true
+	}
 	return names
 }
 

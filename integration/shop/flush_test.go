@@ -94,7 +94,7 @@ func TestEveryFieldTypeArrivesAsItWasStored(t *testing.T) {
 	})
 }
 
-func TestFailedBatchesStayAndTheOthersLeave(t *testing.T) {
+func TestBadSignalStaysAndTheOthersLeave(t *testing.T) {
 	for _, name := range []string{"flush", "flushmany"} {
 		t.Run(name, func(t *testing.T) {
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
@@ -109,12 +109,49 @@ func TestFailedBatchesStayAndTheOthersLeave(t *testing.T) {
 				})
 				n, err := flushes[name](s, ctx(t), entsignal.Burst(3))
 				require.ErrorIs(t, err, bad)
-				assert.Equal(t, 6, n)
-				assert.Equal(t, []int{1, 2, 3, 7, 8, 9}, s.audits.Keys())
-				assert.Equal(t, 3, s.pending(t, "AuditLogged"))
+				assert.ErrorContains(t, err, "1 of 3 not sent: id 4: bad")
+				assert.Equal(t, 8, n)
+				assert.Equal(t, []int{1, 2, 3, 5, 6, 7, 8, 9}, s.audits.Keys())
+				assert.Equal(t, 1, s.pending(t, "AuditLogged"))
 			})
 		})
 	}
+}
+
+func TestBatchOfAnAutoflushAndOfSendIsTakenApartToo(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		bad := errors.New("bad")
+		s.orders.Before(func(_ context.Context, signals []*ent.OrderPlaced) error {
+			if slices.ContainsFunc(signals, func(o *ent.OrderPlaced) bool { return o.Number == 3 }) {
+				return bad
+			}
+			return nil
+		})
+		s.inTx(t, func(tx *ent.Tx) {
+			for i := range 7 {
+				order(tx.OrderPlaced, i+1).ExecX(ctx(t))
+			}
+		})
+		errs := s.errors.all()
+		require.Len(t, errs, 1)
+		require.ErrorIs(t, errs[0], bad)
+		assert.ElementsMatch(t, []int{1, 2, 4, 5, 6, 7}, s.orders.Keys())
+		assert.Equal(t, 1, s.pending(t, "OrderPlaced"))
+
+		s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
+			if slices.ContainsFunc(signals, func(a *ent.AuditLogged) bool { return a.Number == 5 }) {
+				panic(bad)
+			}
+			return nil
+		})
+		s.audit(t, 7)
+		n, err := s.AuditLogged.Send(ctx(t), s.AuditLogged.Query().AllX(ctx(t))...)
+		require.ErrorIs(t, err, bad)
+		assert.Equal(t, 6, n)
+		assert.ElementsMatch(t, []int{1, 2, 3, 4, 6, 7}, s.audits.Keys())
+		assert.Equal(t, 1, s.pending(t, "AuditLogged"))
+	})
 }
 
 func TestThreeFailedBatchesInARowOrABrokerThatIsAwayEndAType(t *testing.T) {
@@ -131,7 +168,7 @@ func TestThreeFailedBatchesInARowOrABrokerThatIsAwayEndAType(t *testing.T) {
 				s.audits.Before(func(context.Context, []*ent.AuditLogged) error { calls.Add(1); return down })
 				_, err := flushes[name](s, ctx(t), entsignal.Burst(2))
 				require.ErrorIs(t, err, down)
-				assert.EqualValues(t, 3, calls.Swap(0))
+				assert.EqualValues(t, 9, calls.Swap(0), "three batches, and each of their signals alone")
 
 				s.audits.Before(func(context.Context, []*ent.AuditLogged) error { calls.Add(1); return entsignal.Unavailable(down) })
 				_, err = flushes[name](s, ctx(t), entsignal.Burst(2))

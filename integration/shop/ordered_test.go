@@ -3,6 +3,8 @@ package shop_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,33 @@ func TestOrderedFlushStopsATypeAtItsFirstFailure(t *testing.T) {
 		assert.Equal(t, 5, n)
 		assert.Equal(t, []int{1, 2, 3}, s.shipments.Keys())
 		assert.Equal(t, numbers(2), s.audits.Keys(), "the other type isn't kept")
+	})
+}
+
+func TestOrderedFlushSendsWhatIsBeforeTheBadSignalOfABatch(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.ship(t, "a", "b", "c", "d", "e", "f", "g", "h")
+		bad := errors.New("bad")
+		var tried []string
+		s.shipments.Before(func(_ context.Context, signals []*ent.ShipmentDue) error {
+			for _, signal := range signals {
+				tried = append(tried, signal.Customer)
+			}
+			if slices.ContainsFunc(signals, func(s *ent.ShipmentDue) bool { return s.Customer == "d" }) {
+				return bad
+			}
+			return nil
+		})
+		n, err := s.ShipmentDue.FlushOrdered(ctx(t), entsignal.Burst(6))
+		require.ErrorIs(t, err, bad)
+		assert.ErrorContains(t, err, "id 4: bad; id 5: not tried")
+		assert.Equal(t, 3, n)
+		assert.Equal(t, []int{1, 2, 3}, s.shipments.Keys())
+		assert.Equal(t, "abcdef abc def d", strings.Join([]string{
+			strings.Join(tried[:6], ""), strings.Join(tried[6:9], ""), strings.Join(tried[9:12], ""), strings.Join(tried[12:], ""),
+		}, " "), "the halves from the head, and nothing behind the bad one again")
+		assert.Equal(t, 5, s.pending(t, "ShipmentDue"))
 	})
 }
 

@@ -72,6 +72,9 @@ type Dialect interface {
 	// Read runs read with a driver that sees committed rows and waits for no
 	// writer.
 	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error
+	// Order tells whether the ids of a table come in the order in which they
+	// are committed, or how to make a flush see to it.
+	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 }
 
 // ErrBusy is returned by a claim of an ordered flush while another one runs.
@@ -81,9 +84,9 @@ var ErrBusy = errors.New("another ordered flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}, remove: removePostgres}, nil
+		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres}, nil
 	case dialect.MySQL:
-		return &locking{turn: mysqlTurn{}, remove: removeMySQL}, nil
+		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

@@ -17,6 +17,7 @@ type locking struct {
 	turn turn
 	// remove returns the statement that deletes the rows with these ids.
 	remove func(t *tx, table Table, ids []any) (string, []any)
+	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 }
 
 // A turn lets one ordered flush run at a time. A transaction holds it, so

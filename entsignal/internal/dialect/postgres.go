@@ -18,14 +18,10 @@ const advisoryClass = 0x65736967
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
-	name := pgQuote(table.Name)
-	if table.Schema != "" {
-		name = pgQuote(table.Schema) + "." + name
-	}
 	// The table is known by its oid, so that tables of one name in several
 	// schemas of the search path are several. One that isn't there is none of
 	// the lock's business.
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, name)
+	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, pgTable(table))
 }
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {

@@ -151,6 +151,25 @@ func (db *DB) Through(t testing.TB) (*DB, *faultproxy.Proxy) {
 	return &behind, proxy
 }
 
+// AsUser returns the same database as another user of the server sees it, the
+// name of the database, and the statement that gives the user the password.
+func (db *DB) AsUser(t testing.TB, user, password string) (as *DB, database, statement string) {
+	t.Helper()
+	other := *db
+	if db.Dialect == dialect.MySQL {
+		cfg, err := mysql.ParseDSN(db.DSN)
+		require.NoError(t, err)
+		cfg.User, cfg.Passwd = user, password
+		other.DSN = cfg.FormatDSN()
+		return &other, cfg.DBName, "ALTER USER " + user + " IDENTIFIED BY '" + password + "' ACCOUNT UNLOCK"
+	}
+	u, err := url.Parse(db.DSN)
+	require.NoError(t, err)
+	u.User = url.UserPassword(user, password)
+	other.DSN = u.String()
+	return &other, strings.TrimPrefix(u.Path, "/"), "ALTER ROLE " + user + " PASSWORD '" + password + "'"
+}
+
 // WithSerializable returns the same database with SERIALIZABLE as the default
 // isolation of its pools.
 func (db *DB) WithSerializable(t testing.TB) *DB {

@@ -1,0 +1,97 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// flushHead sends the signals in their order. Where ids are drawn before they
+// are committed and the database tells by whom, the order is strict.
+func (t *task) flushHead(ctx context.Context) (int, error) {
+	order, err := t.idOrder(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if order.Reason != "" {
+		t.bus.tellNotStrict(ctx, t.Name, order.Reason)
+	}
+	turn := turnWait{ctx: ctx}
+	if t.opts.wait != nil {
+		var cancel context.CancelFunc
+		turn.ctx, cancel = context.WithTimeout(ctx, *t.opts.wait)
+		defer cancel()
+	}
+	if order.Sequence != nil {
+		return t.flushStrict(ctx, &turn, order.Sequence)
+	}
+	pending, err := t.pending(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return t.sendHead(ctx, &turn, pending, t.columns().head)
+}
+
+// sendHead sends the first rows that match, again and again, up to most.
+func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match func(limit int) func(*sql.Selector)) (sent int, err error) {
+	for sent < most {
+		if err := t.bus.stopped(ctx); err != nil {
+			return sent, err
+		}
+		limit := min(t.limit(), most-sent)
+		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
+			_, err := read(match(limit))
+			return err
+		}})
+		n, err := t.deliverInTurn(ctx, turn, d)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+		if d.fetched() < limit {
+			break
+		}
+	}
+	return sent, nil
+}
+
+const (
+	// The pauses between two tries to get the turn of an ordered flush.
+	minTurnPause = 5 * time.Millisecond
+	maxTurnPause = 100 * time.Millisecond
+)
+
+// A turnWait is the patience of one ordered flush of a type with the others.
+type turnWait struct {
+	ctx    context.Context // ends when the first turn has to be here
+	hadOne bool
+}
+
+// deliverInTurn delivers d when no other ordered flush of its type runs. The
+// turn is given up after each batch; a flush that had it once waits for it
+// until ctx ends, because the other is done sooner or later.
+func (t *task) deliverInTurn(ctx context.Context, turn *turnWait, d batch) (int, error) {
+	busy := false
+	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
+		n, err := t.bus.deliver(ctx, t.st, t.signalType, d, true)
+		switch {
+		case errors.Is(err, ErrBusy):
+			busy = true
+		case busy && ctx.Err() != nil && !errors.Is(err, errStuck) && !d.started(): // ended in the middle of a try
+			return n, errors.Join(ErrBusy, err)
+		default:
+			turn.hadOne = true
+			return n, err
+		}
+		until := turn.ctx
+		if turn.hadOne {
+			until = ctx
+		}
+		if !t.bus.pause(until, pause) {
+			return n, errors.Join(ErrBusy, t.bus.stopped(ctx))
+		}
+	}
+}

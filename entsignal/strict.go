@@ -1,0 +1,167 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// sequence is what an ordered flush needs of the sequence that ids are drawn
+// from: to see up to which id the table is complete, and who is to blame if
+// that isn't far enough.
+type sequence interface {
+	Look(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks) (dbdialect.Sight, error)
+	Held(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, low, top int64) (dbdialect.Held, error)
+	String() string
+}
+
+// flushStrict sends the rows that are there, by id, each as soon as no
+// transaction can commit a lower one anymore. It waits for such transactions
+// and stops no writer.
+func (t *task) flushStrict(ctx context.Context, turn *turnWait, seq sequence) (sent int, err error) {
+	w := watch{task: t, seq: seq, marks: t.takeMarks(), patience: orDefault(t.opts.holdBack, defaultHoldBack)}
+	sight, err := w.look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if w.marks != nil {
+			t.marks.Store(w.marks)
+		}
+	}()
+	target, foreign := min(sight.Last, sight.Top), sight // foreign: what wasn't drawn from the sequence
+	for sight.Rows && sight.Bottom <= target {
+		if safe := min(sight.Low, target); sight.Bottom <= safe {
+			n, err := t.sendSpan(ctx, turn, nil, safe)
+			sent += n
+			if err != nil {
+				return sent, err
+			}
+		}
+		if sight.Low >= target {
+			break
+		}
+		if err := w.wait(ctx, sight.Low, target); err != nil {
+			return sent, err
+		}
+		if sight, err = w.look(ctx); err != nil {
+			return sent, err
+		}
+		target = min(target, sight.Last) // it was set back
+	}
+	if !foreign.Rows || foreign.Top <= foreign.Last {
+		return sent, nil
+	}
+	t.bus.tellNotStrict(ctx, t.Name, foreignIDs(seq, foreign))
+	n, err := t.sendSpan(ctx, turn, foreign.Last, foreign.Top)
+	return sent + n, err
+}
+
+// sendSpan sends the rows above after and up to top, by id.
+func (t *task) sendSpan(ctx context.Context, turn *turnWait, after any, top int64) (int, error) {
+	return t.sendHead(ctx, turn, math.MaxInt, func(limit int) func(*sql.Selector) {
+		return t.columns().span(after, top, limit)
+	})
+}
+
+// foreignIDs tells why the order of what was seen isn't strict.
+func foreignIDs(seq sequence, s dbdialect.Sight) string {
+	return fmt.Sprintf("there are ids up to %d, which were not drawn from the sequence %s; such signals are sent after the others", s.Top, seq)
+}
+
+// takeMarks returns what the last ordered flush of the signal has seen, which
+// is then forgotten: two flushes at once don't share it.
+func (t signalType) takeMarks() *dbdialect.Marks {
+	if m := t.marks.Swap(nil); m != nil {
+		return m
+	}
+	return &dbdialect.Marks{}
+}
+
+// watch is one strict flush's look at the transactions that are open.
+type watch struct {
+	*task
+	seq      sequence
+	marks    *dbdialect.Marks // nil after an error
+	patience time.Duration
+	waited   time.Duration
+}
+
+func (w *watch) look(ctx context.Context) (sight dbdialect.Sight, _ error) {
+	ctx, cancel := w.bus.withWorkTime(ctx)
+	defer cancel()
+	marks := w.marks
+	w.marks = nil // a look that is left behind may still write to them
+	_, err := w.bus.within(ctx, func() (_ int, err error) {
+		sight, err = w.seq.Look(ctx, w.st.driver, marks)
+		return 0, err
+	})
+	if err != nil {
+		return dbdialect.Sight{}, err
+	}
+	w.marks = marks
+	return sight, nil
+}
+
+const (
+	// The pauses between two looks are a quarter of the time that was waited,
+	// within these bounds. A look costs the server 0.14 ms.
+	minLookPause = time.Millisecond
+	maxLookPause = 50 * time.Millisecond
+)
+
+// wait waits a little for the transactions that hold back the rows above low
+// and up to target. When the patience has run out it returns what they are.
+func (w *watch) wait(ctx context.Context, low, target int64) error {
+	if left := w.patience - w.waited; left > 0 {
+		began := time.Now()
+		goOn := w.bus.pause(ctx, min(left, max(minLookPause, min(w.waited/4, maxLookPause))))
+		w.waited += time.Since(began)
+		if goOn {
+			return nil
+		}
+		if err := w.bus.stopped(ctx); errors.Is(err, ErrClosed) {
+			return err
+		}
+	}
+	held, err := w.heldBack(ctx, low, target)
+	switch {
+	case err != nil:
+		return errors.Join(ctx.Err(), err)
+	case held == nil: // they have just ended
+		w.bus.pause(ctx, minLookPause)
+		return w.bus.stopped(ctx)
+	default:
+		return errors.Join(ctx.Err(), held)
+	}
+}
+
+// heldBack returns what waits for whom. It returns nil if nothing does. It
+// has a little time of its own when ctx has ended.
+func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
+	defer cancel()
+	var held dbdialect.Held
+	_, err := w.bus.within(ctx, func() (_ int, err error) {
+		held, err = w.seq.Held(ctx, w.st.driver, w.marks, low, target)
+		return 0, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if held.Rows == 0 || len(held.By) == 0 {
+		return nil, nil
+	}
+	e := &HeldBackError{Count: held.Rows, FirstID: formatID(held.First), LastID: formatID(held.Last), Waited: w.waited}
+	for _, by := range held.By {
+		e.Blockers = append(e.Blockers, Blocker(by))
+	}
+	return e, nil
+}

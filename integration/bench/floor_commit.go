@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+
+	"entgo.io/ent/dialect"
+)
+
+// plainCommit is the floor of the autoflush: transactions that write one
+// business row and one signal by plain SQL, and send nothing.
+func plainCommit(ctx context.Context, j job, m *meter) error {
+	name, write := "postgres", writePostgres
+	if j.Database == dialect.MySQL {
+		name, write = "mysql", writeMariaDB
+	}
+	db, err := sql.Open(name, j.DSN)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxIdleConns(j.Parallel)
+	body := makeBody(j.Size)
+	return commits(ctx, j, m, func(ctx context.Context) error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+		if err := write(ctx, tx, body); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+func writePostgres(ctx context.Context, tx *sql.Tx, body []byte) error {
+	var id int
+	if err := tx.QueryRowContext(ctx, "INSERT INTO orders (customer) VALUES ($1) RETURNING id", customer).Scan(&id); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO events (order_id, payload) VALUES ($1, $2)", id, body)
+	return err
+}
+
+func writeMariaDB(ctx context.Context, tx *sql.Tx, body []byte) error {
+	done, err := tx.ExecContext(ctx, "INSERT INTO orders (customer) VALUES (?)", customer)
+	if err != nil {
+		return err
+	}
+	id, err := done.LastInsertId()
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO events (order_id, payload) VALUES (?, ?)", id, body)
+	return err
+}

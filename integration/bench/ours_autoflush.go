@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/bench/ent"
+)
+
+// entCommit measures the same transactions of a client without a bus: what is
+// ent's part of an autoflush.
+func entCommit(ctx context.Context, j job, m *meter) error {
+	drv, err := driver(j)
+	if err != nil {
+		return err
+	}
+	a := application{Client: ent.NewClient(ent.Driver(drv))}
+	body := makeBody(j.Size)
+	err = commits(ctx, j, m, func(ctx context.Context) error { return a.order(ctx, body) })
+	return errors.Join(err, a.Client.Close())
+}
+
+// autoflush measures transactions of ent that write one business row and one
+// signal, which their commit sends.
+func autoflush(ctx context.Context, j job, m *meter) error {
+	return autoflushWith(ctx, j, m)
+}
+
+// autoflushAsync measures the same with commits that don't wait for the
+// broker. The clock stops with the last commit, and not when all is sent.
+func autoflushAsync(ctx context.Context, j job, m *meter) error {
+	const queue = 10_000
+	return autoflushWith(ctx, j, m, entsignal.WithAsync(queue))
+}
+
+func autoflushWith(ctx context.Context, j job, m *meter, opts ...entsignal.BusOption) error {
+	var failure atomic.Pointer[error]
+	a, err := open(j, 1, append(opts, entsignal.WithErrorHandler(func(_ context.Context, err error) {
+		failure.CompareAndSwap(nil, &err)
+	}))...)
+	if err != nil {
+		return err
+	}
+	body := makeBody(j.Size)
+	err = commits(ctx, j, m, func(ctx context.Context) error { return a.order(ctx, body) })
+	if p := failure.Load(); p != nil {
+		err = errors.Join(err, *p)
+	}
+	return errors.Join(err, a.close())
+}
+
+// order records an order and its event.
+func (a *application) order(ctx context.Context, body []byte) error {
+	tx, err := a.Tx(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	order, err := tx.Order.Create().SetCustomer(customer).Save(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Event.Create().SetOrderID(order.ID).SetPayload(body).Exec(ctx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

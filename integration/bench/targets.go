@@ -1,0 +1,57 @@
+package main
+
+// The rows that have a target.
+const (
+	rowFlushMany1      = "FlushMany, burst 1000, 1 worker"
+	rowFlushMany2      = "FlushMany, burst 1000, 2 workers"
+	rowFlushManyQuorum = "FlushMany, quorum, 4 workers"
+	rowClientCPU       = "client CPU per message, burst 1000"
+	rowFlushOrdered    = "FlushOrdered, burst 1000"
+	rowGrowth          = "cost per row, last tenth against first, old snapshot held"
+	rowMemory          = "peak memory, large backlog against small"
+	rowAutoflush32     = "autoflush, 32 writers"
+	rowAutoflush1      = "autoflush, 1 writer"
+	rowAsync           = "autoflush async, 32 writers"
+	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
+	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
+	rowHookAllocations = "hook and collector, allocations per entity"
+)
+
+// target is what the ratio of a row has to be.
+type target struct {
+	name   string
+	value  float64
+	better string
+}
+
+const (
+	higher = "higher"
+	lower  = "lower"
+)
+
+// targets are all of them, in the order in which they are reported.
+func targets() []target {
+	return []target{
+		{rowFlushMany1, 0.88, higher},
+		{rowFlushMany2, 0.95, higher},
+		{rowFlushManyQuorum, 0.78, higher},
+		{rowClientCPU, 1.1, lower},
+		{rowFlushOrdered, 0.78, higher},
+		{rowGrowth, 1.2, lower},
+		{rowMemory, 1.2, lower},
+		{rowAutoflush32, 0.58, higher},
+		{rowAutoflush1, 0.40, higher},
+		{rowAsync, 0.85, higher},
+		{rowSQLite, 0.7, higher},
+		{rowHookTime, 1, lower},
+		{rowHookAllocations, 6, lower},
+	}
+}
+
+// met reports whether a ratio is as good as the target.
+func (t target) met(ratio float64) bool {
+	if t.better == lower {
+		return ratio <= t.value
+	}
+	return ratio >= t.value
+}

@@ -1,0 +1,134 @@
+package faults
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+func TestMemoryAlarmHoldsSignalsBackAndLosesNone(t *testing.T) {
+	r := newRelay(t, newDatabase(t), own.AMQP)
+	r.audit(t, 1, 1)
+	_, err := r.AuditLogged.FlushMany(ctx(t))
+	require.NoError(t, err)
+
+	calm := func() { ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB") }
+	t.Cleanup(calm)
+	ctl(t, "set_vm_memory_high_watermark", "0.0000001")
+	r.audit(t, 2, 40)
+	// The broker says that it is blocked only when the next message comes.
+	n, err := r.AuditLogged.FlushMany(ctx(t))
+	require.ErrorContains(t, err, "connection blocked")
+	assert.True(t, entsignal.IsUnavailable(err))
+	assert.Zero(t, n)
+	assert.Equal(t, 39, r.pending(t))
+
+	started := time.Now()
+	for range 5 {
+		_, err = r.AuditLogged.FlushMany(ctx(t))
+		require.ErrorContains(t, err, "connection blocked")
+		assert.True(t, entsignal.IsUnavailable(err))
+		require.NoError(t, r.OrderPlaced.Create().SetNumber(1).Exec(ctx(t)), "who records must not notice")
+		require.ErrorContains(t, <-r.errors, "connection blocked")
+	}
+	assert.Less(t, time.Since(started), brokerAnswer, "a broker that is known to be blocked is not waited for")
+	assert.Equal(t, 1, r.log.count("rabbitmq: connection blocked"), "logged once")
+	assert.Equal(t, 1, r.log.count("rabbitmq: connected"))
+
+	calm()
+	r.log.await(t, "rabbitmq: connection unblocked")
+	n, err = r.bus.FlushMany(ctx(t), entsignal.Only("AuditLogged", "OrderPlaced"), entsignal.Burst(10))
+	require.NoError(t, err)
+	assert.Equal(t, 39+5, n)
+	times := r.received(t)
+	assert.Equal(t, 5, times["order 1"])
+	delete(times, "order 1")
+	assert.Len(t, times, 40)
+	for body, n := range times {
+		if body == "audit 2" {
+			assert.LessOrEqual(t, n, 2, "it was on its way when the alarm came")
+			continue
+		}
+		assert.Equal(t, 1, n, "%s must not be tried while the broker is blocked", body)
+	}
+}
+
+func TestConnectionsThatTheOperatorClosesAreReplaced(t *testing.T) {
+	r := newRelay(t, newDatabase(t), own.AMQP)
+	const burst = 10
+	flush := func(n int) int {
+		r.audit(t, n+1, n+burst)
+		_, err := r.AuditLogged.FlushMany(ctx(t), entsignal.Burst(burst))
+		if err != nil {
+			assert.True(t, entsignal.IsUnavailable(err), "%v", err)
+		}
+		return n + burst
+	}
+	n := flush(0)
+	closed := make(chan error, 1)
+	go func() {
+		_, err := own.RabbitMQCtl("close_all_connections", "maintenance")
+		closed <- err
+	}()
+	for over := false; !over; n = flush(n) {
+		select {
+		case err := <-closed:
+			require.NoError(t, err)
+			over = true
+		default:
+		}
+	}
+	r.log.await(t, "connection lost")
+	_, err := r.AuditLogged.FlushMany(ctx(t), entsignal.Burst(burst))
+	require.NoError(t, err)
+	assert.Zero(t, r.pending(t))
+	assert.Contains(t, r.log.String(), "CONNECTION_FORCED")
+	assert.Contains(t, r.log.String(), "maintenance")
+	assert.Equal(t, 2, r.log.count("rabbitmq: connected"))
+	r.assertReceived(t, n, burst)
+}
+
+// A stopped process is what a broker on a machine that hangs looks like: its
+// connections stay open, new ones are accepted by the kernel, and nobody
+// answers.
+func TestBrokerThatHangsEndsNoWaitLateAndLosesNothing(t *testing.T) {
+	r := newRelay(t, newDatabase(t), own.AMQP)
+	r.audit(t, 1, 1)
+	_, err := r.AuditLogged.FlushMany(ctx(t))
+	require.NoError(t, err)
+
+	t.Cleanup(func() { assert.NoError(t, own.SignalRabbitMQ(syscall.SIGCONT)) })
+	require.NoError(t, own.SignalRabbitMQ(syscall.SIGSTOP))
+	const burst = 10
+	r.audit(t, 2, 101)
+	fails := func(says string) {
+		started := time.Now()
+		n, err := r.AuditLogged.FlushMany(ctx(t), entsignal.Burst(burst))
+		require.ErrorContains(t, err, says)
+		assert.True(t, entsignal.IsUnavailable(err))
+		assert.Zero(t, n)
+		assert.Less(t, time.Since(started), brokerAnswer+2*time.Second)
+	}
+	fails(fmt.Sprintf("no confirm within %s", brokerAnswer))
+	r.log.await(t, "no answer from the broker, closing the connection")
+	fails(fmt.Sprintf("connect: no answer within %s", brokerAnswer))
+	started := time.Now()
+	require.NoError(t, r.OrderPlaced.Create().SetNumber(1).Exec(ctx(t)), "who records must not notice")
+	assert.Less(t, time.Since(started), flushTimeout+time.Second)
+	require.Error(t, <-r.errors)
+	assert.Equal(t, 100, r.pending(t))
+
+	require.NoError(t, own.SignalRabbitMQ(syscall.SIGCONT))
+	require.Eventually(t, func() bool {
+		_, err := r.bus.FlushMany(ctx(t), entsignal.Only("AuditLogged", "OrderPlaced"), entsignal.Burst(burst))
+		return err == nil
+	}, 20*time.Second, 50*time.Millisecond)
+	assert.Zero(t, r.pending(t))
+	r.assertReceived(t, 101, burst, "order 1")
+}
