@@ -10,13 +10,16 @@ import (
 )
 
 // Annotation tunes a signal. It is made by the functions [AutoFlush],
-// [BurstCount] and [OrderBy]; mixin.Signal carries the one that makes an
+// [BurstCount], [OrderBy], [OrderKey] and [LockOrderKey]; mixin.Signal carries the one that makes an
 // entity a signal. Several annotations merge, the schema's over the mixin's.
 type Annotation struct {
 	Signal     bool         `json:"signal,omitempty"`      // set by mixin.Signal
 	AutoFlush  *bool        `json:"auto_flush,omitempty"`  // nil: true
 	BurstCount *int         `json:"burst_count,omitempty"` // nil: the bus's default
 	OrderBy    *[]OrderTerm `json:"order_by,omitempty"`    // nil: by id
+	OrderKey   *string      `json:"order_key,omitempty"`   // nil: one order for all
+
+	LockOrderKey bool `json:"lock_order_key,omitempty"`
 }
 
 // AnnotationName is the name under which ent carries an [Annotation].
@@ -41,6 +44,29 @@ func OrderBy(terms ...OrderTerm) Annotation {
 	terms = append([]OrderTerm{}, terms...)
 	return Annotation{OrderBy: &terms}
 }
+
+// OrderKey says that the order matters only among the signals that have the
+// same value of a field, such as the account that they are about. FlushOrdered
+// then sends each key's signals in the order of OrderBy and the id, several
+// keys side by side (see [Workers]), and a key whose first signal can't be
+// sent waits without keeping the others. The field is a required integer,
+// string, enum, bool or UUID, and should have an index. It needs an explicit
+// [AutoFlush], as OrderBy does.
+func OrderKey(field string) Annotation { return Annotation{OrderKey: &field} }
+
+// LockOrderKey makes the transactions that create signals of one key of
+// [OrderKey] come one after the other, so that their ids are in the order in
+// which they are committed. Before a signal is inserted, its transaction locks
+// the key, and another that creates a signal of that key waits until it ends.
+// A bulk locks all its keys at once and in order. A transaction that creates
+// signals of several keys one by one should do so in the order of the keys, or
+// else two of them may be in a deadlock, after which Atomic runs one again.
+//
+// Such a signal can be created only in a transaction; without one the error
+// wraps [ErrNoTx]. PostgreSQL locks; SQLite has one writer anyway; on MySQL and
+// MariaDB, which have no such lock, the creation is an error. Rows that are
+// inserted past the generated client aren't locked.
+func LockOrderKey() Annotation { return Annotation{LockOrderKey: true} }
 
 // OrderTerm is one term of an order: the name of an ent field, with "-" in
 // front for a descending one.
@@ -84,6 +110,10 @@ func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
 	if o.OrderBy != nil {
 		a.OrderBy = o.OrderBy
 	}
+	if o.OrderKey != nil {
+		a.OrderKey = o.OrderKey
+	}
+	a.LockOrderKey = a.LockOrderKey || o.LockOrderKey
 	return a
 }
 

@@ -29,7 +29,7 @@ func merge(t *testing.T, annotations ...schema.Annotation) entsignal.Annotation 
 
 func TestLaterAnnotationWins(t *testing.T) {
 	t.Parallel()
-	no, yes, five, six := false, true, 5, 6
+	no, yes, five, six, b := false, true, 5, 6, "b"
 	by := func(terms ...entsignal.OrderTerm) *[]entsignal.OrderTerm { return &terms }
 	for name, c := range map[string]struct {
 		annotations []schema.Annotation
@@ -54,6 +54,10 @@ func TestLaterAnnotationWins(t *testing.T) {
 		"order as a whole": {
 			[]schema.Annotation{entsignal.OrderBy("a", "b"), entsignal.OrderBy(entsignal.Desc("c"))},
 			entsignal.Annotation{OrderBy: by("-c")},
+		},
+		"order key": {
+			[]schema.Annotation{entsignal.OrderKey("a"), entsignal.LockOrderKey(), entsignal.OrderKey("b")},
+			entsignal.Annotation{OrderKey: &b, LockOrderKey: true},
 		},
 		"a signal stays one": {
 			[]schema.Annotation{entsignal.Annotation{Signal: true}, entsignal.Annotation{}},
@@ -102,6 +106,9 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 		"burst count 0":        entsignal.BurstCount(0),
 		"order":                entsignal.OrderBy("a", entsignal.Asc("b"), entsignal.Desc("c")),
 		"order without a term": entsignal.OrderBy(),
+		"order key":            entsignal.OrderKey("a"),
+		"order key, empty":     entsignal.OrderKey(""),
+		"lock":                 entsignal.LockOrderKey(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +122,8 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 			assert.Equal(t, a.Signal, got.Signal)
 			assert.Equal(t, a.AutoFlush, got.AutoFlush)
 			assert.Equal(t, a.BurstCount, got.BurstCount)
+			assert.Equal(t, a.OrderKey, got.OrderKey)
+			assert.Equal(t, a.LockOrderKey, got.LockOrderKey)
 			if assert.Equal(t, a.OrderBy == nil, got.OrderBy == nil, "OrderBy is set") && a.OrderBy != nil {
 				assert.ElementsMatch(t, *a.OrderBy, *got.OrderBy)
 			}

@@ -16,6 +16,10 @@ type Info struct {
 	AutoFlush  bool        `json:"autoflush"`   // whether a commit sends its signals
 	BurstCount int         `json:"burst_count"` // rows per transaction of the three flushes
 	OrderBy    []OrderTerm `json:"order_by"`    // the order of FlushOrdered, without the id that always ends it
+	// OrderKey is the field whose values are ordered apart from each other, or
+	// empty if there is one order for all.
+	OrderKey     string `json:"order_key,omitempty"`
+	LockOrderKey bool   `json:"lock_order_key,omitempty"` // whether writers of a key wait for each other
 }
 
 // Mode says what made the bus send a batch.

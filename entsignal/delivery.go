@@ -25,6 +25,8 @@ type batch interface {
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
+	// key returns the text of the key that the rows have in common, or nothing.
+	key() string
 }
 
 // A selection decides which rows a batch takes: either those with the ids, in
@@ -34,6 +36,9 @@ type selection struct {
 	// pick calls read with what to match, and sees the ids of the rows that
 	// came. When a batch is tried again, pick is called again.
 	pick func(drv dialect.Driver, read reader) error
+	// key is the text of the key that all these rows have, if the order is one
+	// of keys.
+	key string
 }
 
 // reader reads the rows that match and returns their ids.
@@ -47,22 +52,27 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 	rows   []T
 	ids    []any
+	ranks  map[string]int // of the ids, once somebody asks
 	called bool
 	errs   []error // after Send: why a row stays; nil for one that goes
 }
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
+func (d *delivery[C, T, ID, Q]) key() string   { return d.sel.key }
 
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
-	rank := make(map[string]int, len(d.ids))
-	for i, id := range d.ids {
-		rank[formatID(id)] = i
+	// Of a shared batch each commit asks.
+	if d.ranks == nil {
+		d.ranks = make(map[string]int, len(d.ids))
+		for i, id := range d.ids {
+			d.ranks[formatID(id)] = i
+		}
 	}
 	var errs []error
 	failed := false
 	for _, id := range ids {
-		i, ok := rank[formatID(id)]
+		i, ok := d.ranks[formatID(id)]
 		if !ok { // gone before, or another's
 			continue
 		}

@@ -43,7 +43,8 @@ var (
 	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")
 
 	// ErrNoTx is returned by the generated Lock methods of a client that is
-	// not in a transaction: the lock would end with the statement.
+	// not in a transaction: the lock would end with the statement. The creation
+	// of a signal with [LockOrderKey] wraps it for the same reason.
 	ErrNoTx = errors.New("entsignal: a row can be locked only inside a transaction")
 
 	// ErrSerialization marks an error after which the whole transaction may

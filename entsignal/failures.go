@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // maxStrikes is how many batches in a row may fail as a whole before a flush
@@ -18,6 +20,9 @@ type failures struct {
 	errs    []error
 	more    int
 	strikes int
+	// patient: batches that fail in a row don't end the flush, unless it's for
+	// the database.
+	patient bool
 	over    bool
 }
 
@@ -37,7 +42,11 @@ func (f *failures) add(sent int, err error) bool {
 		} else {
 			f.more++
 		}
-		if f.strikes == maxStrikes || endsFlush(err) {
+		tooMany := f.strikes == maxStrikes
+		if f.patient {
+			tooMany = dbdialect.IsUnavailable(err)
+		}
+		if tooMany || endsFlush(err) {
 			f.over = true
 		}
 	}

@@ -48,8 +48,12 @@ func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 // strict, the first call logs a warning with the reason; see [Bus.CheckOrder].
 //
 // The order holds if nothing else sends the signals of the type: turn their
-// autoflush off, and don't use Flush and FlushMany on them. Options: Only,
-// Exclude, Wait, HoldBack, Burst.
+// autoflush off, and don't use Flush and FlushMany on them.
+//
+// With [OrderKey] all this is about the signals of one key. Keys are sent side
+// by side by as many [Workers] as the option says, also of several processes,
+// and one that fails, or that is busy, keeps no other. Options: Only, Exclude,
+// Wait, HoldBack, Workers, Burst.
 func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error) {
 	return b.flush(ctx, ModeFlushOrdered, opts, busOptions, nil)
 }
@@ -64,7 +68,7 @@ func modeOptions(mode Mode) []string {
 	case ModeFlushMany:
 		return []string{"Workers", "Burst"}
 	case ModeFlushOrdered:
-		return []string{"Wait", "HoldBack", "Burst"}
+		return []string{"Wait", "HoldBack", "Workers", "Burst"}
 	default:
 		return []string{"Wait", "Burst"}
 	}

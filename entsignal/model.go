@@ -23,11 +23,18 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 	OrderBy    []OrderTerm // as the schema gives it, in ent fields
 	// OrderColumns is OrderBy in columns of the table.
 	OrderColumns []OrderTerm
+	// OrderKey is the field of the key, and KeyColumn its column; empty if
+	// there is none.
+	OrderKey     string
+	KeyColumn    string
+	LockOrderKey bool
 
 	// Sender is nil if the application has none.
 	Sender Sender[T]
 	// ID returns the id of a signal.
 	ID func(T) ID
+	// Key returns the key of a signal. It is nil without OrderKey.
+	Key func(T) any
 	// Query returns a query for the signals that match, free of the
 	// interceptors that a project adds to its client.
 	Query func(c C, drv dialect.Driver, match func(*sql.Selector)) Q
@@ -60,6 +67,8 @@ type Signal interface {
 	bind(config any, stopped func(context.Context) error) error
 	// ids returns the ids of the rows that match, in the query's order.
 	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
+	// keys returns the ids and the keys of the rows that match.
+	keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, err error)
 	// count returns the number of rows.
 	count(ctx context.Context, drv dialect.Driver) (int, error)
 	// batch returns a batch of the rows that sel picks.
@@ -78,13 +87,13 @@ type signal[C, T, ID any, Q Query[T, ID]] struct {
 }
 
 func (s *signal[C, T, ID, Q]) info() Info {
-	return Info{Name: s.Name, Table: s.Table, AutoFlush: s.AutoFlush, BurstCount: s.BurstCount, OrderBy: s.OrderBy}
+	return Info{Name: s.Name, Table: s.Table, AutoFlush: s.AutoFlush, BurstCount: s.BurstCount, OrderBy: s.OrderBy, OrderKey: s.OrderKey, LockOrderKey: s.LockOrderKey}
 }
 
 func (s *signal[C, T, ID, Q]) columns() columns {
 	idType := reflect.TypeFor[ID]()
 	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
-	return columns{id: s.IDColumn, order: s.OrderColumns, idType: idType, counted: counted}
+	return columns{id: s.IDColumn, key: s.KeyColumn, order: s.OrderColumns, idType: idType, counted: counted}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
@@ -110,6 +119,14 @@ func (s *signal[C, T, ID, Q]) ids(ctx context.Context, drv dialect.Driver, match
 	return erased, nil
 }
 
+func (s *signal[C, T, ID, Q]) keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, _ error) {
+	rows, err := s.Model.Query(s.config, drv, match).All(allowed(ctx))
+	for _, row := range rows {
+		ids, keys = append(ids, s.ID(row)), append(keys, s.Key(row))
+	}
+	return ids, keys, err
+}
+
 func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver) (int, error) {
 	return s.Model.Query(s.config, drv, func(*sql.Selector) {}).Count(allowed(ctx))
 }
@@ -121,6 +138,7 @@ func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
 // columns tells how the rows of a signal are found.
 type columns struct {
 	id      string
+	key     string // empty: there is none
 	order   []OrderTerm
 	idType  reflect.Type
 	counted bool // whether the ids are integers, which the database may count
@@ -157,13 +175,44 @@ func (c columns) last() func(*sql.Selector) {
 // head matches the first rows in the order of the signal.
 func (c columns) head(limit int) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		for _, term := range append(c.order[:len(c.order):len(c.order)], OrderTerm(c.id)) {
-			if term.Descending() {
-				s.OrderBy(sql.Desc(s.C(term.Field())))
-			} else {
-				s.OrderBy(s.C(term.Field()))
-			}
-		}
+		c.sort(s)
 		s.Limit(limit)
+	}
+}
+
+// sort sorts by the order of the signal.
+func (c columns) sort(s *sql.Selector) {
+	for _, term := range append(c.order[:len(c.order):len(c.order)], OrderTerm(c.id)) {
+		if term.Descending() {
+			s.OrderBy(sql.Desc(s.C(term.Field())))
+		} else {
+			s.OrderBy(s.C(term.Field()))
+		}
+	}
+}
+
+// ofKey matches the rows of a key, in their order, with ids up to top; nil
+// stands for no bound.
+func (c columns) ofKey(key, top any) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		s.Where(sql.EQ(s.C(c.key), key))
+		if top != nil {
+			s.Where(sql.LTE(s.C(c.id), top))
+		}
+		c.sort(s)
+	}
+}
+
+// oldest matches the row with the lowest id of each key, by id: the first of
+// those above after, and up to top.
+func (c columns) oldest(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		b, t := sql.Dialect(s.Dialect()), s.Table()
+		numbered := b.Select(t.C(c.id)).From(t).
+			AppendSelectExprAs(sql.RowNumber().PartitionBy(t.C(c.key)).OrderBy(t.C(c.id)), "entsignal_number").
+			As("entsignal_rows")
+		first := b.Select(numbered.C(c.id)).From(numbered).Where(sql.EQ(numbered.C("entsignal_number"), 1))
+		s.Where(sql.In(s.C(c.id), first))
+		c.span(after, top, limit)(s)
 	}
 }

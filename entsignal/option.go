@@ -173,8 +173,10 @@ func HoldBack(d time.Duration) FlushOption {
 	}}
 }
 
-// Workers sets how many batches of a signal FlushMany sends side by side, by
-// default 1.
+// Workers sets how many batches of a signal FlushMany sends side by side, and
+// how many keys of an [OrderKey] FlushOrdered does; by default 1. FlushOrdered
+// with more returns an error for a signal that has no OrderKey. On SQLite,
+// where flushes take turns, more make nothing faster.
 func Workers(n int) FlushOption {
 	return FlushOption{"Workers", func(o *flushOptions) error {
 		if n < 1 {

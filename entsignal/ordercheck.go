@@ -12,8 +12,8 @@ import (
 type OrderCheck struct {
 	Name    string      `json:"name"`     // the signal's
 	OrderBy []OrderTerm `json:"order_by"` // as in [Info]
-	// Strict says that each signal is sent before all those with higher ids,
-	// also if its transaction is the last one to commit. It holds for signals
+	// Strict says that each signal is sent before all those with higher ids
+	// (of the same key, if it has an OrderKey), also if its transaction is the last one to commit. It holds for signals
 	// that draw their id when they are inserted, and while only FlushOrdered
 	// sends them.
 	Strict bool `json:"strict"`
@@ -57,7 +57,7 @@ func (b *Bus) CheckOrder(ctx context.Context, opts ...FlushOption) ([]OrderCheck
 // notStrict returns why an ordered flush isn't strict now, or nothing.
 func (t *task) notStrict(ctx context.Context) (string, error) {
 	order, err := t.idOrder(ctx)
-	if err != nil || order.Sequence == nil {
+	if err != nil || order.Reason != "" || order.Sequence == nil {
 		return order.Reason, err
 	}
 	w := watch{task: t, seq: order.Sequence, marks: &dbdialect.Marks{}}
@@ -82,6 +82,11 @@ func (t *task) idOrder(ctx context.Context) (order dbdialect.Order, _ error) {
 	})
 	if err != nil {
 		return dbdialect.Order{}, fmt.Errorf("check the order: %w", err)
+	}
+	if t.LockOrderKey && order.Sequence != nil {
+		// The ids of a key are drawn in the order of the commits. There is
+		// nothing to wait for.
+		return dbdialect.Order{}, nil
 	}
 	return order, nil
 }

@@ -3,15 +3,22 @@ package entsignal
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // flushHead sends the signals in their order. Where ids are drawn before they
 // are committed and the database tells by whom, the order is strict.
 func (t *task) flushHead(ctx context.Context) (int, error) {
+	if t.opts.workers > 1 && t.OrderKey == "" {
+		return 0, fmt.Errorf("Workers(%d) of FlushOrdered needs an OrderKey, by which signals can be sent side by side, and %s has none; leave out the option, or the signal", t.opts.workers, t.Name)
+	}
 	order, err := t.idOrder(ctx)
 	if err != nil {
 		return 0, err
@@ -25,14 +32,33 @@ func (t *task) flushHead(ctx context.Context) (int, error) {
 		turn.ctx, cancel = context.WithTimeout(ctx, *t.opts.wait)
 		defer cancel()
 	}
-	if order.Sequence != nil {
-		return t.flushStrict(ctx, &turn, order.Sequence)
+	if t.OrderKey != "" {
+		return t.flushKeys(ctx, turn.ctx, order)
 	}
-	pending, err := t.pending(ctx)
-	if err != nil {
-		return 0, err
+	return t.flushInOrder(ctx, order, func(ctx context.Context, top any) (int, error) {
+		if top != nil {
+			return t.sendHead(ctx, &turn, math.MaxInt, func(limit int) func(*sql.Selector) {
+				return t.columns().span(nil, top, limit)
+			})
+		}
+		pending, err := t.pending(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return t.sendHead(ctx, &turn, pending, t.columns().head)
+	})
+}
+
+// An orderedSend sends the rows with ids up to top in their order. nil stands
+// for no bound: then it sends as many as are pending.
+type orderedSend func(ctx context.Context, top any) (int, error)
+
+// flushInOrder sends all at once, or as the open transactions allow.
+func (t *task) flushInOrder(ctx context.Context, order dbdialect.Order, send orderedSend) (int, error) {
+	if order.Reason == "" && order.Sequence != nil {
+		return t.flushStrict(ctx, order.Sequence, send)
 	}
-	return t.sendHead(ctx, &turn, pending, t.columns().head)
+	return send(ctx, nil)
 }
 
 // sendHead sends the first rows that match, again and again, up to most.
@@ -41,7 +67,7 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		if err := t.bus.stopped(ctx); err != nil {
 			return sent, err
 		}
-		limit := min(t.limit(), most-sent)
+		limit := min(t.limit(ctx), most-sent)
 		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
 			_, err := read(match(limit))
 			return err

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
@@ -22,10 +21,10 @@ type sequence interface {
 	String() string
 }
 
-// flushStrict sends the rows that are there, by id, each as soon as no
-// transaction can commit a lower one anymore. It waits for such transactions
-// and stops no writer.
-func (t *task) flushStrict(ctx context.Context, turn *turnWait, seq sequence) (sent int, err error) {
+// flushStrict sends the rows that are there, each as soon as no transaction
+// can commit one with a lower id anymore. It waits for such transactions and
+// stops no writer.
+func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) (sent int, err error) {
 	w := watch{task: t, seq: seq, marks: t.takeMarks(), patience: orDefault(t.opts.holdBack, defaultHoldBack)}
 	sight, err := w.look(ctx)
 	if err != nil {
@@ -37,13 +36,15 @@ func (t *task) flushStrict(ctx context.Context, turn *turnWait, seq sequence) (s
 		}
 	}()
 	target, foreign := min(sight.Last, sight.Top), sight // foreign: what wasn't drawn from the sequence
+	done := int64(math.MinInt64)
 	for sight.Rows && sight.Bottom <= target {
-		if safe := min(sight.Low, target); sight.Bottom <= safe {
-			n, err := t.sendSpan(ctx, turn, nil, safe)
+		if safe := min(sight.Low, target); sight.Bottom <= safe && done < safe {
+			n, err := send(ctx, safe)
 			sent += n
 			if err != nil {
 				return sent, err
 			}
+			done = safe
 		}
 		if sight.Low >= target {
 			break
@@ -60,15 +61,8 @@ func (t *task) flushStrict(ctx context.Context, turn *turnWait, seq sequence) (s
 		return sent, nil
 	}
 	t.bus.tellNotStrict(ctx, t.Name, foreignIDs(seq, foreign))
-	n, err := t.sendSpan(ctx, turn, foreign.Last, foreign.Top)
+	n, err := send(ctx, foreign.Top)
 	return sent + n, err
-}
-
-// sendSpan sends the rows above after and up to top, by id.
-func (t *task) sendSpan(ctx context.Context, turn *turnWait, after any, top int64) (int, error) {
-	return t.sendHead(ctx, turn, math.MaxInt, func(limit int) func(*sql.Selector) {
-		return t.columns().span(after, top, limit)
-	})
 }
 
 // foreignIDs tells why the order of what was seen isn't strict.

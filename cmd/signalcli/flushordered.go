@@ -9,13 +9,17 @@ import (
 func newFlushOrderedCommand(sys system, g *global) *cobra.Command {
 	var (
 		holdBack = durationValue{zero: true, fallback: "30s"}
+		workers  = countValue{most: maxWorkers}
 		f        = &flusher{sys: sys, global: g, mode: entsignal.ModeFlushOrdered}
 	)
-	f.own = func() []entsignal.FlushOption {
-		if !holdBack.set {
-			return nil
+	f.own = func() (opts []entsignal.FlushOption) {
+		if holdBack.set {
+			opts = append(opts, entsignal.HoldBack(holdBack.d))
 		}
-		return []entsignal.FlushOption{entsignal.HoldBack(holdBack.d)}
+		if workers.n > 0 {
+			opts = append(opts, entsignal.Workers(workers.n))
+		}
+		return opts
 	}
 	c := &cobra.Command{
 		Use:   "flushordered [NAME...]",
@@ -25,7 +29,9 @@ without an order goes by its id, with a warning. One process at a time flushes
 a signal in order; another one waits for it, as long as --timeout allows.
 Without names it does so for all signals, one after the other.
 
-A signal type ends at its first failure: a later message must not overtake.
+A signal type ends at its first failure: a later message must not overtake. If
+it has an OrderKey, that is so for each key: --workers keys are sent side by
+side, several processes share them, and a key that fails keeps no other.
 
 A transaction that is open may still commit a signal that belongs before those
 that are pending. On PostgreSQL, a signal that goes by its id waits for that as
@@ -44,12 +50,17 @@ The first SIGINT or SIGTERM ends it after the batch in hand, the second at once.
   signalbus flushordered ShipmentDue
 
   # as a service; a second one stands by and takes over
-  signalbus flushordered ShipmentDue --repeat 1s`,
+  signalbus flushordered ShipmentDue --repeat 1s
+
+  # a signal with an OrderKey: eight keys at a time
+  signalbus flushordered AccountMoved --workers 8`,
 		SilenceUsage: true,
 		RunE:         g.runE(f.run),
 	}
 	f.flags(c)
 	c.Flags().Var(&holdBack, "hold-back", "longest wait for open transactions that may have lower ids")
+	c.Flags().Var(&workers, "workers", "keys of a signal with an OrderKey that are sent side by side (default 1)")
 	complete(c, "hold-back", cobra.NoFileCompletions)
+	complete(c, "workers", cobra.NoFileCompletions)
 	return c
 }

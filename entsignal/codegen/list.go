@@ -22,15 +22,25 @@ func Signals(g *gen.Graph) ([]entsignal.Info, error) {
 	infos := make([]entsignal.Info, 0, len(signals))
 	for _, s := range signals {
 		infos = append(infos, entsignal.Info{
-			Name:       s.Name,
-			Table:      s.Table(),
-			AutoFlush:  s.AutoFlush,
-			BurstCount: cmp.Or(s.BurstCount, 1),
-			OrderBy:    append([]entsignal.OrderTerm{}, s.OrderBy...), // never null in JSON
+			Name:         s.Name,
+			Table:        s.Table(),
+			AutoFlush:    s.AutoFlush,
+			BurstCount:   cmp.Or(s.BurstCount, 1),
+			OrderBy:      append([]entsignal.OrderTerm{}, s.OrderBy...), // never null in JSON
+			OrderKey:     key(s),
+			LockOrderKey: s.LockOrderKey,
 		})
 	}
 	slices.SortFunc(infos, func(a, b entsignal.Info) int { return cmp.Compare(a.Name, b.Name) })
 	return infos, nil
+}
+
+// key returns the name of a signal's key field, or nothing.
+func key(s *signal) string {
+	if s.OrderKey == nil {
+		return ""
+	}
+	return s.OrderKey.Name
 }
 
 // CheckName returns the error with which generation would fail because of a

@@ -20,6 +20,8 @@ type signal struct {
 	BurstCount   int // 0: not set
 	OrderBy      []entsignal.OrderTerm
 	OrderColumns []entsignal.OrderTerm
+	OrderKey     *gen.Field // nil: there is none
+	LockOrderKey bool
 	// Children are the edges to the entities that the database deletes
 	// together with the signal.
 	Children []*gen.Edge
@@ -32,6 +34,10 @@ func funcs() template.FuncMap {
 		"entsignalIsSignal": func(t *gen.Type) bool {
 			_, ok := t.Annotations[entsignal.AnnotationName]
 			return ok
+		},
+		"entsignalLocksKey": func(t *gen.Type) bool {
+			a, err := entsignal.DecodeAnnotation(t.Annotations[entsignal.AnnotationName])
+			return err == nil && a.LockOrderKey
 		},
 	}
 }
@@ -92,6 +98,9 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 			fail(err)
 		}
 		fail(s.order(a)...)
+		if err := s.key(a); err != nil {
+			fail(err)
+		}
 		fail(keys.refusing(t)...)
 		s.Children = keys.children(t)
 		signals = append(signals, s)
@@ -158,6 +167,40 @@ func (s *signal) order(a entsignal.Annotation) (errs []error) {
 		s.OrderColumns = append(s.OrderColumns, column)
 	}
 	return errs
+}
+
+// key sets the order key of the signal from its annotation.
+func (s *signal) key(a entsignal.Annotation) error {
+	if a.OrderKey == nil {
+		if a.LockOrderKey {
+			return errors.New("LockOrderKey without OrderKey: say which field is locked")
+		}
+		return nil
+	}
+	if a.AutoFlush == nil {
+		return errors.New("OrderKey without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")
+	}
+	f, err := s.orderField(*a.OrderKey)
+	switch {
+	case err != nil:
+		return fmt.Errorf("OrderKey: %w", err)
+	case f == s.ID:
+		return fmt.Errorf("OrderKey: field %q is the id, which no two signals share; expected a field that tells what they are about", f.Name)
+	case !isKeyType(f):
+		return fmt.Errorf("OrderKey: field %q of type %s; expected a plain integer, string, enum, bool or UUID, of which equal values are equal in the database and in Go", f.Name, f.Type)
+	}
+	s.OrderKey, s.LockOrderKey = f, a.LockOrderKey
+	return nil
+}
+
+// isKeyType reports whether values of the field can be found again as they
+// were read: not so times and floats, which a database may round, and types
+// that are stored in another form.
+func isKeyType(f *gen.Field) bool {
+	if f.HasValueScanner() || f.Type.RType != nil && f.Type.RType.IsPtr() {
+		return false
+	}
+	return f.Type.Type.Integer() || f.IsString() || f.IsEnum() || f.IsBool() || f.IsUUID()
 }
 
 // orderField returns the field of that name if rows can be ordered by it.

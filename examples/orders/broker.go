@@ -52,10 +52,11 @@ func dial(ctx context.Context) (*amqp.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A password with a bare slash in it would be taken apart into host and
+	// A password with a bare / ? or # in it would be taken apart into host and
 	// vhost. Neither this error nor that of an unknown host may be shown.
-	uri, err := amqp.ParseURI(url)
-	if err != nil || strings.Contains(uri.Vhost, "@") {
+	_, rest, _ := strings.Cut(url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if _, err := amqp.ParseURI(url); err != nil || end >= 0 && strings.Contains(rest[end:], "@") {
 		return nil, errBadURL
 	}
 	conn, err := amqp.DialConfig(url, amqp.Config{

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -429,6 +430,8 @@ func TestMistakes(t *testing.T) {
 		"bad broker":         {deadDatabase, "http://u:hunter2@127.0.0.1:1/", []string{"place"}, 1, "AMQP_URL"},
 		"bad consume":        {"", badBroker, []string{"consume"}, 1, "AMQP_URL"},
 		"bare slash":         {"", "amqp://u:12/hunter2@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
+		"bare @ and slash":   {"", "amqp://u:a@hunter2/b@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
+		"bare @ and ?":       {"", "amqp://u:a@hunter2?b@127.0.0.1:1/", []string{"consume"}, 1, "AMQP_URL"},
 		"dead database":      {deadDatabase, deadBroker, []string{"setup"}, 1, "create the tables"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -454,6 +457,9 @@ func TestNoPasswords(t *testing.T) {
 		"dead database":           {deadDatabase, deadBroker, "127.0.0.1:1"},
 		"bad broker":              {deadDatabase, badBroker, "AMQP_URL"},
 		"bad broker, bad slash":   {deadDatabase, "amqp://u:12/hunter2@127.0.0.1:1/", ""},
+		"bad broker, bare @":      {deadDatabase, "amqp://u:a@hunter2/b@127.0.0.1:1/", "AMQP_URL"},
+		"bad database, bare @":    {"postgres://u:a@hunter2/b@127.0.0.1:1/db", deadBroker, "DATABASE_URL"},
+		"another database":        {"mysql://u:hunter2@127.0.0.1:1/db?tls=true", deadBroker, "DATABASE_URL"},
 		"bad broker, bad percent": {deadDatabase, "amqp://u:%zzhunter2@127.0.0.1:1/", "AMQP_URL"},
 	}
 	for name, c := range urls {
@@ -471,6 +477,23 @@ func TestNoPasswords(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A command line is there for everybody to read, so nothing on it may need a
+// password: neither of this program's own commands, nor of the group.
+func TestNoFlagTakesAPassword(t *testing.T) {
+	flags := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		usages := c.Flags().FlagUsages()
+		flags += strings.Count(usages, "--")
+		assert.NotRegexp(t, `(?i)url|dsn|password|secret|credential`, usages, c.CommandPath())
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(slog.New(slog.DiscardHandler)))
+	assert.Greater(t, flags, 10)
 }
 
 // testNoPasswords has a flush reach the database and fail at the broker.

@@ -6,7 +6,7 @@
 // It uses an SQLite database in a temporary folder, or a PostgreSQL database:
 //
 //	go run ./transfer
-//	go run ./transfer -postgres postgres://user@localhost/bank?sslmode=disable
+//	DATABASE_URL=postgres://user:password@localhost/bank?sslmode=disable go run ./transfer -postgres
 package main
 
 import (
@@ -32,9 +32,16 @@ import (
 )
 
 func main() {
-	postgres := flag.String("postgres", "", "the URL of a PostgreSQL database, in place of SQLite")
+	usePostgres := flag.Bool("postgres", false, "use the PostgreSQL database at DATABASE_URL in place of SQLite")
 	flag.Parse()
-	if err := run(context.Background(), *postgres, os.Stdout); err != nil {
+	postgres := ""
+	if *usePostgres {
+		// Not a flag: a command line is there for everybody to read.
+		if postgres = os.Getenv("DATABASE_URL"); postgres == "" {
+			log.Fatal("-postgres: DATABASE_URL is not set")
+		}
+	}
+	if err := run(context.Background(), postgres, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -99,22 +99,22 @@ func (a *app) record(ctx context.Context, tx *ent.Tx, key, times int, entry func
 	if err != nil {
 		return err
 	}
-	entries := make([]*ent.EntryCreate, times)
-	posted := make([]*ent.PostedCreate, times)
-	changed := make([]*ent.ChangedCreate, times)
-	for i := range times {
-		id, n := entry(), row.N-times+i+1
-		entries[i] = tx.Entry.Create().SetID(id)
-		posted[i] = tx.Posted.Create().SetEntry(id).SetKey(key).SetN(n)
-		changed[i] = tx.Changed.Create().SetEntry(id).SetKey(key).SetN(n)
+	ids := make([]string, times)
+	for i := range ids {
+		ids[i] = entry()
 	}
-	if err := tx.Entry.CreateBulk(entries...).Exec(ctx); err != nil {
+	n := func(i int) int { return row.N - times + i + 1 }
+	if err := tx.Entry.MapCreateBulk(ids, func(c *ent.EntryCreate, i int) { c.SetID(ids[i]) }).Exec(ctx); err != nil {
 		return err
 	}
-	if a.mode.signal == ent.TypePosted {
-		return tx.Posted.CreateBulk(posted...).Exec(ctx)
+	switch a.mode.signal {
+	case ent.TypePosted:
+		return tx.Posted.MapCreateBulk(ids, func(c *ent.PostedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
+	case ent.TypeMoved:
+		return tx.Moved.MapCreateBulk(ids, func(c *ent.MovedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
+	default:
+		return tx.Changed.MapCreateBulk(ids, func(c *ent.ChangedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
 	}
-	return tx.Changed.CreateBulk(changed...).Exec(ctx)
 }
 
 // flush runs one flush of the mode.

@@ -31,6 +31,7 @@ var Modes = []Mode{
 	{Name: "flush", signal: ent.TypePosted, inHand: 1, flush: flush},
 	{Name: "flushmany", signal: ent.TypePosted, inHand: 3, flush: flushMany},
 	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: true},
+	{Name: "flushordered side by side", signal: ent.TypeMoved, inHand: orderedWorkers, flush: flushSideBySide, ordersKeys: true},
 	{Name: "flushordered by key", signal: ent.TypeChanged, inHand: 1, flush: flushOrdered, ordersKeys: true},
 }
 
@@ -44,6 +45,13 @@ func flushMany(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushO
 
 func flushOrdered(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
 	return bus.FlushOrdered(ctx, opts...)
+}
+
+// orderedWorkers is how many keys an ordered flush sends side by side.
+const orderedWorkers = 3
+
+func flushSideBySide(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	return bus.FlushOrdered(ctx, append(opts, entsignal.Workers(orderedWorkers))...)
 }
 
 // modeOf returns the mode of that name.

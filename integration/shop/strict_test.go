@@ -298,7 +298,7 @@ func TestOrderThatIsNotStrictIsSaidOnce(t *testing.T) {
 			"TicketOpened": "its ids, of type string, are not counted up by the database",
 		}
 		if db.Dialect == dialect.MySQL {
-			want["AuditLogged"] = "MySQL and MariaDB don't tell which ids are drawn and not inserted yet"
+			want["AuditLogged"] = "MySQL and MariaDB don't tell which ids are drawn and not committed yet"
 		}
 		for range 2 {
 			_, err := s.bus.FlushOrdered(ctx(t))

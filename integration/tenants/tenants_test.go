@@ -189,13 +189,31 @@ func TestTenantsOfOneDatabaseDoNotSendForEachOther(t *testing.T) {
 	}
 }
 
+// A tenant's name may come from outside.
+func TestNamesOfSchemasThatAreSQLAreQuoted(t *testing.T) {
+	for _, name := range []string{"autoflush", "flushordered", "send"} {
+		send := ways[name]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testdb.On(t, postgres[:1], func(t *testing.T, db *testdb.DB) {
+				createTables(t, db)
+				hostile := newTenant(t, db, "sales; DROP TABLE sales.order_placeds; -- $1 ☃'")
+				s := open(t, db, ent.AlternateSchema(hostile))
+				send(t, s)
+				s.assertAllSent(t, db, hostile)
+				assert.Equal(t, []int{0, 0, 0}, rows(t, db, defaults), "they are still there")
+			})
+		})
+	}
+}
+
 // newTenant returns schemas that begin with the name and have the tables of
 // the default ones.
 func newTenant(t *testing.T, db *testdb.DB, name string) ent.SchemaConfig {
 	t.Helper()
 	in := ent.SchemaConfig{OrderPlaced: name + "_sales", InvoiceIssued: name + "_billing", InvoiceLine: name + "_sales"}
 	for _, schema := range []string{"sales", "billing"} {
-		exec(t, db, "CREATE SCHEMA "+name+"_"+schema)
+		exec(t, db, fmt.Sprintf("CREATE SCHEMA %q", name+"_"+schema))
 	}
 	for i, table := range tables(in) {
 		exec(t, db, "CREATE TABLE "+table+" (LIKE "+tables(defaults)[i]+" INCLUDING ALL)")
@@ -206,7 +224,8 @@ func newTenant(t *testing.T, db *testdb.DB, name string) ent.SchemaConfig {
 
 // tables returns the names of the tables with their schemas.
 func tables(in ent.SchemaConfig) []string {
-	return []string{in.OrderPlaced + ".order_placeds", in.InvoiceIssued + ".invoice_issueds", in.InvoiceLine + ".invoice_lines"}
+	table := func(schema, name string) string { return fmt.Sprintf("%q.%s", schema, name) }
+	return []string{table(in.OrderPlaced, "order_placeds"), table(in.InvoiceIssued, "invoice_issueds"), table(in.InvoiceLine, "invoice_lines")}
 }
 
 // rows returns how many rows each of the tables has.

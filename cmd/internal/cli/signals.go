@@ -25,6 +25,9 @@ func PrintSignals(w io.Writer, infos []entsignal.Info) error {
 			}
 			order = strings.Join(terms, ", ")
 		}
+		if info.OrderKey != "" {
+			order = "each " + info.OrderKey + ": " + order
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", info.Name, info.Table, autoflush, info.BurstCount, order)
 	}
 	return t.Flush()

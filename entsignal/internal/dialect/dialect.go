@@ -55,6 +55,8 @@ type Claim struct {
 	// one runs at a time, and instead of skipping the rows that others hold
 	// it waits for them.
 	Ordered bool
+	// Key, if not empty, restricts that to the claims with the same key.
+	Key string
 	// Settle bounds the statements that end the transaction. They run even
 	// when the context of the claim has ended.
 	Settle time.Duration
@@ -64,7 +66,7 @@ type Claim struct {
 type Dialect interface {
 	// Claim locks the rows of a batch, sends and deletes them. It returns how
 	// many rows it deleted for good. The error is [ErrBusy] if another ordered
-	// claim on the table is running. After an error the rows that were not
+	// claim on the table, or on the key, is running. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
 	// TakesTurns reports whether only one claim runs at a time.

@@ -20,11 +20,15 @@ type mysqlTurn struct{}
 // most 64 characters long.
 const mysqlTurnName = "SHA1(CONCAT('entsignal ', COALESCE(DATABASE(), ''), ' ', ?))"
 
-func (mysqlTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
-	mine, err := t.ask(ctx, "SELECT GET_LOCK("+mysqlTurnName+", 0)", table.String())
+func (mysqlTurn) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
+	name := table.String()
+	if key != "" {
+		name += " " + key
+	}
+	mine, err := t.ask(ctx, "SELECT GET_LOCK("+mysqlTurnName+", 0)", name)
 	if mine {
 		t.release = func(ctx context.Context) error {
-			_, err := t.ask(ctx, "SELECT RELEASE_LOCK("+mysqlTurnName+")", table.String())
+			_, err := t.ask(ctx, "SELECT RELEASE_LOCK("+mysqlTurnName+")", name)
 			return err
 		}
 	}

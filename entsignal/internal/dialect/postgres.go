@@ -17,11 +17,15 @@ const advisoryClass = 0x65736967
 
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-func (postgresTurn) take(ctx context.Context, t *tx, table Table) (bool, error) {
+func (postgresTurn) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
 	// The table is known by its oid, so that tables of one name in several
 	// schemas of the search path are several. One that isn't there is none of
 	// the lock's business.
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0))", advisoryClass, pgTable(table))
+	const ofTable = "($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0)"
+	if key == "" {
+		return t.ask(ctx, "SELECT pg_try_advisory_xact_lock("+ofTable+")", advisoryClass, pgTable(table))
+	}
+	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($3, "+ofTable+"))", advisoryClass, pgTable(table), key)
 }
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {

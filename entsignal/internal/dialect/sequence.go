@@ -83,7 +83,9 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 	case s.cycle:
 		return no("the sequence %s begins anew at its end (CYCLE)", s.name)
 	case !s.allowed:
-		return no("this user may not read the sequence %s; GRANT SELECT ON SEQUENCE %s", s.name, s.name)
+		order, err := no("this user may not read the sequence %s; GRANT SELECT ON SEQUENCE %s", s.name, s.name)
+		order.Sequence = &s.Sequence
+		return order, err
 	default:
 		return Order{Sequence: &s.Sequence}, nil
 	}

@@ -75,7 +75,7 @@ func (c *OrderPlacedClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the OrderPlaced signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *OrderPlacedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeOrderPlaced, opts)
 }

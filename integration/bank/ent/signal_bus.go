@@ -74,7 +74,7 @@ func (c *MoneyMovedClient) FlushMany(ctx context.Context, opts ...entsignal.Flus
 }
 
 // FlushOrdered sends the MoneyMoved signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *MoneyMovedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeMoneyMoved, opts)
 }

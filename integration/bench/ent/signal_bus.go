@@ -74,7 +74,7 @@ func (c *EventClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpti
 }
 
 // FlushOrdered sends the Event signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *EventClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeEvent, opts)
 }

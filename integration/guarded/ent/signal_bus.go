@@ -80,7 +80,7 @@ func (c *DocumentPrintedClient) FlushMany(ctx context.Context, opts ...entsignal
 }
 
 // FlushOrdered sends the DocumentPrinted signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *DocumentPrintedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeDocumentPrinted, opts)
 }
@@ -140,7 +140,7 @@ func (c *DocumentSharedClient) FlushMany(ctx context.Context, opts ...entsignal.
 }
 
 // FlushOrdered sends the DocumentShared signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *DocumentSharedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeDocumentShared, opts)
 }

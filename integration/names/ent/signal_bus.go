@@ -148,7 +148,7 @@ func (c *BatchClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpti
 }
 
 // FlushOrdered sends the Batch signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *BatchClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeBatch, opts)
 }
@@ -202,7 +202,7 @@ func (c *BusClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOption
 }
 
 // FlushOrdered sends the Bus signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *BusClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeBus, opts)
 }
@@ -256,7 +256,7 @@ func (c *ContextClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOp
 }
 
 // FlushOrdered sends the Context signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *ContextClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeContext, opts)
 }
@@ -310,7 +310,7 @@ func (c *DeletionClient) FlushMany(ctx context.Context, opts ...entsignal.FlushO
 }
 
 // FlushOrdered sends the Deletion signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *DeletionClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeDeletion, opts)
 }
@@ -364,7 +364,7 @@ func (c *DialectClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOp
 }
 
 // FlushOrdered sends the Dialect signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *DialectClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeDialect, opts)
 }
@@ -421,7 +421,7 @@ func (c *EntSignalClient) FlushMany(ctx context.Context, opts ...entsignal.Flush
 }
 
 // FlushOrdered sends the EntSignal signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *EntSignalClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeEntSignal, opts)
 }
@@ -475,7 +475,7 @@ func (c *FlushClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpti
 }
 
 // FlushOrdered sends the Flush signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *FlushClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeFlush, opts)
 }
@@ -529,7 +529,7 @@ func (c *InfoClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOptio
 }
 
 // FlushOrdered sends the Info signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *InfoClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeInfo, opts)
 }
@@ -583,7 +583,7 @@ func (c *ModelClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpti
 }
 
 // FlushOrdered sends the Model signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *ModelClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeModel, opts)
 }
@@ -637,7 +637,7 @@ func (c *SenderClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpt
 }
 
 // FlushOrdered sends the Sender signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *SenderClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeSender, opts)
 }
@@ -691,7 +691,7 @@ func (c *SignalClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOpt
 }
 
 // FlushOrdered sends the Signal signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *SignalClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeSignal, opts)
 }
@@ -745,7 +745,7 @@ func (c *SignalBusClient) FlushMany(ctx context.Context, opts ...entsignal.Flush
 }
 
 // FlushOrdered sends the SignalBus signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *SignalBusClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeSignalBus, opts)
 }
@@ -799,7 +799,7 @@ func (c *SignalHooksClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the SignalHooks signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *SignalHooksClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeSignalHooks, opts)
 }

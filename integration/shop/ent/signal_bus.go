@@ -118,7 +118,7 @@ func (c *AuditLoggedClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the AuditLogged signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *AuditLoggedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeAuditLogged, opts)
 }
@@ -172,7 +172,7 @@ func (c *BadgeGivenClient) FlushMany(ctx context.Context, opts ...entsignal.Flus
 }
 
 // FlushOrdered sends the BadgeGiven signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *BadgeGivenClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeBadgeGiven, opts)
 }
@@ -229,7 +229,7 @@ func (c *InvoiceIssuedClient) FlushMany(ctx context.Context, opts ...entsignal.F
 }
 
 // FlushOrdered sends the InvoiceIssued signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *InvoiceIssuedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeInvoiceIssued, opts)
 }
@@ -283,7 +283,7 @@ func (c *MeasuredClient) FlushMany(ctx context.Context, opts ...entsignal.FlushO
 }
 
 // FlushOrdered sends the Measured signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *MeasuredClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeMeasured, opts)
 }
@@ -337,7 +337,7 @@ func (c *OrderPlacedClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the OrderPlaced signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *OrderPlacedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeOrderPlaced, opts)
 }
@@ -394,7 +394,7 @@ func (c *ShipmentDueClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the ShipmentDue signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *ShipmentDueClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeShipmentDue, opts)
 }
@@ -448,7 +448,7 @@ func (c *TicketOpenedClient) FlushMany(ctx context.Context, opts ...entsignal.Fl
 }
 
 // FlushOrdered sends the TicketOpened signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *TicketOpenedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeTicketOpened, opts)
 }
@@ -502,7 +502,7 @@ func (c *UserJoinedClient) FlushMany(ctx context.Context, opts ...entsignal.Flus
 }
 
 // FlushOrdered sends the UserJoined signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *UserJoinedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeUserJoined, opts)
 }

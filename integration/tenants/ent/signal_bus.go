@@ -86,7 +86,7 @@ func (c *InvoiceIssuedClient) FlushMany(ctx context.Context, opts ...entsignal.F
 }
 
 // FlushOrdered sends the InvoiceIssued signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *InvoiceIssuedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeInvoiceIssued, opts)
 }
@@ -142,7 +142,7 @@ func (c *OrderPlacedClient) FlushMany(ctx context.Context, opts ...entsignal.Flu
 }
 
 // FlushOrdered sends the OrderPlaced signals in their order.
-// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack and Burst.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *OrderPlacedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
 	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeOrderPlaced, opts)
 }

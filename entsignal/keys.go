@@ -1,0 +1,159 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"entgo.io/ent/dialect"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// byKey is an ordered flush of a signal with an OrderKey. The turn is one of
+// the key and not of the signal, and as ever belongs to the transaction of a
+// batch: so nothing is left behind by a process that dies, and several
+// processes share the keys as the workers of one do.
+type byKey struct {
+	*task
+	turn  context.Context // ends when the first turn of a key has to be here
+	fails failures
+
+	mu      sync.Mutex
+	waiting map[any]bool // the keys that failed
+}
+
+// flushKeys sends each key's signals in their order.
+func (t *task) flushKeys(ctx, turn context.Context, order dbdialect.Order) (int, error) {
+	k := &byKey{task: t, turn: turn, fails: failures{patient: true}, waiting: make(map[any]bool)}
+	n, err := t.flushInOrder(ctx, order, k.send)
+	switch failed := k.fails.err(); {
+	case failed == nil:
+		return n, err
+	case err == nil || errors.Is(err, errGivenUp):
+		return n, failed
+	default:
+		return n, errors.Join(failed, err)
+	}
+}
+
+// errGivenUp ends a flush of keys because of what one of them failed with.
+var errGivenUp = errors.New("given up")
+
+// send sends the rows of all keys with ids up to top, but for keys that
+// failed before. A key that another process is busy with comes last.
+func (k *byKey) send(ctx context.Context, top any) (int, error) {
+	keys, err := k.list(ctx, top)
+	if err != nil {
+		return 0, err
+	}
+	atOnce, cancel := context.WithCancel(ctx)
+	cancel()
+	sent, busy := k.each(ctx, keys, func(key any) (int, error) { return k.sendKey(ctx, atOnce, key, top) })
+	more, busy := k.each(ctx, busy, func(key any) (int, error) { return k.sendKey(ctx, k.turn, key, top) })
+	for _, key := range busy {
+		k.failed(key, 0, ErrBusy)
+	}
+	if err := k.bus.stopped(ctx); err != nil {
+		return sent + more, err
+	}
+	if !k.fails.goOn() {
+		return sent + more, errGivenUp
+	}
+	return sent + more, nil
+}
+
+// list returns the keys of the rows with ids up to top, that of the oldest
+// row first.
+func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
+	seen := make(map[any]bool)
+	var after any
+	for {
+		var page, of []any
+		_, err := k.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
+			page, of, err = k.Signal.keys(ctx, drv, k.columns().oldest(after, top, listPage))
+			return len(page), err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list the keys: %w", err)
+		}
+		for _, key := range of {
+			if !seen[key] && !k.waiting[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+		}
+		if len(page) < listPage {
+			return keys, nil
+		}
+		after = page[len(page)-1]
+	}
+}
+
+// each calls send for the keys, several at a time if asked to. It returns how
+// many rows were sent, and the keys that are busy.
+func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (int, error)) (sent int, busy []any) {
+	workers := k.opts.workers
+	if k.st.TakesTurns() {
+		workers = 1 // they would only wait for each other
+	}
+	var (
+		next atomic.Int64
+		all  sync.WaitGroup
+		mu   sync.Mutex
+	)
+	for range min(workers, len(keys)) {
+		all.Go(func() {
+			for k.fails.goOn() && k.bus.stopped(ctx) == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(keys) {
+					return
+				}
+				n, err := send(keys[i])
+				mu.Lock()
+				sent += n
+				if errors.Is(err, ErrBusy) {
+					busy = append(busy, keys[i])
+				}
+				mu.Unlock()
+				if err != nil && !errors.Is(err, ErrBusy) {
+					k.failed(keys[i], n, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return sent, busy
+}
+
+// failed makes a key wait for the next flush.
+func (k *byKey) failed(key any, sent int, err error) {
+	k.fails.add(sent, fmt.Errorf("key %v: %w", key, err))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.waiting[key] = true
+}
+
+// sendKey sends the rows of a key, as long as the flush goes on. They are listed
+// first, and then claimed by their ids, so that a claim reads, and locks, no row
+// of another key.
+func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, _ error) {
+	ids, err := k.read(ctx, k.columns().ofKey(key, top))
+	if err != nil {
+		return 0, err
+	}
+	turn := turnWait{ctx: patience}
+	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
+		size := min(k.limit(ctx), len(ids))
+		n, err := k.deliverInTurn(ctx, &turn, k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), key: fmt.Sprintf("key %v", key)}))
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+		ids = ids[size:]
+	}
+	return sent, nil
+}

@@ -1,0 +1,368 @@
+package order_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/order/ent"
+	"github.com/entsignal/signalbus/integration/order/ent/levelreached"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sent is a message that arrived.
+type sent struct {
+	key    any
+	number int
+}
+
+// arrivals are the messages that the senders of one or more processes sent, in
+// order.
+type arrivals struct {
+	mu  sync.Mutex
+	all []sent
+	// before runs before a message is sent, and may refuse it.
+	before func(key any, number int) error
+}
+
+func (a *arrivals) send(key any, number int) error {
+	a.mu.Lock()
+	before := a.before
+	a.mu.Unlock()
+	if before != nil {
+		if err := before(key, number); err != nil {
+			return err
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, sent{key, number})
+	return nil
+}
+
+// of returns the numbers that arrived of a key.
+func (a *arrivals) of(key any) (numbers []int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.all {
+		if s.key == key {
+			numbers = append(numbers, s.number)
+		}
+	}
+	return numbers
+}
+
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.all)
+}
+
+// process is a client with a bus, as a program has it.
+type process struct {
+	*ent.Client
+	bus *entsignal.Bus
+	db  *testdb.DB
+	to  *arrivals
+}
+
+// open opens the database, and creates its tables.
+func open(t testing.TB, db *testdb.DB, to *arrivals) *process {
+	t.Helper()
+	p := join(t, db, to)
+	db.CreateTables(t, func(w io.Writer) error { return p.Schema.WriteTo(ctx(t), w) })
+	return p
+}
+
+// join opens a database whose tables are there, as another process would.
+func join(t testing.TB, db *testdb.DB, to *arrivals) *process {
+	t.Helper()
+	bus, err := ent.NewSignalBus(ent.SignalSenders{
+		AccountMoved: entsignal.Each(func(_ context.Context, s *ent.AccountMoved) error { return to.send(s.Account, s.Number) }),
+		AccountLocked: entsignal.Each(func(_ context.Context, s *ent.AccountLocked) error {
+			return to.send(s.Account, s.Number)
+		}),
+		DocumentChanged: entsignal.Each(func(_ context.Context, s *ent.DocumentChanged) error { return to.send(s.Document, s.Revision) }),
+		LevelReached:    entsignal.Each(func(_ context.Context, s *ent.LevelReached) error { return to.send(s.Level, s.Number) }),
+		NameGreeted:     entsignal.Each(func(_ context.Context, s *ent.NameGreeted) error { return to.send(s.Name, s.Number) }),
+		DoorOpened:      entsignal.Each(func(_ context.Context, s *ent.DoorOpened) error { return to.send(nil, s.Number) }),
+	}, entsignal.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	p := &process{Client: ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus), ent.Log(func(...any) {})), bus: bus, db: db, to: to}
+	t.Cleanup(func() {
+		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		assert.NoError(t, bus.Close(c))
+	})
+	return p
+}
+
+func ctx(t testing.TB) context.Context {
+	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
+
+// move records signals of the accounts, in turn, numbered from 1 in each.
+func (p *process) move(t testing.TB, accounts, each int) {
+	t.Helper()
+	p.AccountMoved.MapCreateBulk(make([]struct{}, accounts*each), func(c *ent.AccountMovedCreate, i int) {
+		c.SetAccount(i%accounts + 1).SetNumber(i/accounts + 1)
+	}).ExecX(ctx(t))
+}
+
+func (p *process) pending(t testing.TB, name string) int {
+	t.Helper()
+	counts, err := p.bus.Pending(ctx(t), entsignal.Only(name))
+	require.NoError(t, err)
+	return counts[0].Count
+}
+
+// numbers returns the numbers from 1 to n.
+func numbers(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i + 1
+	}
+	return all
+}
+
+func isSQLite(db *testdb.DB) bool { return db.Dialect == dialect.SQLite }
+
+func TestKeysAreSentSideBySideEachInItsOrder(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		const accounts, each, workers = 10, 12, 3
+		var to arrivals
+		p := open(t, db, &to)
+		p.move(t, accounts, each)
+		if !isSQLite(db) { // where flushes take turns
+			var meet sync.WaitGroup
+			meet.Add(workers)
+			to.before = func(key any, number int) error {
+				if key.(int) <= workers && number == 1 {
+					meet.Done()
+					meet.Wait() // hangs unless they are sent side by side
+				}
+				return nil
+			}
+		}
+		n, err := p.AccountMoved.FlushOrdered(ctx(t), entsignal.Workers(workers))
+		require.NoError(t, err)
+		assert.Equal(t, accounts*each, n)
+		for account := range accounts {
+			assert.Equal(t, numbers(each), to.of(account+1))
+		}
+		assert.Zero(t, p.pending(t, "AccountMoved"))
+	})
+}
+
+func TestKeyThatFailsWaitsAlone(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		const accounts, each = 9, 12
+		var to arrivals
+		p := open(t, db, &to)
+		p.move(t, accounts, each)
+		bad := errors.New("bad")
+		at := func(account int) int { return account * 5 % 13 } // the number at which it fails; 0 and 13 at none
+		to.before = func(key any, number int) error {
+			if account := key.(int); account != 8 && number == at(account) {
+				return bad
+			}
+			return nil
+		}
+		for _, workers := range []int{1, 4} {
+			_, err := p.bus.FlushOrdered(ctx(t), entsignal.Only("AccountMoved"), entsignal.Workers(workers))
+			require.ErrorIs(t, err, bad)
+			var flush *entsignal.FlushError
+			require.ErrorAs(t, err, &flush)
+			assert.Equal(t, "AccountMoved", flush.Signal)
+			assert.Regexp(t, `key \d: .*bad`, err.Error())
+			for account := 1; account <= accounts; account++ {
+				want := each
+				if account != 8 && at(account) > 0 && at(account) <= each {
+					want = at(account) - 1
+				}
+				assert.Equal(t, numbers(want), slices.Compact(to.of(account)), "account %d", account)
+			}
+		}
+		to.before = nil
+		_, err := p.AccountMoved.FlushOrdered(ctx(t), entsignal.Workers(4))
+		require.NoError(t, err)
+		for account := range accounts {
+			assert.Equal(t, numbers(each), to.of(account+1))
+		}
+	})
+}
+
+func TestBrokerThatIsAwayEndsAFlushOfKeys(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		p.move(t, 10, 1)
+		tries := 0
+		to.before = func(any, int) error {
+			tries++
+			return entsignal.Unavailable(errors.New("no broker"))
+		}
+		_, err := p.AccountMoved.FlushOrdered(ctx(t))
+		require.True(t, entsignal.IsUnavailable(err))
+		assert.Equal(t, 1, tries)
+		assert.Equal(t, 10, p.pending(t, "AccountMoved"))
+	})
+}
+
+func TestProcessesShareKeys(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		const accounts, each = 8, 12
+		var of1, of2 arrivals
+		one := open(t, db, &of1)
+		two := join(t, db, &of2)
+		one.move(t, accounts, each)
+		holding, goOn := make(chan struct{}), make(chan struct{})
+		of1.before = func(_ any, number int) error {
+			if number == 1 {
+				close(holding)
+				<-goOn
+			}
+			return nil
+		}
+		first := make(chan error, 1)
+		go func() {
+			_, err := one.AccountMoved.FlushOrdered(context.Background())
+			first <- err
+		}()
+		select {
+		case err := <-first:
+			t.Fatalf("it ended early: %v", err)
+		case <-holding: // account 1
+		}
+		n, err := two.AccountMoved.FlushOrdered(ctx(t), entsignal.Wait(0), entsignal.Workers(2))
+		require.ErrorIs(t, err, entsignal.ErrBusy)
+		assert.ErrorContains(t, err, "key 1: ")
+		assert.Equal(t, (accounts-1)*each, n, "what is not held is sent")
+		for account := 2; account <= accounts; account++ {
+			assert.Equal(t, numbers(each), of2.of(account))
+		}
+		second := make(chan error, 1)
+		go func() {
+			_, err := two.AccountMoved.FlushOrdered(context.Background())
+			second <- err
+		}()
+		close(goOn)
+		require.NoError(t, <-first)
+		require.NoError(t, <-second, "it waits for its turn")
+		assert.Equal(t, numbers(each), append(of1.of(1), of2.of(1)...))
+		assert.Equal(t, accounts*each, of1.count()+of2.count())
+		assert.Zero(t, one.pending(t, "AccountMoved"))
+	})
+}
+
+func TestOrderWithinAKeyIsThatOfTheSchema(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		documents := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+		for _, revision := range []int{3, 1, 4, 2, 5} {
+			for _, document := range documents {
+				p.DocumentChanged.Create().SetDocument(document).SetRevision(revision).SetUrgent(revision == 4).ExecX(ctx(t))
+			}
+		}
+		n, err := p.DocumentChanged.FlushOrdered(ctx(t), entsignal.Workers(3))
+		require.NoError(t, err)
+		assert.Equal(t, 15, n)
+		for _, document := range documents {
+			assert.Equal(t, []int{4, 1, 2, 3, 5}, to.of(document))
+		}
+	})
+}
+
+func TestKeysOfEachType(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		names := []string{"", "a b", "a' \\ \"b\"", "日本", "key 1", fmt.Sprint(uuid.New())}
+		isMySQL := db.Dialect == dialect.MySQL
+		tx, err := p.Tx(ctx(t))
+		require.NoError(t, err)
+		for i := range 3 {
+			tx.LevelReached.Create().SetLevel(levelreached.LevelLow).SetNumber(i + 1).ExecX(ctx(t))
+			tx.LevelReached.Create().SetLevel(levelreached.LevelHigh).SetNumber(i + 1).ExecX(ctx(t))
+			if isMySQL { // which can't lock them
+				continue
+			}
+			for _, name := range names {
+				tx.NameGreeted.Create().SetName(name).SetNumber(i + 1).ExecX(ctx(t))
+			}
+		}
+		require.NoError(t, tx.Commit())
+		n, err := p.bus.FlushOrdered(ctx(t), entsignal.Only("LevelReached", "NameGreeted"), entsignal.Workers(2))
+		require.NoError(t, err)
+		assert.Equal(t, numbers(3), to.of(levelreached.LevelLow))
+		assert.Equal(t, numbers(3), to.of(levelreached.LevelHigh))
+		if isMySQL {
+			assert.Equal(t, 6, n)
+			return
+		}
+		for _, name := range names {
+			assert.Equal(t, numbers(3), to.of(name), "name %q", name)
+		}
+	})
+}
+
+func TestWorkersOfAnOrderedFlushNeedAKey(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		p.move(t, 2, 2)
+		p.DoorOpened.Create().SetNumber(1).ExecX(ctx(t))
+		n, err := p.bus.FlushOrdered(ctx(t), entsignal.Workers(2))
+		require.EqualError(t, err, "entsignal: signal DoorOpened: Workers(2) of FlushOrdered needs an OrderKey, by which signals can be sent side by side, and DoorOpened has none; leave out the option, or the signal")
+		assert.Equal(t, 4, n, "the others are sent")
+		n, err = p.DoorOpened.FlushOrdered(ctx(t), entsignal.Workers(1))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+	})
+}
+
+func TestSignalsTellTheirKey(t *testing.T) {
+	var to arrivals
+	p := join(t, testdb.New(t, testdb.SQLite), &to)
+	keys := make(map[string]string)
+	for _, info := range p.bus.Signals() {
+		keys[info.Name] = info.OrderKey
+		assert.Equal(t, info.Name == "AccountLocked" || info.Name == "NameGreeted", info.LockOrderKey, info.Name)
+	}
+	assert.Equal(t, map[string]string{
+		"AccountMoved": "account", "AccountLocked": "account", "DocumentChanged": "document",
+		"LevelReached": "level", "NameGreeted": "name", "DoorOpened": "",
+	}, keys)
+}
+
+func TestOrderedFlushOfKeysEndsUnderLoad(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		p.move(t, 2, 3)
+		to.before = func(key any, number int) error {
+			return p.AccountMoved.Create().SetAccount(key.(int)).SetNumber(number + 3).Exec(context.Background())
+		}
+		n, err := p.AccountMoved.FlushOrdered(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 6, n)
+	})
+}
