@@ -83,7 +83,7 @@ func TestIdleLimitOfTheServerRepeatsAndSaysSo(t *testing.T) {
 		s := open(t, db)
 		s.audit(t, 1)
 		limited := newShop()
-		limited.open(t, with(db, "idle_in_transaction_session_timeout=50"))
+		limited.open(t, with(db, "idle_in_transaction_session_timeout=500"))
 		pool := db.Open(t)
 		limited.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
 			assert.Eventually(t, func() bool {
