@@ -43,10 +43,16 @@ func habitsOf(drv dialect.Driver) habits {
 	}
 }
 
+// takesLiterals reports whether drv is a transaction of such a driver.
+func takesLiterals(drv dialect.Driver) bool {
+	t, ok := drv.(*tx)
+	return ok && t.literals
+}
+
 // In matches the rows that have one of the ids in the column, in the form that
 // costs the driver the fewest round trips.
 func In(drv dialect.Driver, column string, ids []any) *sql.Predicate {
-	if t, ok := drv.(*tx); ok && t.literals {
+	if takesLiterals(drv) {
 		if list, ok := integers(ids); ok {
 			return sql.P(func(b *sql.Builder) { b.Ident(column).WriteString(" IN (" + list + ")") })
 		}
