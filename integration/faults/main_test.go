@@ -235,6 +235,9 @@ func (l *logs) option() rabbitmq.Option {
 	return rabbitmq.WithLogger(slog.New(slog.NewTextHandler(l, nil)))
 }
 
+// lines returns what was logged so far.
+func (l *logs) lines() []string { return strings.Split(strings.TrimSpace(l.String()), "\n") }
+
 func (l *logs) count(s string) int { return strings.Count(l.String(), s) }
 
 // await waits until the log says so.
