@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/testlog"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,8 +29,8 @@ func TestConnectionCutBeforeTheConfirms(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
-	var log logs
-	p := newPublisher(t, proxyURL, log.option())
+	var log testlog.Log
+	p := newPublisher(t, proxyURL, WithLogger(log.Logger()))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 
 	proxy.SwallowDown.Store(true)
@@ -142,8 +143,8 @@ func TestUnreachableBrokerIsUnavailable(t *testing.T) {
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
 
-	var log logs
-	p := newPublisher(t, "amqp://u:s3cret@"+addr, log.option())
+	var log testlog.Log
+	p := newPublisher(t, "amqp://u:s3cret@"+addr, WithLogger(log.Logger()))
 	for range 20 {
 		errs := failures(t, p.Publish(t.Context(), to("q", "1"), to("q", "2")), 2)
 		assert.True(t, entsignal.IsUnavailable(errs[0]))
@@ -188,8 +189,8 @@ func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
 	u, err := url.Parse(proxyURL)
 	require.NoError(t, err)
 	u.User = url.UserPassword("guest", "s3cret-wrong")
-	var log logs
-	p := newPublisher(t, u.String(), log.option())
+	var log testlog.Log
+	p := newPublisher(t, u.String(), WithLogger(log.Logger()))
 	for range 5 {
 		errs := failures(t, p.Publish(t.Context(), to("q", "1")), 1)
 		assert.True(t, entsignal.IsUnavailable(errs[0]))
@@ -203,8 +204,8 @@ func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
 func TestBlockedConnectionFailsAtOnce(t *testing.T) {
 	a := newAdmin(t)
 	queue := a.queue(nil)
-	var log logs
-	p := newPublisher(t, brokerURL(t), log.option())
+	var log testlog.Log
+	p := newPublisher(t, brokerURL(t), WithLogger(log.Logger()))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 
 	// An alarm of a broker that others use is not for a test to raise.

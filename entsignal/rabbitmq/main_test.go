@@ -1,13 +1,10 @@
 package rabbitmq
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -128,23 +125,3 @@ func failures(t *testing.T, err error, n int) []error {
 	require.Len(t, batch.Errors, n)
 	return batch.Errors
 }
-
-// logs collects log records as text.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logs) option() Option { return WithLogger(slog.New(slog.NewTextHandler(l, nil))) }

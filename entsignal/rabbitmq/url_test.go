@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/entsignal/signalbus/internal/testlog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -21,8 +22,8 @@ func TestUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
 		"amqp://u:s3cret@h/?connection_timeout=x", "amqp://u:s3cret@h/?auth_mechanism=s3cret", "amqp://u:s3cret@[::1/",
 		"amqp://u:a@s3cret/b@h", "amqp://u:a@s3cret?b@h", "amqp://u:a@s3cret#b@h", "amqp://u:a@s3cret?heartbeat=5&b@h",
 	} {
-		var log logs
-		_, err := NewPublisher(url, log.option())
+		var log testlog.Log
+		_, err := NewPublisher(url, WithLogger(log.Logger()))
 		require.Error(t, err, url)
 		assert.Regexp(t, "^rabbitmq: the broker URL .*want amqp://", err.Error())
 		for _, secret := range []string{"s3c", "cret", "123", "99999"} {
@@ -71,8 +72,8 @@ func FuzzBrokerURL(f *testing.F) {
 }
 
 func TestPublisherAndItsErrorsDontShowThePassword(t *testing.T) {
-	var log logs
-	p := newPublisher(t, "amqp://user:s3cret@127.0.0.1:1/vhost", log.option())
+	var log testlog.Log
+	p := newPublisher(t, "amqp://user:s3cret@127.0.0.1:1/vhost", WithLogger(log.Logger()))
 	err := p.Publish(t.Context(), to("q", "1"))
 	require.Error(t, err)
 	assert.NotContains(t, fmt.Sprintf("%v %+v", p, p)+err.Error()+log.String(), "s3cret")
@@ -83,8 +84,8 @@ func TestClearTextToAnotherMachineIsWarnedOf(t *testing.T) {
 		"amqp://u:p@broker.example": true, "amqp://u:p@10.0.0.1:5672/v": true,
 		"amqps://u:p@broker.example": false, "amqp://localhost": false, "amqp://127.0.0.9": false, "amqp://[::1]:5672": false, "amqp://": false,
 	} {
-		var log logs
-		p, err := NewPublisher(url, log.option())
+		var log testlog.Log
+		p, err := NewPublisher(url, WithLogger(log.Logger()))
 		require.NoError(t, err)
 		require.NoError(t, p.Close(context.Background()))
 		assert.Equal(t, want, log.String() != "", "%s: %s", url, log.String())
