@@ -11,6 +11,7 @@ BENCHFLAGS ?=
 BENCH ?= .
 FUZZTIME ?= 20s
 KILLS ?= 500
+OUTAGE ?= 60s
 
 MAKEFLAGS += --no-print-directory
 
@@ -31,9 +32,11 @@ test: race-compiler ## run all tests of all modules; starts the services that it
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 $(TESTFLAGS) ./...
 
 .PHONY: soak
-soak: race-compiler ## run the crash test for long: KILLS=500 processes in each mode, ENTSIGNAL_CRASH_SEED=N for a run again
+soak: race-compiler ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), and a broker down for OUTAGE=60s
 	@cd integration && CGO_ENABLED=1 ENTSIGNAL_CRASH_KILLS=$(KILLS) exec ./services run \
 		go test -race -count=1 -v -timeout 12h -run 'TestKilled|TestWithoutFaults' ./crash
+	@cd integration && CGO_ENABLED=1 ENTSIGNAL_OUTAGE=$(OUTAGE) exec ./services run \
+		go test -race -count=1 -v -run 'DownUnderLoad' ./faults
 
 .PHONY: bench
 bench: ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3

@@ -30,10 +30,10 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			return 0, err
 		case errors.Is(err, dbdialect.ErrBusy):
 			return 0, ErrBusy
-		case d.started() || try == serializationRetries || !dbdialect.IsSerializationFailure(err):
+		case d.started():
 			return n, err
-		case !b.pause(work, serializationBackoff(try)):
-			return n, err
+		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(work, serializationBackoff(try)):
+			return n, because(work, err)
 		}
 	}
 }
@@ -99,6 +99,15 @@ func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error
 	case <-timer.C:
 		return 0, fmt.Errorf("%w: %w", errStuck, context.Cause(ctx))
 	}
+}
+
+// because adds the end of ctx to an error of the database that came of it. Of
+// lib/pq that says only that the user cancelled a statement.
+func because(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 }
 
 // pause waits for d. It reports false if ctx ended or the bus is closing.

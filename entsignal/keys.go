@@ -137,8 +137,9 @@ func (k *byKey) failed(key any, sent int, err error) {
 	k.waiting[key] = true
 }
 
-// sendKey sends the rows of a key, as long as the flush goes on. They are listed first, and then claimed by
-// their ids, so that a claim reads, and locks, no row of another key.
+// sendKey sends the rows of a key, as long as the flush goes on. They are listed
+// first, and then claimed by their ids, so that a claim reads, and locks, no row
+// of another key.
 func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, _ error) {
 	ids, err := k.read(ctx, k.columns().ofKey(key, top))
 	if err != nil {
@@ -146,7 +147,7 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, 
 	}
 	turn := turnWait{ctx: patience}
 	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
-		size := min(k.limit(), len(ids))
+		size := min(k.limit(ctx), len(ids))
 		n, err := k.deliverInTurn(ctx, &turn, k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), key: fmt.Sprintf("key %v", key)}))
 		sent += n
 		if err != nil {

@@ -72,7 +72,7 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		if err := t.bus.stopped(ctx); err != nil {
 			return sent, err
 		}
-		limit := min(t.limit(), most-sent)
+		limit := min(t.limit(ctx), most-sent)
 		var ids []any
 		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) (err error) {
 			ids, err = read(match(after, limit))

@@ -3,7 +3,9 @@ package entsignal
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -18,6 +20,8 @@ type task struct {
 	opts   flushOptions
 	burst  int
 	listed []any // the ids that a Flush listed
+
+	batches atomic.Int64
 }
 
 // listPage is how many ids one query lists.
@@ -43,9 +47,16 @@ func (t *task) list(ctx context.Context) (int, error) {
 	}
 }
 
+// manyBatches is from when on a burst of 1 is pointed out.
+const manyBatches = 1000
+
 // limit returns how many rows the next batch may have: a single one while the
 // way is blocked, to see whether it is free again.
-func (t *task) limit() int {
+func (t *task) limit(ctx context.Context) int {
+	if t.burst == 1 && t.batches.Add(1) == manyBatches && t.bus.told.first("burst of 1 "+t.Name) {
+		t.bus.log.InfoContext(ctx, "a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount",
+			slog.String("signal", t.Name), slog.Int("batches", manyBatches))
+	}
 	if t.outage.on() {
 		return 1
 	}
@@ -60,7 +71,7 @@ func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
 			fails.add(0, err)
 			break
 		}
-		size := min(t.limit(), len(ids))
+		size := min(t.limit(ctx), len(ids))
 		n, err := t.bus.deliver(ctx, t.st, t.signalType, t.batch(t.meta, selection{ids: ids[:size]}), false)
 		sent += n
 		if !fails.add(n, err) {
@@ -106,7 +117,7 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 			defer func() { <-underWay }()
 			published := sync.OnceFunc(func() { <-sending })
 			defer published()
-			d := t.batch(t.meta, selection{pick: w.step(t.limit())})
+			d := t.batch(t.meta, selection{pick: w.step(t.limit(ctx))})
 			n, err := t.bus.deliver(withPublished(ctx, published), t.st, t.signalType, d, false)
 			mu.Lock()
 			total += n
@@ -142,13 +153,14 @@ func (t *task) pending(ctx context.Context) (int, error) {
 
 // reading runs read, and leaves it behind if it doesn't end with ctx.
 func (t *task) reading(ctx context.Context, read func(dialect.Driver) (int, error)) (int, error) {
-	return t.bus.within(ctx, func() (n int, err error) {
+	n, err := t.bus.within(ctx, func() (n int, err error) {
 		err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
 			n, err = read(drv)
 			return err
 		})
 		return n, err
 	})
+	return n, because(ctx, err)
 }
 
 // top returns the highest id, or nil if there are no rows.

@@ -15,6 +15,9 @@ GRANT SELECT, DELETE, UPDATE (id) ON order_placeds TO relay;
 -- it has got.
 GRANT SELECT ON SEQUENCE order_placeds_id_seq TO relay;
 
+-- To have an ordered flush that is held back tell for how long already.
+-- GRANT pg_read_all_stats TO relay;
+
 -- For a signal with mixin.Retry: the columns that say when to try again.
 -- GRANT UPDATE (signal_attempts, signal_retry_at, signal_failed_at, signal_error) ON order_placeds TO relay;
 

@@ -35,6 +35,7 @@ type app struct {
 	pub    *rabbitmq.Publisher
 	bus    *entsignal.Bus
 	client *ent.Client
+	hold   time.Duration // for how long at most a transaction stays open when it is done
 }
 
 // open opens the application. tell gets what happens to its batches and to the
@@ -61,7 +62,7 @@ func open(mode Mode, db *testdb.DB, broker, queue string, tell func(report)) (*a
 	if err != nil {
 		return nil, err
 	}
-	return &app{mode, pub, bus, ent.NewClient(ent.Driver(driver), ent.WithSignalBus(bus))}, nil
+	return &app{mode: mode, pub: pub, bus: bus, client: ent.NewClient(ent.Driver(driver), ent.WithSignalBus(bus))}, nil
 }
 
 // close lets the batches in hand finish.
@@ -85,8 +86,8 @@ func (a *app) update(ctx context.Context, rng *rand.Rand, entry func() string) e
 	if err := a.record(ctx, tx, key, times, entry); err != nil || rollback {
 		return errors.Join(err, tx.Rollback())
 	}
-	if rng.IntN(4) == 0 { // so that transactions don't commit in the order of their ids
-		pause(ctx, time.Duration(rng.Int64N(int64(5*time.Millisecond))))
+	if rng.IntN(2) == 0 { // so that transactions don't commit in the order of their ids
+		pause(ctx, time.Duration(rng.Int64N(int64(a.hold)+1)))
 	}
 	return tx.Commit()
 }
@@ -98,22 +99,22 @@ func (a *app) record(ctx context.Context, tx *ent.Tx, key, times int, entry func
 	if err != nil {
 		return err
 	}
-	entries := make([]*ent.EntryCreate, times)
-	posted := make([]*ent.PostedCreate, times)
-	changed := make([]*ent.ChangedCreate, times)
-	for i := range times {
-		id, n := entry(), row.N-times+i+1
-		entries[i] = tx.Entry.Create().SetID(id)
-		posted[i] = tx.Posted.Create().SetEntry(id).SetKey(key).SetN(n)
-		changed[i] = tx.Changed.Create().SetEntry(id).SetKey(key).SetN(n)
+	ids := make([]string, times)
+	for i := range ids {
+		ids[i] = entry()
 	}
-	if err := tx.Entry.CreateBulk(entries...).Exec(ctx); err != nil {
+	n := func(i int) int { return row.N - times + i + 1 }
+	if err := tx.Entry.MapCreateBulk(ids, func(c *ent.EntryCreate, i int) { c.SetID(ids[i]) }).Exec(ctx); err != nil {
 		return err
 	}
-	if a.mode.signal == ent.TypePosted {
-		return tx.Posted.CreateBulk(posted...).Exec(ctx)
+	switch a.mode.signal {
+	case ent.TypePosted:
+		return tx.Posted.MapCreateBulk(ids, func(c *ent.PostedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
+	case ent.TypeMoved:
+		return tx.Moved.MapCreateBulk(ids, func(c *ent.MovedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
+	default:
+		return tx.Changed.MapCreateBulk(ids, func(c *ent.ChangedCreate, i int) { c.SetEntry(ids[i]).SetKey(key).SetN(n(i)) }).Exec(ctx)
 	}
-	return tx.Changed.CreateBulk(changed...).Exec(ctx)
 }
 
 // flush runs one flush of the mode.

@@ -32,6 +32,7 @@ type orders struct {
 	Seed    uint64
 	// Transactions is how many each worker of a writer runs; 0 is without end.
 	Transactions int
+	Hold         time.Duration // see Config
 }
 
 // workers is how many transactions a writer has open at a time.
@@ -85,6 +86,7 @@ func runChild(in io.Reader, out io.Writer) error {
 		return err
 	}
 	c.app = a
+	a.hold = o.Hold
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		_, _ = bufio.NewReader(in).ReadString(0)

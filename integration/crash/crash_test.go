@@ -69,7 +69,7 @@ const (
 )
 
 func TestKilledProcessesSessionsAndConnectionsLoseNothing(t *testing.T) {
-	seed, kills := number(t, seedEnv, rand.Uint64()), int(number(t, killsEnv, 30))
+	seed, kills := number(t, seedEnv, rand.Uint64()), int(number(t, killsEnv, 25))
 	t.Logf("to get the same faults: %s=%d %s=%d", seedEnv, seed, killsEnv, kills)
 	want := crash.Faults{Kills: kills, Sessions: max(1, kills/10), Cuts: max(1, kills/5)}
 	each(t, os.Getenv(killsEnv) != "", func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {

@@ -68,10 +68,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // cutConnections resets the connections to the broker every now and then.
+// Mostly they have lost messages, confirms or both for a short while before.
 func (r *run) cutConnections(ctx context.Context) {
 	at := r.schedule.stream("cuts")
 	for pause(ctx, at.between(100*time.Millisecond, 400*time.Millisecond)) {
-		r.strikes.count(Faults{Cuts: r.proxy.Cut()})
+		cut := r.proxy.Fade(at.IntN(2) == 0, at.IntN(2) == 0)
+		pause(ctx, at.between(0, r.Fade))
+		r.strikes.count(Faults{Cuts: cut()})
 	}
 }
 

@@ -85,6 +85,9 @@ func (p *publication) senders() ent.SignalSenders {
 		Posted: sender(p, func(s *ent.Posted) message {
 			return message{ID: s.ID, Entry: s.Entry, Key: s.Key, N: s.N}
 		}),
+		Moved: sender(p, func(s *ent.Moved) message {
+			return message{ID: s.ID, Entry: s.Entry, Key: s.Key, N: s.N}
+		}),
 		Changed: sender(p, func(s *ent.Changed) message {
 			return message{ID: s.ID, Entry: s.Entry, Key: s.Key, N: s.N}
 		}),

@@ -8,9 +8,6 @@ import (
 	"github.com/entsignal/signalbus/integration/crash/ent"
 )
 
-// strictOrder says that FlushOrdered keeps the order of ids also between transactions that overlap.
-const strictOrder = false
-
 // Mode is a way in which committed signals are sent.
 type Mode struct {
 	Name      string
@@ -22,7 +19,7 @@ type Mode struct {
 	inHand int
 	// flush is what the flushers do all the time.
 	flush func(context.Context, *entsignal.Bus, ...entsignal.FlushOption) (int, error)
-	// What is promised of the first arrivals.
+	// What is promised of the first arrivals. MariaDB orders only the ids of a key.
 	ordersKeys, ordersIDs bool
 }
 
@@ -33,7 +30,8 @@ var Modes = []Mode{
 	{Name: "autoflush async", signal: ent.TypePosted, autoFlush: true, async: true, inHand: workers + 1, flush: flushMany},
 	{Name: "flush", signal: ent.TypePosted, inHand: 1, flush: flush},
 	{Name: "flushmany", signal: ent.TypePosted, inHand: 3, flush: flushMany},
-	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: strictOrder},
+	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: true},
+	{Name: "flushordered side by side", signal: ent.TypeMoved, inHand: orderedWorkers, flush: flushSideBySide, ordersKeys: true},
 	{Name: "flushordered by key", signal: ent.TypeChanged, inHand: 1, flush: flushOrdered, ordersKeys: true},
 }
 
@@ -47,6 +45,13 @@ func flushMany(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushO
 
 func flushOrdered(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
 	return bus.FlushOrdered(ctx, opts...)
+}
+
+// orderedWorkers is how many keys an ordered flush sends side by side.
+const orderedWorkers = 3
+
+func flushSideBySide(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	return bus.FlushOrdered(ctx, append(opts, entsignal.Workers(orderedWorkers))...)
 }
 
 // modeOf returns the mode of that name.

@@ -30,10 +30,27 @@ type Config struct {
 	// of the writers runs Transactions.
 	Faults       Faults
 	Transactions int
+	// Latency is that of the way to the broker, 2 ms by default. Without it a
+	// confirm follows its message so closely that a cut rarely comes in
+	// between.
+	Latency time.Duration
+	// Fade is for how long at most a connection loses what is sent before it
+	// is cut, by default 20 ms.
+	Fade time.Duration
+	// Hold is for how long at most transactions stay open when they are done,
+	// by default 10 ms.
+	Hold time.Duration
 	// Binary is the program of the processes, by default this test's. Env is
 	// added to their environment.
 	Binary string
 	Env    []string
+}
+
+// promised returns the mode with what the database lets it promise.
+func (c Config) promised() Mode {
+	mode := c.Mode
+	mode.ordersIDs = mode.ordersIDs && c.Kind.Dialect == dialect.Postgres
+	return mode
 }
 
 // Result is what a run has shown.
@@ -48,9 +65,10 @@ const (
 	// writers and flushers are how many processes run at a time.
 	writers  = 2
 	flushers = 2
-	// latency of the way to the broker. Without it a confirm follows its
-	// message so closely that a cut rarely comes in between.
-	latency = 2 * time.Millisecond
+
+	defaultLatency = 2 * time.Millisecond
+	defaultFade    = 20 * time.Millisecond
+	defaultHold    = 10 * time.Millisecond
 )
 
 // run is a run that is going on.
@@ -78,6 +96,15 @@ func Run(t testing.TB, c Config) Result {
 	if c.Binary == "" {
 		c.Binary = os.Args[0]
 	}
+	if c.Latency == 0 {
+		c.Latency = defaultLatency
+	}
+	if c.Fade == 0 {
+		c.Fade = defaultFade
+	}
+	if c.Hold == 0 {
+		c.Hold = defaultHold
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Second*time.Duration(c.Faults.Kills+c.Faults.Sessions+c.Faults.Cuts))
 	defer cancel()
 	url := testdb.Env(t, "ENTSIGNAL_TEST_AMQP")
@@ -87,10 +114,10 @@ func Run(t testing.TB, c Config) Result {
 		db:       testdb.New(t, c.Kind),
 		queue:    newQueue(t, url),
 		strikes:  newStrikes(c.Faults),
-		evidence: evidence{mode: c.Mode, killed: make(map[int]bool)},
+		evidence: evidence{mode: c.promised(), killed: make(map[int]bool)},
 	}
 	r.proxy, r.broker = faultproxy.ForURL(t, url, "5672")
-	r.proxy.Latency.Store(int64(latency))
+	r.proxy.Latency.Store(int64(c.Latency))
 	r.admin = r.db.Open(t)
 	healthy, err := open(c.Mode, r.db, url, r.queue.name, r.tell)
 	require.NoError(t, err)
@@ -198,7 +225,7 @@ func (r *run) replace(ctx context.Context, place int) error {
 func (r *run) start(writes bool, transactions int) (*process, error) {
 	return start(r.Binary, r.Env, orders{
 		Process: int(r.number.Add(1)), Writes: writes, Mode: r.Mode.Name, Kind: r.Kind.Name, DSN: r.db.DSN,
-		Broker: r.broker, Queue: r.queue.name, Seed: r.Seed, Transactions: transactions,
+		Broker: r.broker, Queue: r.queue.name, Seed: r.Seed, Transactions: transactions, Hold: r.Hold,
 	})
 }
 

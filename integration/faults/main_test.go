@@ -154,6 +154,19 @@ func (r *relay) audit(t *testing.T, first, last int) {
 	require.NoError(t, tx.Commit())
 }
 
+// failures returns the errors of autoflushes since the last call. A commit
+// reports its own before it returns.
+func (r *relay) failures() (errs []error) {
+	for {
+		select {
+		case err := <-r.errors:
+			errs = append(errs, err)
+		default:
+			return errs
+		}
+	}
+}
+
 // pending returns how many audits wait.
 func (r *relay) pending(t *testing.T) int {
 	t.Helper()
@@ -221,6 +234,9 @@ func (l *logs) String() string {
 func (l *logs) option() rabbitmq.Option {
 	return rabbitmq.WithLogger(slog.New(slog.NewTextHandler(l, nil)))
 }
+
+// lines returns what was logged so far.
+func (l *logs) lines() []string { return strings.Split(strings.TrimSpace(l.String()), "\n") }
 
 func (l *logs) count(s string) int { return strings.Count(l.String(), s) }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -327,4 +329,21 @@ func TestCloseLetsTheBatchInHandFinish(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		log := &logBuffer{}
+		s := open(t, db, entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+		s.audit(t, 900)
+		_, err := s.AuditLogged.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.NotContains(t, strings.Join(log.lines(), "\n"), "a burst of 1")
+		for range 2 {
+			s.audit(t, 1001)
+			_, err = s.AuditLogged.FlushMany(ctx(t))
+			require.NoError(t, err)
+		}
+		assert.Equal(t, 1, strings.Count(strings.Join(log.lines(), "\n"), `msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
+	})
 }

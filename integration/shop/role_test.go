@@ -148,6 +148,9 @@ func TestRelayNeedsOnlyTheRightsOfTheScript(t *testing.T) {
 			assert.Equal(t, recorded, n)
 		}
 		assert.Zero(t, s.InvoiceLine.Query().CountX(ctx(t)), "children go with their signal")
+		if db.Dialect == dialect.Postgres {
+			assert.Empty(t, relay.check(t, "AuditLogged"), "the order is strict")
+		}
 
 		s.audit(t, 3)
 		relay.audits.FailEach(func(a *ent.AuditLogged) error {

@@ -3,8 +3,10 @@ package faultproxy
 
 import (
 	"io"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,21 @@ type Proxy struct {
 }
 
 // pair is one connection through the proxy.
-type pair struct{ client, server net.Conn }
+type pair struct {
+	client, server net.Conn
+	lostUp         atomic.Bool // what goes to the server
+	lostDown       atomic.Bool
+}
+
+// cut resets the connection.
+func (c *pair) cut() {
+	for _, end := range []net.Conn{c.client, c.server} {
+		if tcp, ok := end.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = end.Close()
+	}
+}
 
 // New returns a proxy for the server at an address, which ends with the test.
 func New(t testing.TB, target string) *Proxy {
@@ -89,20 +105,31 @@ func (p *Proxy) Open() int {
 }
 
 // Cut resets every connection and returns how many there were.
-func (p *Proxy) Cut() int {
+func (p *Proxy) Cut() int { return p.Fade(false, false)() }
+
+// Fade makes what goes to the server, or comes from it, get lost on the
+// connections that there are now, and on no later ones. end resets them and
+// returns how many there were.
+func (p *Proxy) Fade(up, down bool) (end func() int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.pairs {
-		for _, end := range []net.Conn{c.client, c.server} {
-			if tcp, ok := end.(*net.TCPConn); ok {
-				_ = tcp.SetLinger(0)
-			}
-			_ = end.Close()
-		}
+	all := slices.Collect(maps.Keys(p.pairs))
+	for _, c := range all {
+		c.lostUp.Store(up)
+		c.lostDown.Store(down)
 	}
-	cut := len(p.pairs)
-	clear(p.pairs)
-	return cut
+	return func() (cut int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range all {
+			if _, open := p.pairs[c]; open {
+				c.cut()
+				delete(p.pairs, c)
+				cut++
+			}
+		}
+		return cut
+	}
 }
 
 func (p *Proxy) accept() {
@@ -117,14 +144,14 @@ func (p *Proxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		c := &pair{client, server}
+		c := &pair{client: client, server: server}
 		p.mu.Lock()
 		p.pairs[c] = struct{}{}
 		p.mu.Unlock()
 		p.tasks.Go(func() {
 			var both sync.WaitGroup
-			both.Go(func() { p.pipe(server, client, &p.SwallowUp) })
-			both.Go(func() { p.pipe(client, server, &p.SwallowDown) })
+			both.Go(func() { p.pipe(server, client, &p.SwallowUp, &c.lostUp) })
+			both.Go(func() { p.pipe(client, server, &p.SwallowDown, &c.lostDown) })
 			both.Wait()
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -133,7 +160,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-func (p *Proxy) pipe(to, from net.Conn, swallow *atomic.Bool) {
+func (p *Proxy) pipe(to, from net.Conn, swallow, lost *atomic.Bool) {
 	defer to.Close()
 	buf := make([]byte, 32<<10)
 	for {
@@ -142,7 +169,7 @@ func (p *Proxy) pipe(to, from net.Conn, swallow *atomic.Bool) {
 			<-p.over
 		}
 		p.delay(time.Duration(p.Latency.Load()))
-		if n > 0 && !swallow.Load() {
+		if n > 0 && !swallow.Load() && !lost.Load() {
 			if _, err := to.Write(buf[:n]); err != nil {
 				_, _ = io.Copy(io.Discard, from)
 				return

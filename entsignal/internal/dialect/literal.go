@@ -11,26 +11,48 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// prefersLiterals reports whether drv prepares each statement that has
-// arguments, which takes a second round trip: lib/pq and go-sql-driver/mysql
-// do, pgx has prepared it before. A driver in a wrapper isn't known.
-func prefersLiterals(drv dialect.Driver) bool {
+// habits are what a driver does with the statements that it is given.
+type habits struct {
+	// literals: it prepares each statement that has arguments, which takes a
+	// second round trip. lib/pq and go-sql-driver/mysql do; pgx has prepared it
+	// before.
+	literals bool
+	// several: it takes several statements without arguments at once, and
+	// tells the result of the last. go-sql-driver/mysql must be asked to.
+	several bool
+}
+
+// habitsOf returns the habits of the driver behind drv. One in a wrapper isn't
+// known, and is given what every driver takes.
+func habitsOf(drv dialect.Driver) habits {
 	d, ok := drv.(*sql.Driver)
 	if !ok {
-		return false
+		return habits{}
 	}
 	pool, ok := d.ExecQuerier.(*stdsql.DB)
 	if !ok {
-		return false
+		return habits{}
 	}
-	path := reflect.Indirect(reflect.ValueOf(pool.Driver())).Type().PkgPath()
-	return strings.HasSuffix(path, "/lib/pq") || strings.HasSuffix(path, "/go-sql-driver/mysql")
+	switch path := reflect.Indirect(reflect.ValueOf(pool.Driver())).Type().PkgPath(); {
+	case strings.HasSuffix(path, "/lib/pq"):
+		return habits{literals: true, several: true}
+	case strings.HasSuffix(path, "/go-sql-driver/mysql"):
+		return habits{literals: true}
+	default:
+		return habits{}
+	}
+}
+
+// takesLiterals reports whether drv is a transaction of such a driver.
+func takesLiterals(drv dialect.Driver) bool {
+	t, ok := drv.(*tx)
+	return ok && t.literals
 }
 
 // In matches the rows that have one of the ids in the column, in the form that
 // costs the driver the fewest round trips.
 func In(drv dialect.Driver, column string, ids []any) *sql.Predicate {
-	if t, ok := drv.(*tx); ok && t.literals {
+	if takesLiterals(drv) {
 		if list, ok := integers(ids); ok {
 			return sql.P(func(b *sql.Builder) { b.Ident(column).WriteString(" IN (" + list + ")") })
 		}

@@ -23,7 +23,7 @@ func TestOnlyNumbersAreWrittenIntoStatements(t *testing.T) {
 		{[]any{1.5}, `SELECT * FROM "t" WHERE "t"."id" IN ($1)`, 1},
 	} {
 		table := sql.Dialect(dialect.Postgres).Table("t")
-		query, args := sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{literals: true}, table.C("id"), c.ids)).Query()
+		query, args := sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{habits: habits{literals: true}}, table.C("id"), c.ids)).Query()
 		assert.Equal(t, c.query, query)
 		assert.Len(t, args, c.args)
 	}

@@ -65,15 +65,16 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
-	if n > 1 {
-		if err := t.exec(ctx, "SAVEPOINT entsignal"); err != nil {
-			return 0, fmt.Errorf("savepoint: %w", err)
-		}
+	switch {
+	case n == 0:
+		return 0, nil
+	case n == 1: // it goes, or nothing does
+		err = l.delete(ctx, t, c, n, "")
+	default:
+		err = l.delete(ctx, t, c, n, "SAVEPOINT entsignal")
 	}
-	if n > 0 {
-		if err := l.delete(ctx, t, c, n); err != nil {
-			return 0, err
-		}
+	if err != nil {
+		return 0, err
 	}
 	return n, ctx.Err()
 }
@@ -84,21 +85,27 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, claimed, sent int) e
 	defer cancel()
 	if sent < claimed {
 		// The row locks outlive the rollback to the savepoint.
-		if err := t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal"); err != nil {
-			return err
-		}
-		if err := l.delete(ctx, t, c, sent); err != nil {
+		if err := l.delete(ctx, t, c, sent, "ROLLBACK TO SAVEPOINT entsignal"); err != nil {
 			return err
 		}
 	}
 	return t.commit(ctx)
 }
 
-// delete deletes the rows of the batch that are done, of which there are want.
-// A trigger or a rule that keeps some makes it fail: what can't be deleted
-// would be sent for ever.
-func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int) error {
+// delete deletes the rows of the batch that are done, of which there are want,
+// after another statement if there is one. A trigger or a rule that keeps some
+// makes it fail: what can't be deleted would be sent for ever.
+func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first string) error {
 	statement, args := l.remove(t, c.Batch.Table(), c.Batch.Done())
+	switch {
+	case first == "":
+	case t.several && len(args) == 0:
+		statement = first + "; " + statement
+	default:
+		if err := t.exec(ctx, first); err != nil {
+			return fmt.Errorf("%s: %w", first, err)
+		}
+	}
 	n, err := execCount(ctx, t, statement, args)
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)

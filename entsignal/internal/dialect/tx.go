@@ -15,12 +15,12 @@ import (
 // tx is a transaction that ent's query builders take for a driver.
 type tx struct {
 	dialect.ExecQuerier
-	inner    driver.Tx
-	name     string
-	literals bool // see prefersLiterals
-	cancel   context.CancelFunc
-	settle   time.Duration
-	release  func(context.Context) error // gives back the turn, if one was taken
+	inner driver.Tx
+	name  string
+	habits
+	cancel  context.CancelFunc
+	settle  time.Duration
+	release func(context.Context) error // gives back the turn, if one was taken
 }
 
 // begin starts a READ COMMITTED transaction, whatever the pool's default is:
@@ -49,7 +49,7 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 		}
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	return &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), literals: prefersLiterals(drv), cancel: cancel}, nil
+	return &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), habits: habitsOf(drv), cancel: cancel}, nil
 }
 
 // commit gives the turn back and commits.

@@ -11,11 +11,12 @@ import (
 
 	"github.com/entsignal/signalbus/examples/orders/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/examples/orders/ent/order"
 	"github.com/entsignal/signalbus/examples/orders/ent/orderplaced"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

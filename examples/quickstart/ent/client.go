@@ -11,11 +11,12 @@ import (
 
 	"github.com/entsignal/signalbus/examples/quickstart/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/examples/quickstart/ent/order"
 	"github.com/entsignal/signalbus/examples/quickstart/ent/orderplaced"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,11 +11,12 @@ import (
 
 	"github.com/entsignal/signalbus/examples/transfer/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/examples/transfer/ent/account"
 	"github.com/entsignal/signalbus/examples/transfer/ent/moneymoved"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,13 +11,14 @@ import (
 
 	"github.com/entsignal/signalbus/integration/bank/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/entsignal/signalbus/integration/bank/ent/account"
 	"github.com/entsignal/signalbus/integration/bank/ent/entry"
 	"github.com/entsignal/signalbus/integration/bank/ent/moneymoved"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,11 +11,12 @@ import (
 
 	"github.com/entsignal/signalbus/integration/bench/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/bench/ent/event"
 	"github.com/entsignal/signalbus/integration/bench/ent/order"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

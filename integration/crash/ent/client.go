@@ -11,13 +11,15 @@ import (
 
 	"github.com/entsignal/signalbus/integration/crash/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/crash/ent/changed"
 	"github.com/entsignal/signalbus/integration/crash/ent/entry"
 	"github.com/entsignal/signalbus/integration/crash/ent/key"
+	"github.com/entsignal/signalbus/integration/crash/ent/moved"
 	"github.com/entsignal/signalbus/integration/crash/ent/posted"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.
@@ -31,6 +33,8 @@ type Client struct {
 	Entry *EntryClient
 	// Key is the client for interacting with the Key builders.
 	Key *KeyClient
+	// Moved is the client for interacting with the Moved builders.
+	Moved *MovedClient
 	// Posted is the client for interacting with the Posted builders.
 	Posted *PostedClient
 }
@@ -47,6 +51,7 @@ func (c *Client) init() {
 	c.Changed = NewChangedClient(c.config)
 	c.Entry = NewEntryClient(c.config)
 	c.Key = NewKeyClient(c.config)
+	c.Moved = NewMovedClient(c.config)
 	c.Posted = NewPostedClient(c.config)
 }
 
@@ -147,6 +152,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Changed: NewChangedClient(cfg),
 		Entry:   NewEntryClient(cfg),
 		Key:     NewKeyClient(cfg),
+		Moved:   NewMovedClient(cfg),
 		Posted:  NewPostedClient(cfg),
 	}, nil
 }
@@ -170,6 +176,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Changed: NewChangedClient(cfg),
 		Entry:   NewEntryClient(cfg),
 		Key:     NewKeyClient(cfg),
+		Moved:   NewMovedClient(cfg),
 		Posted:  NewPostedClient(cfg),
 	}, nil
 }
@@ -202,6 +209,7 @@ func (c *Client) Use(hooks ...Hook) {
 	c.Changed.Use(hooks...)
 	c.Entry.Use(hooks...)
 	c.Key.Use(hooks...)
+	c.Moved.Use(hooks...)
 	c.Posted.Use(hooks...)
 }
 
@@ -211,6 +219,7 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	c.Changed.Intercept(interceptors...)
 	c.Entry.Intercept(interceptors...)
 	c.Key.Intercept(interceptors...)
+	c.Moved.Intercept(interceptors...)
 	c.Posted.Intercept(interceptors...)
 }
 
@@ -223,6 +232,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Entry.mutate(ctx, m)
 	case *KeyMutation:
 		return c.Key.mutate(ctx, m)
+	case *MovedMutation:
+		return c.Moved.mutate(ctx, m)
 	case *PostedMutation:
 		return c.Posted.mutate(ctx, m)
 	default:
@@ -629,6 +640,139 @@ func (c *KeyClient) mutate(ctx context.Context, m *KeyMutation) (Value, error) {
 	}
 }
 
+// MovedClient is a client for the Moved schema.
+type MovedClient struct {
+	config
+}
+
+// NewMovedClient returns a client for the Moved from the given config.
+func NewMovedClient(c config) *MovedClient {
+	return &MovedClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `moved.Hooks(f(g(h())))`.
+func (c *MovedClient) Use(hooks ...Hook) {
+	c.hooks.Moved = append(c.hooks.Moved, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `moved.Intercept(f(g(h())))`.
+func (c *MovedClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Moved = append(c.inters.Moved, interceptors...)
+}
+
+// Create returns a builder for creating a Moved entity.
+func (c *MovedClient) Create() *MovedCreate {
+	mutation := newMovedMutation(c.config, OpCreate)
+	return &MovedCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Moved entities.
+func (c *MovedClient) CreateBulk(builders ...*MovedCreate) *MovedCreateBulk {
+	return &MovedCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *MovedClient) MapCreateBulk(slice any, setFunc func(*MovedCreate, int)) *MovedCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &MovedCreateBulk{err: fmt.Errorf("calling to MovedClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*MovedCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &MovedCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Moved.
+func (c *MovedClient) Update() *MovedUpdate {
+	mutation := newMovedMutation(c.config, OpUpdate)
+	return &MovedUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *MovedClient) UpdateOne(_m *Moved) *MovedUpdateOne {
+	mutation := newMovedMutation(c.config, OpUpdateOne, withMoved(_m))
+	return &MovedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *MovedClient) UpdateOneID(id int) *MovedUpdateOne {
+	mutation := newMovedMutation(c.config, OpUpdateOne, withMovedID(id))
+	return &MovedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Moved.
+func (c *MovedClient) Delete() *MovedDelete {
+	mutation := newMovedMutation(c.config, OpDelete)
+	return &MovedDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *MovedClient) DeleteOne(_m *Moved) *MovedDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *MovedClient) DeleteOneID(id int) *MovedDeleteOne {
+	builder := c.Delete().Where(moved.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &MovedDeleteOne{builder}
+}
+
+// Query returns a query builder for Moved.
+func (c *MovedClient) Query() *MovedQuery {
+	return &MovedQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeMoved},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Moved entity by its id.
+func (c *MovedClient) Get(ctx context.Context, id int) (*Moved, error) {
+	return c.Query().Where(moved.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *MovedClient) GetX(ctx context.Context, id int) *Moved {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *MovedClient) Hooks() []Hook {
+	return c.hooks.Moved
+}
+
+// Interceptors returns the client interceptors.
+func (c *MovedClient) Interceptors() []Interceptor {
+	return c.inters.Moved
+}
+
+func (c *MovedClient) mutate(ctx context.Context, m *MovedMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&MovedCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&MovedUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&MovedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&MovedDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Moved mutation op: %q", m.Op())
+	}
+}
+
 // PostedClient is a client for the Posted schema.
 type PostedClient struct {
 	config
@@ -765,9 +909,9 @@ func (c *PostedClient) mutate(ctx context.Context, m *PostedMutation) (Value, er
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Changed, Entry, Key, Posted []ent.Hook
+		Changed, Entry, Key, Moved, Posted []ent.Hook
 	}
 	inters struct {
-		Changed, Entry, Key, Posted []ent.Interceptor
+		Changed, Entry, Key, Moved, Posted []ent.Interceptor
 	}
 )

@@ -15,6 +15,7 @@ import (
 	"github.com/entsignal/signalbus/integration/crash/ent/changed"
 	"github.com/entsignal/signalbus/integration/crash/ent/entry"
 	"github.com/entsignal/signalbus/integration/crash/ent/key"
+	"github.com/entsignal/signalbus/integration/crash/ent/moved"
 	"github.com/entsignal/signalbus/integration/crash/ent/posted"
 )
 
@@ -79,6 +80,7 @@ func checkColumn(t, c string) error {
 			changed.Table: changed.ValidColumn,
 			entry.Table:   entry.ValidColumn,
 			key.Table:     key.ValidColumn,
+			moved.Table:   moved.ValidColumn,
 			posted.Table:  posted.ValidColumn,
 		})
 	})

@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/crash/ent/changed"
 	"github.com/entsignal/signalbus/integration/crash/ent/key"
+	"github.com/entsignal/signalbus/integration/crash/ent/moved"
 	"github.com/entsignal/signalbus/integration/crash/ent/posted"
 	"github.com/entsignal/signalbus/integration/crash/ent/predicate"
 )
@@ -28,6 +29,7 @@ const (
 	TypeChanged = "Changed"
 	TypeEntry   = "Entry"
 	TypeKey     = "Key"
+	TypeMoved   = "Moved"
 	TypePosted  = "Posted"
 )
 
@@ -1165,6 +1167,510 @@ func (m *KeyMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *KeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Key edge %s", name)
+}
+
+// MovedMutation represents an operation that mutates the Moved nodes in the graph.
+type MovedMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *int
+	entry          *string
+	key            *int
+	addkey         *int
+	n              *int
+	addn           *int
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*Moved, error)
+	predicates     []predicate.Moved
+	entsignalGroup *entsignalGroup
+}
+
+var _ ent.Mutation = (*MovedMutation)(nil)
+
+// movedOption allows management of the mutation configuration using functional options.
+type movedOption func(*MovedMutation)
+
+// newMovedMutation creates new mutation for the Moved entity.
+func newMovedMutation(c config, op Op, opts ...movedOption) *MovedMutation {
+	m := &MovedMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeMoved,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withMovedID sets the ID field of the mutation.
+func withMovedID(id int) movedOption {
+	return func(m *MovedMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Moved
+		)
+		m.oldValue = func(ctx context.Context) (*Moved, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Moved.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withMoved sets the old Moved of the mutation.
+func withMoved(node *Moved) movedOption {
+	return func(m *MovedMutation) {
+		m.oldValue = func(context.Context) (*Moved, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m MovedMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m MovedMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *MovedMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *MovedMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Moved.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetEntry sets the "entry" field.
+func (m *MovedMutation) SetEntry(s string) {
+	m.entry = &s
+}
+
+// Entry returns the value of the "entry" field in the mutation.
+func (m *MovedMutation) Entry() (r string, exists bool) {
+	v := m.entry
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEntry returns the old "entry" field's value of the Moved entity.
+// If the Moved object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MovedMutation) OldEntry(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEntry is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEntry requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEntry: %w", err)
+	}
+	return oldValue.Entry, nil
+}
+
+// ResetEntry resets all changes to the "entry" field.
+func (m *MovedMutation) ResetEntry() {
+	m.entry = nil
+}
+
+// SetKey sets the "key" field.
+func (m *MovedMutation) SetKey(i int) {
+	m.key = &i
+	m.addkey = nil
+}
+
+// Key returns the value of the "key" field in the mutation.
+func (m *MovedMutation) Key() (r int, exists bool) {
+	v := m.key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKey returns the old "key" field's value of the Moved entity.
+// If the Moved object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MovedMutation) OldKey(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKey: %w", err)
+	}
+	return oldValue.Key, nil
+}
+
+// AddKey adds i to the "key" field.
+func (m *MovedMutation) AddKey(i int) {
+	if m.addkey != nil {
+		*m.addkey += i
+	} else {
+		m.addkey = &i
+	}
+}
+
+// AddedKey returns the value that was added to the "key" field in this mutation.
+func (m *MovedMutation) AddedKey() (r int, exists bool) {
+	v := m.addkey
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetKey resets all changes to the "key" field.
+func (m *MovedMutation) ResetKey() {
+	m.key = nil
+	m.addkey = nil
+}
+
+// SetN sets the "n" field.
+func (m *MovedMutation) SetN(i int) {
+	m.n = &i
+	m.addn = nil
+}
+
+// N returns the value of the "n" field in the mutation.
+func (m *MovedMutation) N() (r int, exists bool) {
+	v := m.n
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldN returns the old "n" field's value of the Moved entity.
+// If the Moved object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MovedMutation) OldN(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldN is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldN requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldN: %w", err)
+	}
+	return oldValue.N, nil
+}
+
+// AddN adds i to the "n" field.
+func (m *MovedMutation) AddN(i int) {
+	if m.addn != nil {
+		*m.addn += i
+	} else {
+		m.addn = &i
+	}
+}
+
+// AddedN returns the value that was added to the "n" field in this mutation.
+func (m *MovedMutation) AddedN() (r int, exists bool) {
+	v := m.addn
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetN resets all changes to the "n" field.
+func (m *MovedMutation) ResetN() {
+	m.n = nil
+	m.addn = nil
+}
+
+// Where appends a list predicates to the MovedMutation builder.
+func (m *MovedMutation) Where(ps ...predicate.Moved) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the MovedMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *MovedMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Moved, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *MovedMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *MovedMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Moved).
+func (m *MovedMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *MovedMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.entry != nil {
+		fields = append(fields, moved.FieldEntry)
+	}
+	if m.key != nil {
+		fields = append(fields, moved.FieldKey)
+	}
+	if m.n != nil {
+		fields = append(fields, moved.FieldN)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *MovedMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case moved.FieldEntry:
+		return m.Entry()
+	case moved.FieldKey:
+		return m.Key()
+	case moved.FieldN:
+		return m.N()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *MovedMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case moved.FieldEntry:
+		return m.OldEntry(ctx)
+	case moved.FieldKey:
+		return m.OldKey(ctx)
+	case moved.FieldN:
+		return m.OldN(ctx)
+	}
+	return nil, fmt.Errorf("unknown Moved field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MovedMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case moved.FieldEntry:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEntry(v)
+		return nil
+	case moved.FieldKey:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKey(v)
+		return nil
+	case moved.FieldN:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetN(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Moved field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *MovedMutation) AddedFields() []string {
+	var fields []string
+	if m.addkey != nil {
+		fields = append(fields, moved.FieldKey)
+	}
+	if m.addn != nil {
+		fields = append(fields, moved.FieldN)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *MovedMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case moved.FieldKey:
+		return m.AddedKey()
+	case moved.FieldN:
+		return m.AddedN()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MovedMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case moved.FieldKey:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddKey(v)
+		return nil
+	case moved.FieldN:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddN(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Moved numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *MovedMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *MovedMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *MovedMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Moved nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *MovedMutation) ResetField(name string) error {
+	switch name {
+	case moved.FieldEntry:
+		m.ResetEntry()
+		return nil
+	case moved.FieldKey:
+		m.ResetKey()
+		return nil
+	case moved.FieldN:
+		m.ResetN()
+		return nil
+	}
+	return fmt.Errorf("unknown Moved field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *MovedMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *MovedMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *MovedMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *MovedMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *MovedMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *MovedMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *MovedMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Moved unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *MovedMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Moved edge %s", name)
 }
 
 // PostedMutation represents an operation that mutates the Posted nodes in the graph.

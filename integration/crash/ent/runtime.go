@@ -6,6 +6,7 @@ import (
 	"github.com/entsignal/signalbus/integration/crash/ent/changed"
 	"github.com/entsignal/signalbus/integration/crash/ent/entry"
 	"github.com/entsignal/signalbus/integration/crash/ent/key"
+	"github.com/entsignal/signalbus/integration/crash/ent/moved"
 	"github.com/entsignal/signalbus/integration/crash/ent/posted"
 	"github.com/entsignal/signalbus/integration/crash/ent/schema"
 )
@@ -35,6 +36,15 @@ func init() {
 	keyDescN := keyFields[0].Descriptor()
 	// key.DefaultN holds the default value on creation for the n field.
 	key.DefaultN = keyDescN.Default.(int)
+	movedMixin := schema.Moved{}.Mixin()
+	movedMixinFields1 := movedMixin[1].Fields()
+	_ = movedMixinFields1
+	movedFields := schema.Moved{}.Fields()
+	_ = movedFields
+	// movedDescEntry is the schema descriptor for entry field.
+	movedDescEntry := movedMixinFields1[0].Descriptor()
+	// moved.EntryValidator is a validator for the "entry" field. It is called by the builders before save.
+	moved.EntryValidator = movedDescEntry.Validators[0].(func(string) error)
 	postedMixin := schema.Posted{}.Mixin()
 	postedMixinFields1 := postedMixin[1].Fields()
 	_ = postedMixinFields1

@@ -21,6 +21,11 @@ type SignalSenders struct {
 	// ChangedWith, if set, loads edges for the sender. It must not
 	// restrict the query in any other way.
 	ChangedWith func(*ChangedQuery)
+	// Moved sends Moved signals.
+	Moved entsignal.Sender[*Moved]
+	// MovedWith, if set, loads edges for the sender. It must not
+	// restrict the query in any other way.
+	MovedWith func(*MovedQuery)
 	// Posted sends Posted signals.
 	Posted entsignal.Sender[*Posted]
 	// PostedWith, if set, loads edges for the sender. It must not
@@ -34,6 +39,7 @@ type SignalSenders struct {
 func NewSignalBus(senders SignalSenders, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
 	return entsignal.NewBus([]entsignal.Signal{
 		senders.entsignalChanged(),
+		senders.entsignalMoved(),
 		senders.entsignalPosted(),
 	}, opts...)
 }
@@ -100,6 +106,64 @@ func (c *ChangedClient) Send(ctx context.Context, signals ...*Changed) (int, err
 
 // entsignalGroup makes the hooks see the bulk as one.
 func (b *ChangedCreateBulk) entsignalGroup() {
+	group := signalhooks.NewGroup(len(b.builders))
+	for _, builder := range b.builders {
+		builder.mutation.entsignalGroup = group
+	}
+}
+
+// entsignalMoved tells the bus how Moved signals are found, sent and deleted.
+func (s SignalSenders) entsignalMoved() entsignal.Signal {
+	return entsignal.NewSignal(entsignal.Model[*config, *Moved, int, *MovedQuery]{
+		Name:         TypeMoved,
+		Table:        "moveds",
+		IDColumn:     "id",
+		AutoFlush:    false,
+		OrderKey:     "key",
+		KeyColumn:    "key",
+		LockOrderKey: false,
+		Key:          func(n *Moved) any { return n.Key },
+		Sender:       s.Moved,
+		ID:           func(n *Moved) int { return n.ID },
+		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *MovedQuery {
+			q := &MovedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeMoved}}
+			return q.Where(match)
+		},
+		With: s.MovedWith,
+	})
+}
+
+// Flush sends the Moved signals that were pending when it was called.
+// See [entsignal.Bus.Flush]; it uses the options Wait and Burst.
+func (c *MovedClient) Flush(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlush, TypeMoved, opts)
+}
+
+// FlushMany sends a backlog of Moved signals of any size.
+// See [entsignal.Bus.FlushMany]; it uses the options Workers and Burst.
+func (c *MovedClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushMany, TypeMoved, opts)
+}
+
+// FlushOrdered sends the Moved signals in their order.
+// See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
+func (c *MovedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeMoved, opts)
+}
+
+// Send sends these signals, as one batch in one transaction, and returns how
+// many were sent and deleted. Signals that are gone, or that are being sent
+// by another flush, are skipped.
+func (c *MovedClient) Send(ctx context.Context, signals ...*Moved) (int, error) {
+	ids := make([]any, len(signals))
+	for i, s := range signals {
+		ids[i] = s.ID
+	}
+	return c.entsignal.Send(ctx, c.driver, TypeMoved, ids)
+}
+
+// entsignalGroup makes the hooks see the bulk as one.
+func (b *MovedCreateBulk) entsignalGroup() {
 	group := signalhooks.NewGroup(len(b.builders))
 	for _, builder := range b.builders {
 		builder.mutation.entsignalGroup = group
@@ -236,6 +300,25 @@ func (c *KeyClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*
 
 // entsignalUnwrap frees the Key, and what was loaded with it, from the transaction.
 func (n *Key) entsignalUnwrap(d *txDriver) {
+	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Moved with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *MovedClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Moved, error) {
+	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Moved, and what was loaded with it, from the transaction.
+func (n *Moved) entsignalUnwrap(d *txDriver) {
 	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
 		return
 	}

@@ -18,6 +18,8 @@ type Tx struct {
 	Entry *EntryClient
 	// Key is the client for interacting with the Key builders.
 	Key *KeyClient
+	// Moved is the client for interacting with the Moved builders.
+	Moved *MovedClient
 	// Posted is the client for interacting with the Posted builders.
 	Posted *PostedClient
 
@@ -154,6 +156,7 @@ func (tx *Tx) init() {
 	tx.Changed = NewChangedClient(tx.config)
 	tx.Entry = NewEntryClient(tx.config)
 	tx.Key = NewKeyClient(tx.config)
+	tx.Moved = NewMovedClient(tx.config)
 	tx.Posted = NewPostedClient(tx.config)
 }
 

@@ -11,12 +11,13 @@ import (
 
 	"github.com/entsignal/signalbus/integration/docs/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/docs/ent/order"
 	"github.com/entsignal/signalbus/integration/docs/ent/orderplaced"
 	"github.com/entsignal/signalbus/integration/docs/ent/shipmentdue"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,13 +11,14 @@ import (
 
 	"github.com/entsignal/signalbus/integration/guarded/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/entsignal/signalbus/integration/guarded/ent/attachment"
 	"github.com/entsignal/signalbus/integration/guarded/ent/documentprinted"
 	"github.com/entsignal/signalbus/integration/guarded/ent/documentshared"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/entsignal/signalbus/integration/names/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -29,6 +28,8 @@ import (
 	"github.com/entsignal/signalbus/integration/names/ent/signal"
 	"github.com/entsignal/signalbus/integration/names/ent/signalbus"
 	"github.com/entsignal/signalbus/integration/names/ent/signalhooks"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -9,7 +9,6 @@ import (
 	"log"
 	"reflect"
 
-	"github.com/entsignal/signalbus/integration/bank/ent"
 	"github.com/entsignal/signalbus/integration/order/ent/migrate"
 	"github.com/google/uuid"
 
@@ -21,6 +20,8 @@ import (
 	"github.com/entsignal/signalbus/integration/order/ent/dooropened"
 	"github.com/entsignal/signalbus/integration/order/ent/levelreached"
 	"github.com/entsignal/signalbus/integration/order/ent/namegreeted"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

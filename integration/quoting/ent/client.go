@@ -11,10 +11,11 @@ import (
 
 	"github.com/entsignal/signalbus/integration/quoting/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/quoting/ent/orderplaced"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -13,7 +13,6 @@ import (
 	"github.com/entsignal/signalbus/integration/shop/kinds"
 	"github.com/google/uuid"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -27,6 +26,8 @@ import (
 	"github.com/entsignal/signalbus/integration/shop/ent/shipmentdue"
 	"github.com/entsignal/signalbus/integration/shop/ent/ticketopened"
 	"github.com/entsignal/signalbus/integration/shop/ent/userjoined"
+
+	"entgo.io/ent"
 )
 
 // Client is the client that holds all ent builders.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/entsignal/signalbus/integration/tenants/ent/migrate"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -19,6 +18,7 @@ import (
 	"github.com/entsignal/signalbus/integration/tenants/ent/invoiceline"
 	"github.com/entsignal/signalbus/integration/tenants/ent/orderplaced"
 
+	"entgo.io/ent"
 	"github.com/entsignal/signalbus/integration/tenants/ent/internal"
 )
 

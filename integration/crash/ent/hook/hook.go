@@ -45,6 +45,18 @@ func (f KeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) 
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.KeyMutation", m)
 }
 
+// The MovedFunc type is an adapter to allow the use of ordinary
+// function as Moved mutator.
+type MovedFunc func(context.Context, *ent.MovedMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f MovedFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.MovedMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.MovedMutation", m)
+}
+
 // The PostedFunc type is an adapter to allow the use of ordinary
 // function as Posted mutator.
 type PostedFunc func(context.Context, *ent.PostedMutation) (ent.Value, error)

@@ -42,6 +42,19 @@ var (
 		Columns:    KeysColumns,
 		PrimaryKey: []*schema.Column{KeysColumns[0]},
 	}
+	// MovedsColumns holds the columns for the "moveds" table.
+	MovedsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "entry", Type: field.TypeString, Size: 40},
+		{Name: "key", Type: field.TypeInt},
+		{Name: "n", Type: field.TypeInt},
+	}
+	// MovedsTable holds the schema information for the "moveds" table.
+	MovedsTable = &schema.Table{
+		Name:       "moveds",
+		Columns:    MovedsColumns,
+		PrimaryKey: []*schema.Column{MovedsColumns[0]},
+	}
 	// PostedsColumns holds the columns for the "posteds" table.
 	PostedsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -60,6 +73,7 @@ var (
 		ChangedsTable,
 		EntriesTable,
 		KeysTable,
+		MovedsTable,
 		PostedsTable,
 	}
 )

@@ -15,5 +15,8 @@ type Entry func(*sql.Selector)
 // Key is the predicate function for key builders.
 type Key func(*sql.Selector)
 
+// Moved is the predicate function for moved builders.
+type Moved func(*sql.Selector)
+
 // Posted is the predicate function for posted builders.
 type Posted func(*sql.Selector)

@@ -48,6 +48,17 @@ type Posted struct{ ent.Schema }
 // Mixin makes it a signal.
 func (Posted) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}, update{}} }
 
+// Moved is a signal whose keys are sent side by side.
+type Moved struct{ ent.Schema }
+
+// Mixin makes it a signal.
+func (Moved) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}, update{}} }
+
+// Annotations of the Moved.
+func (Moved) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.OrderKey("key")}
+}
+
 // Changed is a signal whose order is that of the updates of each key.
 type Changed struct{ ent.Schema }
 

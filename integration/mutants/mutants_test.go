@@ -1,0 +1,127 @@
+// Package mutants breaks the library on purpose, to see that the crash test
+// notices. Each patch is a bug that outboxes have: it is applied to copies of
+// the files, so that the library has none of it.
+package mutants_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/entsignal/signalbus/integration/crash"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+)
+
+func TestMain(m *testing.M) {
+	if crash.IsChild() {
+		os.Exit(crash.RunChild())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// faults are few, and strike the more.
+var faults = crash.Faults{Kills: 10, Sessions: 1, Cuts: 6}
+
+const (
+	latency = 10 * time.Millisecond
+	fade    = 150 * time.Millisecond
+	hold    = 50 * time.Millisecond
+)
+
+// tries is how often a mutant runs until it is caught: one that needs a fault
+// at the right moment may be lucky.
+const tries = 5
+
+// caught says in which run which verdict betrays a mutant.
+var caught = map[string]struct {
+	mode         string
+	faults       crash.Faults
+	transactions int // where there are no faults
+	by           func(crash.Verdict) int
+	promise      string
+}{
+	"early_deletion":     {"flushmany", faults, 0, lost, "nothing is lost"},
+	"ignored_confirms":   {"flushmany", faults, 0, lost, "nothing is lost"},
+	"ignored_error":      {"flushmany", faults, 0, lost, "nothing is lost"},
+	"premature_send":     {"autoflush", crash.Faults{}, 30, phantoms, "what is sent was committed"},
+	"no_claim":           {"autoflush", crash.Faults{}, 30, unexplained, "without a fault nothing repeats"},
+	"no_turn":            {"flushordered by key", faults, 0, keyInversions, "the order of a key is kept"},
+	"locks_before_bound": {"flushordered", crash.Faults{}, 30, idInversions, "the order of ids is kept"},
+}
+
+func lost(v crash.Verdict) int          { return v.Lost }
+func phantoms(v crash.Verdict) int      { return v.Phantom }
+func unexplained(v crash.Verdict) int   { return v.Unexplained }
+func idInversions(v crash.Verdict) int  { return v.IDInversions }
+func keyInversions(v crash.Verdict) int { return v.KeyInversions }
+
+func mode(t *testing.T, name string) crash.Mode {
+	t.Helper()
+	i := slices.IndexFunc(crash.Modes, func(m crash.Mode) bool { return m.Name == name })
+	require.GreaterOrEqual(t, i, 0, name)
+	return crash.Modes[i]
+}
+
+func TestEachMutantIsCaught(t *testing.T) {
+	all := patches(t)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(caught)), slices.Collect(maps.Keys(all)), "each patch needs a run that catches it")
+	binary := build(t, "../crash/child", all)
+
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		r := crash.Run(t, crash.Config{Mode: mode(t, "flushmany"), Kind: testdb.PostgreSQL, Faults: faults, Latency: latency, Fade: fade, Binary: binary})
+		assert.Empty(t, r.Violations(), "not the mutants are caught, the harness is broken")
+	})
+	for name, c := range caught {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var r crash.Result
+			for try := range uint64(tries) {
+				config := crash.Config{
+					Mode: mode(t, c.mode), Kind: testdb.PostgreSQL, Seed: try, Faults: c.faults, Transactions: c.transactions,
+					Binary: binary, Env: []string{mutantEnv + "=" + name},
+				}
+				if c.transactions == 0 {
+					config.Latency, config.Fade = latency, fade
+				} else {
+					config.Hold = hold
+				}
+				r = crash.Run(t, config)
+				t.Logf("\n%s%q", crash.Table([]crash.Result{r}), r.Violations())
+				if c.by(r.Verdict) > 0 {
+					break
+				}
+			}
+			assert.Positive(t, c.by(r.Verdict), "the mutant survived the check that %s", c.promise)
+			assert.NotEmpty(t, r.Violations())
+		})
+	}
+}
+
+func TestPatchThatDoesNotFitIsAnError(t *testing.T) {
+	const patch = "Why.\n\n--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@\n one\n+two\n three\n"
+	files := map[string]string{}
+	read := func(path string) (string, error) { return files[path], nil }
+	write := func(path, text string) { files[path] = text }
+	for text, want := range map[string]string{
+		"zero\none\nthree\n":            "",
+		"one\n\nthree\n":                "f has these lines in 0 places",
+		"one\nthree\n---\none\nthree\n": "f has these lines in 2 places",
+	} {
+		files["f"] = text
+		err := apply(patch, read, write)
+		if want == "" {
+			require.NoError(t, err)
+			assert.Equal(t, "zero\none\ntwo\nthree\n", files["f"])
+			continue
+		}
+		assert.ErrorContains(t, err, want)
+	}
+	assert.ErrorContains(t, apply("no diff\n", read, write), "changes nothing")
+}
