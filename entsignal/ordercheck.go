@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
@@ -12,6 +13,8 @@ import (
 type OrderCheck struct {
 	Name    string      `json:"name"`     // the signal's
 	OrderBy []OrderTerm `json:"order_by"` // as in [Info]
+	// OrderKey is the field whose values are ordered apart, if there is one.
+	OrderKey string `json:"order_key,omitempty"`
 	// Strict says that each signal is sent before all those with higher ids
 	// (of the same key, if it has an OrderKey), also if its transaction is the last one to commit. It holds for signals
 	// that draw their id when they are inserted, and while only FlushOrdered
@@ -49,7 +52,7 @@ func (b *Bus) CheckOrder(ctx context.Context, opts ...FlushOption) ([]OrderCheck
 			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
 			continue
 		}
-		checks = append(checks, OrderCheck{Name: t.Name, OrderBy: append([]OrderTerm{}, t.OrderBy...), Strict: reason == "", Reason: reason})
+		checks = append(checks, OrderCheck{Name: t.Name, OrderBy: append([]OrderTerm{}, t.OrderBy...), OrderKey: t.OrderKey, Strict: reason == "", Reason: reason})
 	}
 	return checks, errors.Join(errs...)
 }
@@ -61,7 +64,7 @@ func (t *task) notStrict(ctx context.Context) (string, error) {
 		return order.Reason, err
 	}
 	w := watch{task: t, seq: order.Sequence, marks: &dbdialect.Marks{}}
-	sight, err := w.look(ctx)
+	sight, err := w.look(ctx, math.MinInt64)
 	if err == nil && sight.Rows && sight.Top > sight.Last {
 		return foreignIDs(order.Sequence, sight), nil
 	}

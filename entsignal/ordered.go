@@ -37,15 +37,17 @@ func (t *task) flushHead(ctx context.Context) (int, error) {
 	}
 	return t.flushInOrder(ctx, order, func(ctx context.Context, top any) (int, error) {
 		if top != nil {
-			return t.sendHead(ctx, &turn, math.MaxInt, func(limit int) func(*sql.Selector) {
-				return t.columns().span(nil, top, limit)
+			return t.sendHead(ctx, &turn, math.MaxInt, func(after any, limit int) func(*sql.Selector) {
+				return t.columns().span(after, top, limit)
 			})
 		}
 		pending, err := t.pending(ctx)
 		if err != nil {
 			return 0, err
 		}
-		return t.sendHead(ctx, &turn, pending, t.columns().head)
+		return t.sendHead(ctx, &turn, pending, func(_ any, limit int) func(*sql.Selector) {
+			return t.columns().head(limit)
+		})
 	})
 }
 
@@ -61,15 +63,19 @@ func (t *task) flushInOrder(ctx context.Context, order dbdialect.Order, send ord
 	return send(ctx, nil)
 }
 
-// sendHead sends the first rows that match, again and again, up to most.
-func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match func(limit int) func(*sql.Selector)) (sent int, err error) {
+// sendHead sends the first rows that match, again and again, up to most. match
+// may begin after the last id that was taken: deleted rows stay in the index
+// for as long as a transaction is open that may see them.
+func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match func(after any, limit int) func(*sql.Selector)) (sent int, err error) {
+	var after any
 	for sent < most {
 		if err := t.bus.stopped(ctx); err != nil {
 			return sent, err
 		}
 		limit := min(t.limit(ctx), most-sent)
-		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) error {
-			_, err := read(match(limit))
+		var ids []any
+		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) (err error) {
+			ids, err = read(match(after, limit))
 			return err
 		}})
 		n, err := t.deliverInTurn(ctx, turn, d)
@@ -77,9 +83,10 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		if err != nil {
 			return sent, err
 		}
-		if d.fetched() < limit {
+		if len(ids) < limit {
 			break
 		}
+		after = ids[len(ids)-1]
 	}
 	return sent, nil
 }

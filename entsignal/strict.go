@@ -16,7 +16,7 @@ import (
 // from: to see up to which id the table is complete, and who is to blame if
 // that isn't far enough.
 type sequence interface {
-	Look(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks) (dbdialect.Sight, error)
+	Look(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, above int64) (dbdialect.Sight, error)
 	Held(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, low, top int64) (dbdialect.Held, error)
 	String() string
 }
@@ -26,7 +26,8 @@ type sequence interface {
 // stops no writer.
 func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) (sent int, err error) {
 	w := watch{task: t, seq: seq, marks: t.takeMarks(), patience: orDefault(t.opts.holdBack, defaultHoldBack)}
-	sight, err := w.look(ctx)
+	done := int64(math.MinInt64) // what is to be sent up to here was sent
+	sight, err := w.look(ctx, done)
 	if err != nil {
 		return 0, err
 	}
@@ -36,9 +37,8 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 		}
 	}()
 	target, foreign := min(sight.Last, sight.Top), sight // foreign: what wasn't drawn from the sequence
-	done := int64(math.MinInt64)
 	for sight.Rows && sight.Bottom <= target {
-		if safe := min(sight.Low, target); sight.Bottom <= safe && done < safe {
+		if safe := min(sight.Low, target); sight.Bottom <= safe {
 			n, err := send(ctx, safe)
 			sent += n
 			if err != nil {
@@ -52,7 +52,7 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 		if err := w.wait(ctx, sight.Low, target); err != nil {
 			return sent, err
 		}
-		if sight, err = w.look(ctx); err != nil {
+		if sight, err = w.look(ctx, done); err != nil {
 			return sent, err
 		}
 		target = min(target, sight.Last) // it was set back
@@ -88,13 +88,14 @@ type watch struct {
 	waited   time.Duration
 }
 
-func (w *watch) look(ctx context.Context) (sight dbdialect.Sight, _ error) {
+// look looks at the open transactions, and at the rows above an id.
+func (w *watch) look(ctx context.Context, above int64) (sight dbdialect.Sight, _ error) {
 	ctx, cancel := w.bus.withWorkTime(ctx)
 	defer cancel()
 	marks := w.marks
 	w.marks = nil // a look that is left behind may still write to them
 	_, err := w.bus.within(ctx, func() (_ int, err error) {
-		sight, err = w.seq.Look(ctx, w.st.driver, marks)
+		sight, err = w.seq.Look(ctx, w.st.driver, marks, above)
 		return 0, err
 	})
 	if err != nil {

@@ -21,8 +21,8 @@ type Order struct {
 type Sight struct {
 	Low    int64 // no row with this id or a lower one can be committed anymore
 	Last   int64 // the id that was drawn last
-	Rows   bool  // whether there are rows
-	Bottom int64 // the lowest id of the rows
+	Rows   bool  // whether there are rows above the id that was asked for
+	Bottom int64 // the lowest id of those
 	Top    int64 // the highest one; above Last only if it wasn't drawn from the sequence
 }
 

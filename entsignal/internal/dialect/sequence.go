@@ -110,18 +110,18 @@ SELECT b.v,
 		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.relation = %[1]d
 		AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 		AND l.virtualtransaction NOT LIKE '%%/0'),
-	(SELECT min(%[2]s) FROM %[3]s), (SELECT max(%[2]s) FROM %[3]s),
+	(SELECT min(%[2]s) FROM %[3]s WHERE %[2]s > '%[4]d'::bigint), (SELECT max(%[2]s) FROM %[3]s WHERE %[2]s > '%[4]d'::bigint),
 	concat_ws(' ', %[1]d, pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))
 FROM (SELECT pg_sequence_last_value(%[1]d::oid::regclass) AS v OFFSET 0) b`
 
-// Look looks at the sequence and the table.
-func (s *Sequence) Look(ctx context.Context, drv dialect.Driver, m *Marks) (Sight, error) {
+// Look looks at the sequence, and at the rows above an id.
+func (s *Sequence) Look(ctx context.Context, drv dialect.Driver, m *Marks, above int64) (Sight, error) {
 	var (
 		value, bottom, top stdsql.NullInt64
 		open               stdsql.NullString
 		source             string
 	)
-	err := query(ctx, drv, fmt.Sprintf(look, s.oid, s.id, s.table), nil, func(rows *sql.Rows) error {
+	err := query(ctx, drv, fmt.Sprintf(look, s.oid, s.id, s.table, above), nil, func(rows *sql.Rows) error {
 		return rows.Scan(&value, &open, &bottom, &top, &source)
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *Sequence) Look(ctx context.Context, drv dialect.Driver, m *Marks) (Sigh
 	}, nil
 }
 
-const countHeld = `SELECT count(*), COALESCE(min(%[1]s), 0), COALESCE(max(%[1]s), 0) FROM %[2]s WHERE %[1]s > %[3]d AND %[1]s <= %[4]d`
+const countHeld = `SELECT count(*), COALESCE(min(%[1]s), 0), COALESCE(max(%[1]s), 0) FROM %[2]s WHERE %[1]s > '%[3]d'::bigint AND %[1]s <= '%[4]d'::bigint`
 
 // holders describes transactions. A prepared one is known by its number, which
 // it holds a lock on. Of other users' sessions one sees the state only with
