@@ -47,8 +47,8 @@ func TestMemoryAlarmHoldsSignalsBackAndLosesNone(t *testing.T) {
 	for _, err := range failures {
 		assert.ErrorContains(t, err, "connection blocked")
 	}
-	assert.Equal(t, 1, r.log.count("rabbitmq: connection blocked"), "logged once")
-	assert.Equal(t, 1, r.log.count("rabbitmq: connected"))
+	assert.Equal(t, 1, r.log.Count("rabbitmq: connection blocked"), "logged once")
+	assert.Equal(t, 1, r.log.Count("rabbitmq: connected"))
 
 	calm()
 	r.log.await(t, "rabbitmq: connection unblocked")
@@ -90,7 +90,7 @@ func TestConnectionsThatTheOperatorClosesAreReplaced(t *testing.T) {
 	assert.Zero(t, r.pending(t))
 	assert.Contains(t, r.log.String(), "CONNECTION_FORCED")
 	assert.Contains(t, r.log.String(), "maintenance")
-	assert.Equal(t, 2, r.log.count("rabbitmq: connected"))
+	assert.Equal(t, 2, r.log.Count("rabbitmq: connected"))
 	r.assertReceived(t, n, burst)
 }
 
@@ -158,7 +158,7 @@ func TestMessageThatIsTooLargeForTheBrokerStaysAlone(t *testing.T) {
 	assert.True(t, entsignal.IsPermanent(err))
 	assert.Equal(t, 5, n)
 	assert.Equal(t, large, r.AuditLogged.Query().OnlyX(ctx(t)).Number)
-	assert.Equal(t, 1, r.log.count("rabbitmq: connected"), "the connection survives")
+	assert.Equal(t, 1, r.log.Count("rabbitmq: connected"), "the connection survives")
 
 	r.message = func(int, *rabbitmq.Message) {}
 	_, err = r.AuditLogged.FlushMany(ctx(t))

@@ -4,16 +4,12 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +24,7 @@ import (
 	"github.com/entsignal/signalbus/integration/internal/server"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
 
 // own are the servers of this package, which all of its tests share. Tests
@@ -92,7 +89,7 @@ func newRelayOn(t *testing.T, driver dialect.Driver, url string) *relay {
 	require.NoError(t, err)
 	require.NoError(t, ch.QueueBind(r.queue, "k", r.exchange, false, nil))
 
-	pub, err := rabbitmq.NewPublisher(url, r.log.option(), rabbitmq.WithConfirmTimeout(brokerAnswer), rabbitmq.WithDialTimeout(brokerAnswer))
+	pub, err := rabbitmq.NewPublisher(url, rabbitmq.WithLogger(r.log.Logger()), rabbitmq.WithConfirmTimeout(brokerAnswer), rabbitmq.WithDialTimeout(brokerAnswer))
 	require.NoError(t, err)
 	encode := func(signal string, number int) (rabbitmq.Message, error) {
 		m := rabbitmq.Message{Exchange: r.exchange, RoutingKey: "k", Body: fmt.Append(nil, signal, " ", number)}
@@ -103,7 +100,7 @@ func newRelayOn(t *testing.T, driver dialect.Driver, url string) *relay {
 		AuditLogged: rabbitmq.Sender(pub, func(a *ent.AuditLogged) (rabbitmq.Message, error) { return encode("audit", a.Number) }),
 		OrderPlaced: rabbitmq.Sender(pub, func(o *ent.OrderPlaced) (rabbitmq.Message, error) { return encode("order", o.Number) }),
 	},
-		entsignal.WithMissingSenders(), entsignal.WithLogger(slog.New(slog.NewTextHandler(r.log, nil))), entsignal.WithFlushTimeout(flushTimeout),
+		entsignal.WithMissingSenders(), entsignal.WithLogger(r.log.Logger()), entsignal.WithFlushTimeout(flushTimeout),
 		entsignal.WithErrorHandler(func(_ context.Context, err error) { r.errors <- err }))
 	require.NoError(t, err)
 	r.Client = ent.NewClient(ent.Driver(driver), ent.WithSignalBus(r.bus))
@@ -213,35 +210,11 @@ func ctx(t testing.TB) context.Context {
 	return c
 }
 
-// logs collects log records as text.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logs) option() rabbitmq.Option {
-	return rabbitmq.WithLogger(slog.New(slog.NewTextHandler(l, nil)))
-}
-
-// lines returns what was logged so far.
-func (l *logs) lines() []string { return strings.Split(strings.TrimSpace(l.String()), "\n") }
-
-func (l *logs) count(s string) int { return strings.Count(l.String(), s) }
+// logs is the log of a relay.
+type logs struct{ testlog.Log }
 
 // await waits until the log says so.
 func (l *logs) await(t *testing.T, s string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return l.count(s) > 0 }, 10*time.Second, 5*time.Millisecond, "the log doesn't say %q:\n%s", s, l)
+	require.Eventually(t, func() bool { return l.Count(s) > 0 }, 10*time.Second, 5*time.Millisecond, "the log doesn't say %q:\n%s", s, l)
 }

@@ -36,6 +36,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { close(r.errors) })
+	c := t.Context() // ctx would keep one for each commit
 	var (
 		over      = make(chan struct{})
 		tasks     sync.WaitGroup
@@ -50,7 +51,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 					return
 				case <-time.After(2 * time.Millisecond): // a load, and not all that the machine can do
 				}
-				if assert.NoError(t, r.OrderPlaced.Create().SetNumber(int(committed.Add(1))).Exec(ctx(t)), "who records must not notice") {
+				if assert.NoError(t, r.OrderPlaced.Create().SetNumber(int(committed.Add(1))).Exec(c), "who records must not notice") {
 					continue
 				}
 				return
@@ -63,7 +64,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 			case <-over:
 				return
 			case <-time.After(100 * time.Millisecond):
-				_, _ = r.OrderPlaced.FlushMany(ctx(t), entsignal.Burst(500))
+				_, _ = r.OrderPlaced.FlushMany(c, entsignal.Burst(500))
 			}
 		}
 	})
@@ -75,7 +76,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return committed.Load() > 100 }, 20*time.Second, time.Millisecond)
 	goroutines, heap := state()
-	before := r.log.lines()
+	before := r.log.Lines()
 
 	ctl(t, "stop_app")
 	t.Cleanup(func() { ctl(t, "start_app") })
@@ -84,7 +85,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 	at := committed.Load()
 	<-time.After(outage(t) - time.Since(down)) // the outage itself
 	duringGoroutines, duringHeap := state()
-	lines := r.log.lines()[len(before):]
+	lines := r.log.Lines()[len(before):]
 	assert.Greater(t, committed.Load(), at+100, "commits go on")
 	t.Logf("down for %v: %d commits; goroutines %d, then %d; heap %d KiB, then %d KiB; log:\n%s", time.Since(down).Round(time.Millisecond),
 		committed.Load()-at, goroutines, duringGoroutines, heap>>10, duringHeap>>10, strings.Join(lines, "\n"))

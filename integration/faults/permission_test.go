@@ -80,7 +80,7 @@ func TestRelayMayPublishToItsExchangesAndNothingElse(t *testing.T) {
 			assert.Equal(t, map[string]int{"audit 4": 1}, r.received(t))
 		})
 	}
-	assert.Equal(t, 1, relay.log.count("rabbitmq: connected"), "the connection survives")
+	assert.Equal(t, 1, relay.log.Count("rabbitmq: connected"), "the connection survives")
 
 	conn, err := amqp.Dial(relayURL)
 	require.NoError(t, err)

@@ -82,7 +82,7 @@ func TestServersThatCannotBeTrustedAreRefused(t *testing.T) {
 			assert.ErrorContains(t, pool.PingContext(ctx(t)), says, name)
 		}
 		log := &logs{}
-		pub, err := rabbitmq.NewPublisher(trusting(t, host, trusted), log.option())
+		pub, err := rabbitmq.NewPublisher(trusting(t, host, trusted), rabbitmq.WithLogger(log.Logger()))
 		require.NoError(t, err)
 		defer pub.Close(context.Background()) //nolint:errcheck // it never connected
 		err = pub.Publish(ctx(t), rabbitmq.Message{RoutingKey: "q"})

@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
 
 // flushes are the three flushes of one type.
@@ -333,17 +332,17 @@ func TestCloseLetsTheBatchInHandFinish(t *testing.T) {
 
 func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		log := &logBuffer{}
-		s := open(t, db, entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+		log := &testlog.Log{}
+		s := open(t, db, entsignal.WithLogger(log.Logger()))
 		s.audit(t, 900)
 		_, err := s.AuditLogged.FlushMany(ctx(t))
 		require.NoError(t, err)
-		assert.NotContains(t, strings.Join(log.lines(), "\n"), "a burst of 1")
+		assert.NotContains(t, log.String(), "a burst of 1")
 		for range 2 {
 			s.audit(t, 1001)
 			_, err = s.AuditLogged.FlushMany(ctx(t))
 			require.NoError(t, err)
 		}
-		assert.Equal(t, 1, strings.Count(strings.Join(log.lines(), "\n"), `msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
+		assert.Equal(t, 1, log.Count(`msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
 	})
 }

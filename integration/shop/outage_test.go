@@ -1,12 +1,8 @@
 package shop_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -16,30 +12,13 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
-
-// logBuffer keeps a log.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Split(strings.TrimSpace(l.b.String()), "\n")
-}
 
 func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		log := &logBuffer{}
-		s := open(t, db, entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+		log := &testlog.Log{}
+		s := open(t, db, entsignal.WithLogger(log.Logger()))
 		var calls atomic.Int32
 		away := entsignal.Unavailable(errors.New("away"))
 		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { calls.Add(1); return away })
@@ -53,8 +32,8 @@ func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 		}
 		assert.Less(t, calls.Load(), int32(50), "tries")
 		assert.Equal(t, 100, s.pending(t, "OrderPlaced"))
-		require.Len(t, log.lines(), 1)
-		assert.Contains(t, log.lines()[0], `level=WARN msg="broker or database is away, signals stay pending" signal=OrderPlaced error=`)
+		require.Len(t, log.Lines(), 1)
+		assert.Contains(t, log.Lines()[0], `level=WARN msg="broker or database is away, signals stay pending" signal=OrderPlaced error=`)
 
 		// A flush that somebody asks for tries at once, with one row.
 		var size atomic.Int32
@@ -74,8 +53,8 @@ func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 		batches := s.orders.Batches()
 		assert.Len(t, batches[0].Keys, 1, "the first batch tries the way")
 		assert.Len(t, batches[1].Keys, 50)
-		require.Len(t, log.lines(), 3)
-		assert.Contains(t, log.lines()[1], `level=INFO msg="broker and database are back, signals are sent again" signal=OrderPlaced away_for=`)
+		require.Len(t, log.Lines(), 3)
+		assert.Contains(t, log.Lines()[1], `level=INFO msg="broker and database are back, signals are sent again" signal=OrderPlaced away_for=`)
 
 		s.orders.Reset()
 		commit()

@@ -1,14 +1,11 @@
 package shop_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
 
 var postgres = []testdb.Kind{testdb.PostgreSQL, testdb.PGX}
@@ -248,23 +246,12 @@ func TestOrderedFlushWaitsForAPreparedTransaction(t *testing.T) {
 }
 
 // logged is a log in memory.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type logged struct{ testlog.Log }
 
 // warnings returns the reasons why orders aren't strict, one for each time
 // that the signal was named.
 func (l *logged) warnings(signal string) (reasons []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.b.String()) {
+	for _, line := range l.Lines() {
 		if strings.Contains(line, "level=WARN") && strings.Contains(line, "the order is not strict") && strings.Contains(line, "signal="+signal+" ") {
 			reasons = append(reasons, line)
 		}
@@ -272,9 +259,7 @@ func (l *logged) warnings(signal string) (reasons []string) {
 	return reasons
 }
 
-func (l *logged) option() entsignal.BusOption {
-	return entsignal.WithLogger(slog.New(slog.NewTextHandler(l, nil)))
-}
+func (l *logged) option() entsignal.BusOption { return entsignal.WithLogger(l.Logger()) }
 
 // check returns why the order of a signal isn't strict, or nothing.
 func (s *shop) check(t testing.TB, name string) string {
