@@ -15,7 +15,9 @@ func (s *stage) autoflushes(sc scale) []family {
 		beside(rowAutoflush32, "autoflush", dialect.Postgres, 32, sc.commits),
 		beside(rowAutoflush1, "autoflush", dialect.Postgres, 1, sc.commits/4),
 		beside(rowAsync, "autoflush, async", dialect.Postgres, 32, sc.commits),
+		// What ent itself takes bounds what a commit of ent with a bus can reach.
 		beside("commit of ent without a bus, 32 writers", "ent commit", dialect.Postgres, 32, sc.commits),
+		beside("commit of ent without a bus, 1 writer", "ent commit", dialect.Postgres, 1, sc.commits/4),
 		beside("autoflush, 32 writers: MariaDB", "autoflush", dialect.MySQL, 32, sc.commits),
 	}
 }
