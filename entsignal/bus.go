@@ -32,6 +32,7 @@ type Bus struct {
 	autoFlushOff atomic.Bool
 	life         lifecycle
 	told         onces
+	idleChecked  atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	client *Client

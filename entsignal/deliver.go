@@ -19,6 +19,9 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
 	defer func() { b.noteBatch(work, t, d, err) }()
+	if err := b.checkIdleLimit(work, st); work.Err() != nil {
+		return 0, because(work, err)
+	}
 	for try := 0; ; try++ {
 		n, err = b.within(work, func() (int, error) {
 			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Settle: b.settleTime() / 2})

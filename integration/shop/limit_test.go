@@ -2,6 +2,9 @@ package shop_test
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 )
@@ -101,5 +105,36 @@ func TestIdleLimitOfTheServerRepeatsAndSaysSo(t *testing.T) {
 		n, err = s.AuditLogged.FlushMany(ctx(t))
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
+	})
+}
+
+func TestIdleLimitBelowTheFlushTimeoutIsSaidOnce(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		direct := open(t, db)
+		name, below, above := "idle_in_transaction_session_timeout", "1999", "2000"
+		if db.Dialect == dialect.MySQL {
+			name, below, above = "idle_transaction_timeout", "1", "2"
+		}
+		// A flush of each kind may be the first.
+		for _, flush := range []func(*shop) error{
+			func(s *shop) error { return s.OrderPlaced.Create().SetNumber(1).Exec(ctx(t)) },
+			func(s *shop) error { _, err := s.AuditLogged.FlushMany(ctx(t)); return err },
+			func(s *shop) error { _, err := s.AuditLogged.FlushOrdered(ctx(t)); return err },
+		} {
+			for limit, want := range map[string]int{below: 1, above: 0, "0": 0} {
+				direct.audit(t, 2)
+				log := &logBuffer{}
+				s := newShop()
+				s.open(t, with(db, name+"="+limit), entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+				require.NoError(t, flush(s))
+				require.NoError(t, flush(s))
+				said := slices.DeleteFunc(log.lines(), func(line string) bool { return !strings.Contains(line, "setting="+name) })
+				assert.Len(t, said, want, "limit %s", limit)
+				for _, line := range said {
+					assert.Contains(t, line, "level=WARN")
+					assert.Contains(t, line, "flush_timeout=2s")
+				}
+			}
+		}
 	})
 }
