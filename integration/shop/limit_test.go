@@ -2,7 +2,6 @@ package shop_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
 
 // hold locks the first audit, as a transaction does that changes it, and
@@ -123,12 +123,12 @@ func TestIdleLimitBelowTheFlushTimeoutIsSaidOnce(t *testing.T) {
 		} {
 			for limit, want := range map[string]int{below: 1, above: 0, "0": 0} {
 				direct.audit(t, 2)
-				log := &logBuffer{}
+				log := &testlog.Log{}
 				s := newShop()
-				s.open(t, with(db, name+"="+limit), entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+				s.open(t, with(db, name+"="+limit), entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(log.Logger()))
 				require.NoError(t, flush(s))
 				require.NoError(t, flush(s))
-				said := slices.DeleteFunc(log.lines(), func(line string) bool { return !strings.Contains(line, "setting="+name) })
+				said := slices.DeleteFunc(log.Lines(), func(line string) bool { return !strings.Contains(line, "setting="+name) })
 				assert.Len(t, said, want, "limit %s", limit)
 				for _, line := range said {
 					assert.Contains(t, line, "level=WARN")
