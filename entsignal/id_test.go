@@ -79,3 +79,19 @@ func TestTextThatCanBeNoIDSaysWhatWasExpected(t *testing.T) {
 	assert.EqualError(t, err, `x: entsignal: signal OrderPlaced: "a\nb" is no id: bad`)
 	assert.ErrorIs(t, err, errBad)
 }
+
+func FuzzParseID(f *testing.F) {
+	for _, text := range []string{"", "0", "-1", "+1", "007", "9223372036854775807", "9223372036854775808", "1e3", "a\x00b", "\xff"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		id, err := parseID[string](text)
+		require.NoError(t, err)
+		require.Equal(t, text, id)
+		if id, err := parseID[int](text); err == nil {
+			again, err := parseID[int](formatID(id))
+			require.NoError(t, err)
+			require.Equal(t, id, again)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,4 +64,16 @@ func TestTextOfAnErrorIsCutBetweenItsLetters(t *testing.T) {
 		assert.True(t, strings.HasPrefix(text, strings.TrimSuffix(got, "…")), got)
 	}
 	assert.Equal(t, "a\uFFFDb\uFFFD", errorText(errors.New("a\x00b\xc3")))
+}
+
+func FuzzErrorText(f *testing.F) {
+	for _, text := range []string{"", "a\x00b", "\xff", strings.Repeat("語", 400), strings.Repeat("x", 999) + "\xe8\xaa"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := errorText(errors.New(text))
+		require.True(t, utf8.ValidString(got))
+		require.NotContains(t, got, "\x00")
+		require.LessOrEqual(t, len(got), maxErrorText+len("…"))
+	})
 }

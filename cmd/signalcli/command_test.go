@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -131,6 +132,17 @@ B       x   1         waits     -
 	} {
 		assert.Equal(t, want, roughly(d))
 	}
+}
+
+func FuzzOneLine(f *testing.F) {
+	for _, text := range []string{"", "plain", "a\nb", "\x1b[2J", "\xff", "\u2028", `"q" \`, strings.Repeat("ä", 200)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range oneLine(text) {
+			require.True(t, unicode.IsPrint(r), "%q", oneLine(text))
+		}
+	})
 }
 
 func TestCloseFunction(t *testing.T) {
