@@ -36,35 +36,16 @@ const mendPage = 1000
 // of the types with mixin.Retry only; the bus keeps no account of the others,
 // and with Only they are [ErrNoRetry]. Options: Only, Exclude.
 func (b *Bus) Failed(ctx context.Context, opts ...FlushOption) ([]FailedSignal, error) {
-	o, err := parseOptions("Failed", opts, busOptions...)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := b.choose(o)
-	if err != nil {
-		return nil, err
-	}
-	st, err := b.store()
-	if err != nil {
-		return nil, err
-	}
-	all := []FailedSignal{}
-	var errs []error
-	for _, chosen := range chosen {
-		if !chosen.retries() {
-			if o.only != nil {
-				errs = append(errs, &FlushError{Signal: chosen.Name, Err: ErrNoRetry})
-			}
-			continue
+	return survey(b, "Failed", opts, func(t *task, o flushOptions) ([]FailedSignal, error) {
+		switch {
+		case t.retries():
+			return t.listFailed(ctx)
+		case o.only != nil:
+			return nil, ErrNoRetry
+		default:
+			return nil, nil
 		}
-		t := task{signalType: chosen, bus: b, st: st}
-		failed, err := t.listFailed(ctx)
-		if err != nil {
-			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
-		}
-		all = append(all, failed...)
-	}
-	return all, errors.Join(errs...)
+	})
 }
 
 // Retry makes signals that have failed be tried again as if they never had,

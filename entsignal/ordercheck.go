@@ -2,7 +2,6 @@ package entsignal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -31,30 +30,10 @@ type OrderCheck struct {
 // error joins a [*FlushError] for it, and the others are returned. Options:
 // Only, Exclude.
 func (b *Bus) CheckOrder(ctx context.Context, opts ...FlushOption) ([]OrderCheck, error) {
-	o, err := parseOptions("CheckOrder", opts, busOptions...)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := b.choose(o)
-	if err != nil {
-		return nil, err
-	}
-	st, err := b.store()
-	if err != nil {
-		return nil, err
-	}
-	checks := make([]OrderCheck, 0, len(chosen))
-	var errs []error
-	for _, chosen := range chosen {
-		t := &task{signalType: chosen, bus: b, st: st}
+	return survey(b, "CheckOrder", opts, func(t *task, _ flushOptions) ([]OrderCheck, error) {
 		reason, err := t.notStrict(ctx)
-		if err != nil {
-			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
-			continue
-		}
-		checks = append(checks, OrderCheck{Name: t.Name, OrderBy: append([]OrderTerm{}, t.OrderBy...), OrderKey: t.OrderKey, Strict: reason == "", Reason: reason})
-	}
-	return checks, errors.Join(errs...)
+		return []OrderCheck{{Name: t.Name, OrderBy: append([]OrderTerm{}, t.OrderBy...), OrderKey: t.OrderKey, Strict: reason == "", Reason: reason}}, err
+	})
 }
 
 // notStrict returns why an ordered flush isn't strict now, or nothing.

@@ -22,7 +22,16 @@ type PendingCount struct {
 // the error joins a [*FlushError] for it, and the others are returned.
 // Options: Only, Exclude.
 func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount, error) {
-	o, err := parseOptions("Pending", opts, busOptions...)
+	return survey(b, "Pending", opts, func(t *task, _ flushOptions) ([]PendingCount, error) {
+		n, err := t.countPending(ctx)
+		return []PendingCount{n}, err
+	})
+}
+
+// survey asks each type that the options of a method choose. If one can't be
+// asked the error joins a [*FlushError] for it, and the others are returned.
+func survey[R any](b *Bus, method string, opts []FlushOption, ask func(*task, flushOptions) ([]R, error)) ([]R, error) {
+	o, err := parseOptions(method, opts, busOptions...)
 	if err != nil {
 		return nil, err
 	}
@@ -34,18 +43,17 @@ func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount,
 	if err != nil {
 		return nil, err
 	}
-	counts := make([]PendingCount, 0, len(chosen))
+	all := []R{}
 	var errs []error
 	for _, chosen := range chosen {
-		t := task{signalType: chosen, bus: b, st: st}
-		n, err := t.countPending(ctx)
+		answers, err := ask(&task{signalType: chosen, bus: b, st: st}, o)
 		if err != nil {
-			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
+			errs = append(errs, &FlushError{Signal: chosen.Name, Err: err})
 			continue
 		}
-		counts = append(counts, n)
+		all = append(all, answers...)
 	}
-	return counts, errors.Join(errs...)
+	return all, errors.Join(errs...)
 }
 
 func (t *task) countPending(ctx context.Context) (n PendingCount, err error) {

@@ -157,7 +157,10 @@ func (b *Bus) lead(ctx context.Context, st store, t signalType, own *share) (int
 // stay pending.
 func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share) shareResult {
 	defer t.gathering.pass()
-	shares := t.gathering.gather(own)
+	shares := []*share{own}
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > b.workTime()/4 {
+		shares = t.gathering.gather(own)
+	} // else the others would get the little time that this commit has left
 	results := make([]shareResult, len(shares))
 	if !t.outage.holds(time.Now()) {
 		var ids []any

@@ -98,12 +98,12 @@ func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Mes
 	}
 	b := &batch{p: p, msgs: msgs, errs: errs, ordered: mode == entsignal.ModeFlushOrdered, published: published}
 	b.prepare()
-	if b.link = p.begin(); b.link != nil {
-		b.send(ctx)
-		p.finish(b.link)
-	} else {
+	if b.link = p.begin(); b.link == nil {
 		b.failAll(b.todo, entsignal.Unavailable(ErrClosed))
+		return b.result()
 	}
+	defer p.finish(b.link)
+	b.send(ctx)
 	return b.result()
 }
 
