@@ -11,7 +11,7 @@ import (
 
 // Annotation tunes a signal. It is made by the functions [AutoFlush],
 // [BurstCount], [OrderBy], [OrderKey] and [LockOrderKey]; mixin.Signal carries the one that makes an
-// entity a signal. Several annotations merge, the schema's over the mixin's.
+// entity a signal, and mixin.Retry one with its policy. Several annotations merge, the schema's over the mixin's.
 type Annotation struct {
 	Signal     bool         `json:"signal,omitempty"`      // set by mixin.Signal
 	AutoFlush  *bool        `json:"auto_flush,omitempty"`  // nil: true
@@ -20,6 +20,8 @@ type Annotation struct {
 	OrderKey   *string      `json:"order_key,omitempty"`   // nil: one order for all
 
 	LockOrderKey bool `json:"lock_order_key,omitempty"`
+
+	Retry *RetryPolicy `json:"retry,omitempty"` // set by mixin.Retry
 }
 
 // AnnotationName is the name under which ent carries an [Annotation].
@@ -114,6 +116,9 @@ func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
 		a.OrderKey = o.OrderKey
 	}
 	a.LockOrderKey = a.LockOrderKey || o.LockOrderKey
+	if o.Retry != nil {
+		a.Retry = o.Retry
+	}
 	return a
 }
 

@@ -3,6 +3,7 @@ package entsignal_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"entgo.io/ent"
 	"entgo.io/ent/entc/load"
@@ -67,6 +68,14 @@ func TestLaterAnnotationWins(t *testing.T) {
 			[]schema.Annotation{entsignal.BurstCount(5), entsignal.Annotation{Signal: true}},
 			entsignal.Annotation{Signal: true, BurstCount: &five},
 		},
+		"keeps account of failures": {
+			[]schema.Annotation{
+				entsignal.Annotation{Signal: true},
+				entsignal.Annotation{Retry: &entsignal.RetryPolicy{MaxAttempts: 3}},
+				entsignal.Annotation{Retry: &entsignal.RetryPolicy{MaxAttempts: 5}},
+			},
+			entsignal.Annotation{Signal: true, Retry: &entsignal.RetryPolicy{MaxAttempts: 5}},
+		},
 		"pointer": {
 			[]schema.Annotation{entsignal.BurstCount(5), &entsignal.Annotation{BurstCount: &six}},
 			entsignal.Annotation{BurstCount: &six},
@@ -109,6 +118,7 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 		"order key":            entsignal.OrderKey("a"),
 		"order key, empty":     entsignal.OrderKey(""),
 		"lock":                 entsignal.LockOrderKey(),
+		"retry":                {Retry: &entsignal.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 1000 * time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +134,7 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 			assert.Equal(t, a.BurstCount, got.BurstCount)
 			assert.Equal(t, a.OrderKey, got.OrderKey)
 			assert.Equal(t, a.LockOrderKey, got.LockOrderKey)
+			assert.Equal(t, a.Retry, got.Retry)
 			if assert.Equal(t, a.OrderBy == nil, got.OrderBy == nil, "OrderBy is set") && a.OrderBy != nil {
 				assert.ElementsMatch(t, *a.OrderBy, *got.OrderBy)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -39,6 +40,8 @@ type selection struct {
 	// key is the text of the key that all these rows have, if the order is one
 	// of keys.
 	key string
+	// skipDead makes an ordered flush pass the rows that are parked.
+	skipDead bool
 }
 
 // reader reads the rows that match and returns their ids.
@@ -50,11 +53,13 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 	meta   Batch
 	sel    selection
 
-	rows   []T
-	ids    []any
-	ranks  map[string]int // of the ids, once somebody asks
-	called bool
-	errs   []error // after Send: why a row stays; nil for one that goes
+	rows    []T
+	ids     []any
+	ranks   map[string]int // of the ids, once somebody asks
+	blocked error          // why an ordered flush can't take the row behind rows
+	called  bool
+	errs    []error // after Send: why a row stays; nil for one that goes
+	changes []dbdialect.Change
 }
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
@@ -97,20 +102,19 @@ func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 }
 
 // Table implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table {
-	m := &d.signal.Model
-	t := dbdialect.Table{Name: m.Table, IDColumn: m.IDColumn}
-	if m.Schema != nil {
-		t.Schema = m.Schema(d.signal.config)
-	}
-	return t
-}
+func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table { return d.signal.table() }
 
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
 	m := &d.signal.Model
 	read := func(match func(*sql.Selector)) (_ []any, err error) {
-		q := m.Query(d.signal.config, drv, func(s *sql.Selector) { match(s); lock(s) })
+		q := m.Query(d.signal.config, drv, func(s *sql.Selector) {
+			match(s)
+			if d.sel.skipDead && m.Retry != nil {
+				isAlive(s)
+			}
+			lock(s)
+		})
 		for _, load := range []func(Q){m.Children, m.With} {
 			if load != nil {
 				load(q)
@@ -126,13 +130,42 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 		return d.ids, nil
 	}
 	d.rows, d.ids = nil, nil
+	var err error
 	if d.sel.pick != nil {
-		err := d.sel.pick(drv, read)
-		return len(d.rows), err
+		err = d.sel.pick(drv, read)
+	} else {
+		_, err = read(d.signal.columns().listed(drv, d.sel.ids))
+		d.arrange()
 	}
-	_, err := read(d.signal.columns().listed(drv, d.sel.ids))
-	d.arrange()
+	if err == nil && m.Retry != nil {
+		err = d.leaveOut(time.Now())
+	}
 	return len(d.rows), err
+}
+
+// leaveOut leaves out the rows that may not be sent now. An ordered flush sends
+// nothing behind the first of them, and fails if that is the first of all. Send
+// of a client sends what it is asked to.
+func (d *delivery[C, T, ID, Q]) leaveOut(now time.Time) error {
+	if d.meta.Mode == ModeSend {
+		return nil
+	}
+	rows, ids := d.rows, d.ids
+	d.rows, d.ids = nil, nil
+	for i, row := range rows {
+		state := d.signal.RetryState(row)
+		switch {
+		case state.due(now):
+			d.rows, d.ids = append(d.rows, row), append(d.ids, ids[i])
+		case d.meta.Mode != ModeFlushOrdered:
+		case i == 0:
+			return state.blocked(ids[i])
+		default:
+			d.blocked = state.blocked(ids[i])
+			return nil
+		}
+	}
+	return nil
 }
 
 // arrange puts the rows in the order of the selection's ids.
@@ -174,13 +207,23 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	}
 	p.run(ctx, len(d.rows))
 	if p.sent == len(d.rows) {
-		return p.sent, nil
+		return p.sent, d.blocked
 	}
 	d.errs = make([]error, len(d.rows))
+	var failed []failure
 	for i, o := range p.outcomes {
-		if o.err != nil {
+		switch {
+		case o.err == nil:
+		case o.blame && d.signal.Retry != nil:
+			f := failure{id: d.ids[i], state: d.signal.RetryState(d.rows[i]), err: o.err}
+			failed = append(failed, f)
+			d.errs[i] = fmt.Errorf("id %s (%s): %w", showID(items[i].ID), d.signal.Retry.attempt(f), o.err)
+		default:
 			d.errs[i] = fmt.Errorf("id %s: %w", showID(items[i].ID), o.err)
 		}
+	}
+	if failed != nil {
+		d.changes = d.signal.Retry.changes(failed, time.Now())
 	}
 	if p.whole != nil {
 		return p.sent, p.whole
@@ -221,6 +264,9 @@ func (d *delivery[C, T, ID, Q]) Done() []any {
 	}
 	return sent
 }
+
+// Changes implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Changes() []dbdialect.Change { return d.changes }
 
 // recovered runs f, and makes a panic its error: a bus outlives the code of
 // the application that it calls.

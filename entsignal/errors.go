@@ -47,6 +47,10 @@ var (
 	// of a signal with [LockOrderKey] wraps it for the same reason.
 	ErrNoTx = errors.New("entsignal: a row can be locked only inside a transaction")
 
+	// ErrNoRetry is returned by a call that is about failed signals and names a
+	// type without mixin.Retry.
+	ErrNoRetry = errors.New("the schema has no mixin.Retry, so no account of failures is kept")
+
 	// ErrSerialization marks an error after which the whole transaction may
 	// be run again: Atomic does so when its function returns an error that
 	// wraps it. See [RetryOnConstraint] and [IsSerializationFailure].

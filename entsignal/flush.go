@@ -17,10 +17,11 @@ import (
 // [Bus.FlushOrdered] is the only one.
 //
 // A signal type that fails doesn't keep the others from being flushed; the
-// error joins a [*FlushError] for each. A burst that fails stays pending and
-// the next is tried; an error that wraps [Unavailable], or three bursts in a
-// row of which nothing was sent, end a type. Options: Only, Exclude, Wait,
-// Burst.
+// error joins a [*FlushError] for each. Signals that fail stay pending and the
+// next burst is tried; an error that wraps [Unavailable], or three bursts in a
+// row of which nothing was sent, end a type. Signals that wait for their next
+// attempt, or that are parked (see mixin.Retry), are left out. Options: Only,
+// Exclude, Wait, Burst.
 func (b *Bus) Flush(ctx context.Context, opts ...FlushOption) (int, error) {
 	return b.flush(ctx, ModeFlush, opts, busOptions, nil)
 }
@@ -39,7 +40,10 @@ func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 // FlushOrdered sends in the order of OrderBy, which the id always ends; it
 // sends what was pending at the call, or as many signals. One FlushOrdered of a
 // signal type runs at a time; another waits (see [Wait]; by default until ctx
-// ends) and then returns [ErrBusy]. It stops a type at its first failure.
+// ends) and then returns [ErrBusy]. It stops a type at its first failure: what
+// comes before the signal at fault is sent, and nothing behind it. A signal that
+// waits for its next attempt, or that is parked (see mixin.Retry), stops it with
+// a [*BlockedError].
 //
 // A transaction that is open may commit a lower id than those that are
 // pending. On PostgreSQL, a signal that is sent by its id waits for such
@@ -53,7 +57,7 @@ func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 // With [OrderKey] all this is about the signals of one key. Keys are sent side
 // by side by as many [Workers] as the option says, also of several processes,
 // and one that fails, or that is busy, keeps no other. Options: Only, Exclude,
-// Wait, HoldBack, Workers, Burst.
+// Wait, HoldBack, Workers, Burst, SkipDead.
 func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error) {
 	return b.flush(ctx, ModeFlushOrdered, opts, busOptions, nil)
 }
@@ -68,7 +72,7 @@ func modeOptions(mode Mode) []string {
 	case ModeFlushMany:
 		return []string{"Workers", "Burst"}
 	case ModeFlushOrdered:
-		return []string{"Wait", "HoldBack", "Workers", "Burst"}
+		return []string{"Wait", "HoldBack", "Workers", "Burst", "SkipDead"}
 	default:
 		return []string{"Wait", "Burst"}
 	}

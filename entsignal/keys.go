@@ -148,7 +148,7 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, 
 	turn := turnWait{ctx: patience}
 	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
 		size := min(k.limit(ctx), len(ids))
-		n, err := k.deliverInTurn(ctx, &turn, k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), key: fmt.Sprintf("key %v", key)}))
+		n, err := k.deliverInTurn(ctx, &turn, k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)}))
 		sent += n
 		if err != nil {
 			return sent, err

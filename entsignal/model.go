@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -45,6 +46,10 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 	With func(Q)
 	// Schema, if set, returns the database schema of the table.
 	Schema func(C) string
+	// Retry is the policy of mixin.Retry, or nil without it.
+	Retry *RetryPolicy
+	// RetryState returns what mixin.Retry keeps in a row.
+	RetryState func(T) RetryState
 }
 
 // Query is what the bus needs of a generated query builder.
@@ -69,8 +74,17 @@ type Signal interface {
 	ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// keys returns the ids and the keys of the rows that match.
 	keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, err error)
-	// count returns the number of rows.
-	count(ctx context.Context, drv dialect.Driver) (int, error)
+	// count returns the number of rows that match.
+	count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error)
+	// retries reports whether there is mixin.Retry.
+	retries() bool
+	// failed returns those of the rows that match which have failed, and the
+	// id of the last one.
+	failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []FailedSignal, last any, err error)
+	// parseID returns the id of which formatID returns the text.
+	parseID(text string) (any, error)
+	// table tells where the rows are. It is known when the signal is bound.
+	table() dbdialect.Table
 	// batch returns a batch of the rows that sel picks.
 	batch(meta Batch, sel selection) batch
 }
@@ -93,7 +107,7 @@ func (s *signal[C, T, ID, Q]) info() Info {
 func (s *signal[C, T, ID, Q]) columns() columns {
 	idType := reflect.TypeFor[ID]()
 	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
-	return columns{id: s.IDColumn, key: s.KeyColumn, order: s.OrderColumns, idType: idType, counted: counted}
+	return columns{id: s.IDColumn, key: s.KeyColumn, order: s.OrderColumns, idType: idType, counted: counted, retry: s.Retry != nil}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
@@ -127,8 +141,32 @@ func (s *signal[C, T, ID, Q]) keys(ctx context.Context, drv dialect.Driver, matc
 	return ids, keys, err
 }
 
-func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver) (int, error) {
-	return s.Model.Query(s.config, drv, func(*sql.Selector) {}).Count(allowed(ctx))
+func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error) {
+	return s.Model.Query(s.config, drv, match).Count(allowed(ctx))
+}
+
+func (s *signal[C, T, ID, Q]) retries() bool { return s.Retry != nil }
+
+func (s *signal[C, T, ID, Q]) failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []FailedSignal, last any, _ error) {
+	rows, err := s.Model.Query(s.config, drv, func(s *sql.Selector) {
+		match(s)
+		hasFailed(s)
+	}).All(allowed(ctx))
+	for _, row := range rows {
+		last = s.ID(row)
+		all = append(all, s.RetryState(row).failed(s.Name, last))
+	}
+	return all, last, err
+}
+
+func (s *signal[C, T, ID, Q]) parseID(text string) (any, error) { return parseID[ID](text) }
+
+func (s *signal[C, T, ID, Q]) table() dbdialect.Table {
+	t := dbdialect.Table{Name: s.Table, IDColumn: s.IDColumn}
+	if s.Schema != nil {
+		t.Schema = s.Schema(s.config)
+	}
+	return t
 }
 
 func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
@@ -142,6 +180,7 @@ type columns struct {
 	order   []OrderTerm
 	idType  reflect.Type
 	counted bool // whether the ids are integers, which the database may count
+	retry   bool // there are those of mixin.Retry
 }
 
 // listed matches the rows with these ids, by id, for a query through drv. The
@@ -164,6 +203,16 @@ func (c columns) span(after, top any, limit int) func(*sql.Selector) {
 			s.Where(sql.LTE(s.C(c.id), top))
 		}
 		s.OrderBy(s.C(c.id)).Limit(limit)
+	}
+}
+
+// due matches the rows of a span that may be sent now.
+func (c columns) due(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		c.span(after, top, limit)(s)
+		if c.retry {
+			isDue(time.Now())(s)
+		}
 	}
 }
 

@@ -124,6 +124,7 @@ type flushOptions struct {
 	burst   int // 0: the signal's
 
 	holdBack *time.Duration
+	skipDead bool
 }
 
 // Only restricts a flush to the named signals. Used by Flush, FlushMany,
@@ -195,6 +196,16 @@ func Burst(n int) FlushOption {
 			return err
 		}
 		o.burst = n
+		return nil
+	}}
+}
+
+// SkipDead makes FlushOrdered pass the signals that are parked as dead, which it
+// otherwise stops at: what was to come after them leaves before them then. It
+// changes nothing for signals without mixin.Retry.
+func SkipDead() FlushOption {
+	return FlushOption{"SkipDead", func(o *flushOptions) error {
+		o.skipDead = true
 		return nil
 	}}
 }

@@ -74,7 +74,7 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		}
 		limit := min(t.limit(ctx), most-sent)
 		var ids []any
-		d := t.batch(t.meta, selection{pick: func(_ dialect.Driver, read reader) (err error) {
+		d := t.batch(t.meta, selection{skipDead: t.opts.skipDead, pick: func(_ dialect.Driver, read reader) (err error) {
 			ids, err = read(match(after, limit))
 			return err
 		}})

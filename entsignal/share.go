@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // A gathering joins the autoflushes of one signal type. While one batch is at
@@ -188,5 +190,9 @@ func split(results []shareResult, shares []*share, d batch, n int, err error) {
 		default:
 			r.sent, r.err = d.result(s.ids)
 		}
+	}
+	var notNoted *dbdialect.NotNotedError
+	if n > 0 && errors.As(err, &notNoted) { // one tells it for all
+		results[0].err = errors.Join(results[0].err, notNoted)
 	}
 }

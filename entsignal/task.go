@@ -35,7 +35,7 @@ func (t *task) list(ctx context.Context) (int, error) {
 	}
 	var after any
 	for {
-		page, err := t.read(ctx, t.columns().span(after, top, listPage))
+		page, err := t.read(ctx, t.columns().due(after, top, listPage))
 		if err != nil {
 			return 0, err
 		}
@@ -144,7 +144,12 @@ func (t *task) read(ctx context.Context, match func(*sql.Selector)) ([]any, erro
 
 // pending returns how many rows there are.
 func (t *task) pending(ctx context.Context) (int, error) {
-	n, err := t.reading(ctx, func(drv dialect.Driver) (int, error) { return t.count(ctx, drv) })
+	return t.pendingThat(ctx, func(*sql.Selector) {})
+}
+
+// pendingThat returns how many rows match.
+func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int, error) {
+	n, err := t.reading(ctx, func(drv dialect.Driver) (int, error) { return t.count(ctx, drv, match) })
 	if err != nil {
 		return 0, fmt.Errorf("count: %w", err)
 	}

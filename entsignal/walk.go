@@ -36,7 +36,7 @@ func (w *walk) step(limit int) func(dialect.Driver, reader) error {
 		if w.ended.Load() {
 			return nil
 		}
-		ids, err := read(w.columns.span(w.last, w.top, limit))
+		ids, err := read(w.columns.due(w.last, w.top, limit))
 		if err != nil {
 			return err
 		}

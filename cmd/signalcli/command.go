@@ -1,6 +1,6 @@
 // Package signalcli is the command group "signalbus", by which a program's
-// operators flush what its autoflushes left behind, drain backlogs and look
-// at what is pending. Each project builds a program of its own with it,
+// operators flush what its autoflushes left behind, drain backlogs, look at what
+// is pending, and decide on what can't be sent. Each project builds a program of its own with it,
 // because only the project's code has the senders:
 //
 //	func main() {
@@ -18,7 +18,6 @@ package signalcli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -55,8 +54,8 @@ func Command(open func(context.Context) (*entsignal.Bus, func() error, error)) *
 			return func() { signal.Stop(c) }
 		},
 		exit: os.Exit,
-		terminal: func(w io.Writer) bool {
-			f, ok := w.(*os.File)
+		terminal: func(stream any) bool {
+			f, ok := stream.(*os.File)
 			return ok && term.IsTerminal(int(f.Fd()))
 		},
 	})
@@ -67,7 +66,7 @@ type system struct {
 	open     func(context.Context) (*entsignal.Bus, func() error, error)
 	notify   func(chan<- os.Signal) (stop func())
 	exit     func(code int)
-	terminal func(io.Writer) bool
+	terminal func(stream any) bool // an [io.Reader] or [io.Writer]
 }
 
 // global has the flags that all commands share.
@@ -117,6 +116,9 @@ keep the others from being flushed.`,
 		newFlushOrderedCommand(sys, g),
 		newSignalsCommand(sys, g),
 		newPendingCommand(sys, g),
+		newFailedCommand(sys, g),
+		newRetryCommand(sys, g),
+		newDiscardCommand(sys, g),
 	)
 	return c
 }

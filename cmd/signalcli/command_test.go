@@ -6,13 +6,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -37,7 +37,7 @@ func newProgram(open func(context.Context) (*entsignal.Bus, func() error, error)
 		open:     open,
 		notify:   func(c chan<- os.Signal) func() { p.signals = c; return func() {} },
 		exit:     func(code int) { p.exited = append(p.exited, code) },
-		terminal: func(io.Writer) bool { return false },
+		terminal: func(any) bool { return false },
 	}
 	return p
 }
@@ -70,11 +70,79 @@ func emptyBus(t *testing.T) (*entsignal.Bus, func() error, error) {
 
 func TestOpenThatReturnsNothing(t *testing.T) {
 	p := newProgram(func(context.Context) (*entsignal.Bus, func() error, error) { return nil, nil, nil })
-	for _, command := range []string{"flush", "flushmany", "flushordered", "signals", "pending"} {
+	for _, command := range []string{"flush", "flushmany", "flushordered", "signals", "pending", "failed"} {
 		_, stderr, err := p.run(t.Context(), command)
 		assert.Equal(t, 1, ExitCode(err), command)
 		assert.Contains(t, stderr, "the program's open returned none")
 	}
+}
+
+func TestFailedSignalsAreNamedBeforeTheBusIsOpened(t *testing.T) {
+	p := newProgram(func(context.Context) (*entsignal.Bus, func() error, error) {
+		t.Error("opened")
+		return nil, nil, errors.New("opened")
+	})
+	for args, want := range map[string]string{
+		"retry":                             "missing signal; retry takes the name of one",
+		"retry OrderPlaced":                 "which signals? expected --id, which may be given several times, or --all",
+		"retry OrderPlaced --id 1 --all":    "--id and --all exclude each other",
+		"retry OrderPlaced UserJoined":      `unexpected argument "UserJoined"; retry takes the name of one signal`,
+		"discard":                           "missing signal; discard takes the name of one",
+		"discard OrderPlaced":               "which signals? expected --id, which may be given several times",
+		"discard OrderPlaced --all":         "unknown flag: --all",
+		"discard OrderPlaced --id 1":        "standard input is no terminal; to discard signals for good give --yes",
+		"flushmany OrderPlaced --skip-dead": "unknown flag: --skip-dead",
+	} {
+		stdout, stderr, err := p.run(t.Context(), strings.Fields(args)...)
+		assert.Equal(t, 2, ExitCode(err), args)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, want)
+	}
+}
+
+func TestOnlyAYesDiscards(t *testing.T) {
+	for answer, want := range map[string]bool{
+		"y\n": true, "Yes\n": true, " YES \n": true, "y": true,
+		"": false, "\n": false, "n\n": false, "yeah\n": false, "nope\ny\n": false,
+	} {
+		c := &cobra.Command{}
+		var asked bytes.Buffer
+		c.SetErr(&asked)
+		c.SetIn(strings.NewReader(answer))
+		assert.Equal(t, want, confirmed(c, "Really?"), "%q", answer)
+		assert.Equal(t, "Really? [y/N] ", asked.String())
+	}
+}
+
+func TestTableOfFailedSignalsCantBeForged(t *testing.T) {
+	long, parked, soon := strings.Repeat("ä", 200), time.Now().Add(-50*time.Hour), time.Now().Add(90*time.Second)
+	var out bytes.Buffer
+	require.NoError(t, printFailed(&out, []entsignal.FailedSignal{
+		{Name: "A", ID: "1", Attempts: 3, Error: "a\nb\tc\x1b[2J \"d\"", FailedAt: &parked, Dead: true},
+		{Name: "A", ID: "2", Attempts: 1, Error: long, RetryAt: &soon},
+		{Name: "B", ID: "x", Attempts: 1, RetryAt: &parked},
+	}))
+	assert.Equal(t, `SIGNAL  ID  ATTEMPTS  STATE     AGE  ERROR
+A       1   3         dead      2d   a\nb\tc\x1b[2J "d"
+A       2   1         waits 1m  -    `+long[:200]+`…
+B       x   1         waits     -    
+`, out.String())
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59 * time.Second: "59s", 119 * time.Second: "1m", 47 * time.Hour: "47h", 49 * time.Hour: "2d",
+	} {
+		assert.Equal(t, want, roughly(d))
+	}
+}
+
+func FuzzOneLine(f *testing.F) {
+	for _, text := range []string{"", "plain", "a\nb", "\x1b[2J", "\xff", "\u2028", `"q" \`, strings.Repeat("ä", 200)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range oneLine(text) {
+			require.True(t, unicode.IsPrint(r), "%q", oneLine(text))
+		}
+	})
 }
 
 func TestCloseFunction(t *testing.T) {

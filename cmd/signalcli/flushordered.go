@@ -10,6 +10,7 @@ func newFlushOrderedCommand(sys system, g *global) *cobra.Command {
 	var (
 		holdBack = durationValue{zero: true, fallback: "30s"}
 		workers  = countValue{most: maxWorkers}
+		skipDead bool
 		f        = &flusher{sys: sys, global: g, mode: entsignal.ModeFlushOrdered}
 	)
 	f.own = func() (opts []entsignal.FlushOption) {
@@ -18,6 +19,9 @@ func newFlushOrderedCommand(sys system, g *global) *cobra.Command {
 		}
 		if workers.n > 0 {
 			opts = append(opts, entsignal.Workers(workers.n))
+		}
+		if skipDead {
+			opts = append(opts, entsignal.SkipDead())
 		}
 		return opts
 	}
@@ -31,7 +35,9 @@ Without names it does so for all signals, one after the other.
 
 A signal type ends at its first failure: a later message must not overtake. If
 it has an OrderKey, that is so for each key: --workers keys are sent side by
-side, several processes share them, and a key that fails keeps no other.
+side, several processes share them, and a key that fails keeps no other. With
+mixin.Retry it also ends at a signal that waits for its next attempt, and at a
+dead one until that is retried or discarded, or passed with --skip-dead.
 
 A transaction that is open may still commit a signal that belongs before those
 that are pending. On PostgreSQL, a signal that goes by its id waits for that as
@@ -60,6 +66,7 @@ The first SIGINT or SIGTERM ends it after the batch in hand, the second at once.
 	f.flags(c)
 	c.Flags().Var(&holdBack, "hold-back", "longest wait for open transactions that may have lower ids")
 	c.Flags().Var(&workers, "workers", "keys of a signal with an OrderKey that are sent side by side (default 1)")
+	c.Flags().BoolVar(&skipDead, "skip-dead", false, "pass the signals that are dead, in place of ending the type there")
 	complete(c, "hold-back", cobra.NoFileCompletions)
 	complete(c, "workers", cobra.NoFileCompletions)
 	return c

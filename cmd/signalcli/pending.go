@@ -19,8 +19,9 @@ func newPendingCommand(sys system, g *global) *cobra.Command {
 		Use:   "pending",
 		Short: "Count the signals that wait to be sent",
 		Long: `Count the signals that wait to be sent, the fewest first. What a flush is
-sending just now still counts. It counts rows, which takes its time on a table
-of millions.`,
+sending just now still counts. Of signals with mixin.Retry it tells how many
+wait for their next attempt, and how many are dead and are sent no more. It
+counts rows, which takes its time on a table of millions.`,
 		Example: `  signalbus pending
 
   # for a monitor: the sum
@@ -50,12 +51,24 @@ of millions.`,
 
 func printPending(w io.Writer, counts []entsignal.PendingCount) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SIGNAL\tPENDING")
-	total := 0
+	total := entsignal.PendingCount{Name: "total"}
 	for _, c := range counts {
-		total += c.Count
-		fmt.Fprintf(t, "%s\t%d\n", c.Name, c.Count)
+		total.Count += c.Count
+		total.Waiting += c.Waiting
+		total.Dead += c.Dead
 	}
-	fmt.Fprintf(t, "total\t%d\n", total)
+	failed := total.Waiting+total.Dead > 0 // else they are no columns worth
+	header := "SIGNAL\tPENDING"
+	if failed {
+		header += "\tWAITING\tDEAD"
+	}
+	fmt.Fprintln(t, header)
+	for _, c := range append(counts[:len(counts):len(counts)], total) {
+		fmt.Fprintf(t, "%s\t%d", c.Name, c.Count)
+		if failed {
+			fmt.Fprintf(t, "\t%d\t%d", c.Waiting, c.Dead)
+		}
+		fmt.Fprintln(t)
+	}
 	return t.Flush()
 }

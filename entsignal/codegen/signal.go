@@ -22,6 +22,7 @@ type signal struct {
 	OrderColumns []entsignal.OrderTerm
 	OrderKey     *gen.Field // nil: there is none
 	LockOrderKey bool
+	Retry        *entsignal.RetryPolicy // nil: without mixin.Retry
 	// Children are the edges to the entities that the database deletes
 	// together with the signal.
 	Children []*gen.Edge
@@ -101,6 +102,7 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 		if err := s.key(a); err != nil {
 			fail(err)
 		}
+		fail(s.retry(a)...)
 		fail(keys.refusing(t)...)
 		s.Children = keys.children(t)
 		signals = append(signals, s)
@@ -220,6 +222,43 @@ func (s *signal) orderField(name string) (*gen.Field, error) {
 		}
 	}
 	return nil, fmt.Errorf("unknown field %q; known: %s", name, strings.Join(known, ", "))
+}
+
+// retry sets the policy of the signal from its annotation, and returns all that
+// is wrong with it.
+func (s *signal) retry(a entsignal.Annotation) (errs []error) {
+	if a.Retry == nil {
+		return nil
+	}
+	s.Retry = a.Retry
+	if n := s.Retry.MaxAttempts; n < 1 {
+		errs = append(errs, fmt.Errorf("mixin.Retry: MaxAttempts: %d; expected 1 or more", n))
+	}
+	least, most := s.Retry.MinBackoff, s.Retry.MaxBackoff
+	switch {
+	case least < 0:
+		errs = append(errs, fmt.Errorf("mixin.Retry: MinBackoff: %v; expected 0, which stands for the default, or more", least))
+	case most < 0:
+		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected 0, which stands for the default, or more", most))
+	case most > 0 && most < least:
+		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected at least MinBackoff, which is %v", most, least))
+	}
+	for _, name := range []string{entsignal.FieldAttempts, entsignal.FieldRetryAt, entsignal.FieldFailedAt, entsignal.FieldError} {
+		found := false
+		for _, f := range s.Fields {
+			switch {
+			case f.StorageKey() != name:
+			case f.Name == name:
+				found = true
+			default:
+				errs = append(errs, fmt.Errorf("field %q: its column %s is one of mixin.Retry; give it another StorageKey", f.Name, name))
+			}
+		}
+		if !found {
+			errs = append(errs, fmt.Errorf("a RetryPolicy without the field %q; add mixin.Retry to the schema's Mixin method, which brings both", name))
+		}
+	}
+	return errs
 }
 
 // foreignKeys knows what the database does when a row is deleted.

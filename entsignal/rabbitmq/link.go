@@ -58,6 +58,15 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 	}
 }
 
+// rests returns 1 if connect would fail at once, because of an attempt that has
+// failed before, and else 0.
+func (l *link) rests(now time.Time) int {
+	if l.attempt == nil && (l.current == nil || l.current.dead()) && now.Before(l.retryAt) {
+		return 1
+	}
+	return 0
+}
+
 // try connects once. A failure is everybody's for about as long as it took to
 // find out: a black hole then delays callers half of the time at most, and a
 // refused connection costs nothing.

@@ -75,9 +75,9 @@ func WithConnectionName(name string) Option {
 }
 
 // WithConnections sets how many connections the publisher may have at once; the
-// default is 1. It opens another one only when calls of Publish overlap. As many
-// as a flush has workers are useful; a classic queue gains little from more
-// than two.
+// default is 1. It opens another one when calls of Publish overlap, or when one
+// can't be opened. As many as a flush has workers are useful; a classic queue
+// gains little from more than two.
 func WithConnections(n int) Option {
 	return func(cfg *config) error {
 		if n < 1 {

@@ -214,3 +214,16 @@ func TestSenderOfAFlushManyTellsWhenAllIsWritten(t *testing.T) {
 	_, err := NewPublisher(brokerURL(t), WithConnections(0))
 	require.EqualError(t, err, "rabbitmq: WithConnections: 0 connections; expected 1 or more")
 }
+
+func TestCallsKeepOffAConnectionThatCannotBeOpened(t *testing.T) {
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	p := newPublisher(t, brokerURL(t), WithConnections(2))
+	p.links[0].failed(errLost, time.Hour)
+	for range 2 {
+		require.NoError(t, p.Publish(t.Context(), to(queue, "x")))
+	}
+	p.links[1].failed(errLost, time.Hour)
+	require.NoError(t, p.Publish(t.Context(), to(queue, "x")), "it is open")
+	assert.Len(t, a.takeIDs(queue), 3)
+}

@@ -1,12 +1,14 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
 )
@@ -106,14 +108,16 @@ func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Mes
 }
 
 // begin counts a call, and returns the link that has the fewest of them, the
-// first of several. It returns nil if the publisher is closed.
+// first of several, or one on which it would fail at once only if there is no
+// other. It returns nil if the publisher is closed.
 func (p *Publisher) begin() *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil
 	}
-	free := slices.MinFunc(p.links, func(a, b *link) int { return a.running - b.running })
+	now := time.Now()
+	free := slices.MinFunc(p.links, func(a, b *link) int { return cmp.Or(a.rests(now)-b.rests(now), a.running-b.running) })
 	free.running++
 	p.running++
 	return free

@@ -54,8 +54,11 @@ func (m *meter) start() error {
 			return err
 		}
 	}
+	if err := m.serverCPU(&m.database, &m.broker); err != nil {
+		return err
+	}
 	var err error
-	if m.client, m.database, m.broker, err = m.cpu(); err != nil {
+	if m.client, err = ownCPU(); err != nil {
 		return err
 	}
 	m.began = time.Now()
@@ -65,33 +68,41 @@ func (m *meter) start() error {
 // stop ends the measurement of count messages or transactions.
 func (m *meter) stop(count int) error {
 	took := time.Since(m.began)
-	client, database, broker, err := m.cpu()
+	client, err := ownCPU() // before anything else here takes some
 	if err != nil {
 		return err
 	}
-	f := &m.figure
-	f.Count, f.Took = count, took
-	f.Client, f.Database, f.Broker = client-m.client, database-m.database, broker-m.broker
 	if m.profile != nil {
 		pprof.StopCPUProfile()
 		if err := m.profile.Close(); err != nil {
 			return err
 		}
 	}
+	var database, broker time.Duration
+	if err := m.serverCPU(&database, &broker); err != nil {
+		return err
+	}
+	f := &m.figure
+	f.Count, f.Took = count, took
+	f.Client, f.Database, f.Broker = client-m.client, database-m.database, broker-m.broker
 	f.Memory, err = peakMemory()
 	return err
 }
 
-func (m *meter) cpu() (client, database, broker time.Duration, err error) {
+func (m *meter) serverCPU(database, broker *time.Duration) (err error) {
+	if *database, err = treeCPU(m.job.DatabasePID); err != nil {
+		return err
+	}
+	*broker, err = treeCPU(m.job.BrokerPID)
+	return err
+}
+
+func ownCPU() (time.Duration, error) {
 	var self syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
-		return 0, 0, 0, fmt.Errorf("getrusage: %w", err)
+		return 0, fmt.Errorf("getrusage: %w", err)
 	}
-	if database, err = treeCPU(m.job.DatabasePID); err != nil {
-		return 0, 0, 0, err
-	}
-	broker, err = treeCPU(m.job.BrokerPID)
-	return time.Duration(self.Utime.Nano() + self.Stime.Nano()), database, broker, err
+	return time.Duration(self.Utime.Nano() + self.Stime.Nano()), nil
 }
 
 func (m *meter) startProfile() (err error) {

@@ -30,6 +30,9 @@ type Batch interface {
 	// Done returns the ids of the rows to delete: all of them before Send,
 	// those that were sent after it.
 	Done() []any
+	// Changes returns, after Send, what to note in rows that were not sent.
+	// It is written while they are locked; if that fails nothing else does.
+	Changes() []Change
 }
 
 // Table is where the rows of a batch are.
@@ -69,6 +72,9 @@ type Dialect interface {
 	// claim on the table, or on the key, is running. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
+	// Mend changes or deletes rows outside of claims, and returns how many. It
+	// waits for the claims that hold them.
+	Mend(ctx context.Context, m Mend) (int, error)
 	// TakesTurns reports whether only one claim runs at a time.
 	TakesTurns() bool
 	// Read runs read with a driver that sees committed rows and waits for no
@@ -90,7 +96,7 @@ func New(drv dialect.Driver) (Dialect, error) {
 	case dialect.Postgres:
 		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres}, nil
 	case dialect.MySQL:
-		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL}, nil
+		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

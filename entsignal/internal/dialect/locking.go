@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -18,6 +19,9 @@ type locking struct {
 	// remove returns the statement that deletes the rows with these ids.
 	remove func(t *tx, table Table, ids []any) (string, []any)
 	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
+	// hint makes an UPDATE find its rows by their key, where the optimizer may
+	// see it otherwise; see removeMySQL.
+	hint string
 }
 
 // A turn lets one ordered flush of a table, or of a key, run at a time. A transaction holds it, so
@@ -41,11 +45,31 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, err
 	}
 	sent, sendErr := c.Batch.Send(ctx)
-	if sent == 0 {
+	changes := c.Batch.Changes()
+	if sent == 0 && len(changes) == 0 {
 		return 0, sendErr
 	}
-	if err := l.keep(ctx, t, c, n, sent); err != nil {
-		return 0, errors.Join(sendErr, notDeleted(err))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Settle)
+	defer cancel()
+	switch {
+	case sent == n:
+		err = t.commit(ctx)
+	case n == 1: // without a savepoint, which would cost each healthy row a statement
+		t.end()
+		if err := l.noteAlone(ctx, c, changes[0]); err != nil {
+			return 0, errors.Join(sendErr, &NotNotedError{err})
+		}
+		return 0, sendErr
+	default:
+		var noteErr error
+		noteErr, err = l.keep(ctx, t, c, sent, changes)
+		sendErr = joined(sendErr, noteErr)
+	}
+	if err != nil && sent > 0 {
+		err = notDeleted(err)
+	}
+	if err != nil {
+		return 0, errors.Join(sendErr, err)
 	}
 	return sent, sendErr
 }
@@ -79,17 +103,33 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	return n, ctx.Err()
 }
 
-// keep commits the deletion of the rows that were sent, and of no others.
-func (l *locking) keep(ctx context.Context, t *tx, c Claim, claimed, sent int) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Settle)
-	defer cancel()
-	if sent < claimed {
-		// The row locks outlive the rollback to the savepoint.
-		if err := l.delete(ctx, t, c, sent, "ROLLBACK TO SAVEPOINT entsignal"); err != nil {
-			return err
+// keep commits the deletion of the rows that were sent, and of no others, and
+// what is to be noted in these. noteErr says why that isn't noted.
+func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []Change) (noteErr, err error) {
+	// The row locks outlive the rollback to the savepoint.
+	undo := "ROLLBACK TO SAVEPOINT entsignal"
+	if len(changes) > 0 {
+		if err := t.exec(ctx, undo); err != nil {
+			return nil, err
+		}
+		// Before the deletion: a failure here must not undo it, nor may a
+		// deadlock, after which MySQL has no transaction anymore.
+		if err := l.note(ctx, t, c.Batch.Table(), changes, time.Now().Add(c.Settle/2)); err != nil {
+			noteErr = &NotNotedError{err}
+		} else {
+			undo = ""
 		}
 	}
-	return t.commit(ctx)
+	switch {
+	case sent > 0:
+		err = l.delete(ctx, t, c, sent, undo)
+	case noteErr != nil: // then there is nothing to keep
+		return noteErr, nil
+	}
+	if err != nil {
+		return noteErr, err
+	}
+	return noteErr, t.commit(ctx)
 }
 
 // delete deletes the rows of the batch that are done, of which there are want,

@@ -60,16 +60,80 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, err
 	}
 	sent, sendErr := c.Batch.Send(ctx)
-	if sent == 0 {
-		return 0, sendErr
-	}
-	s.sent[table] = c.Batch.Done()
 	settle, cancel := settling(ctx, c.Settle)
 	defer cancel()
-	if err := s.deleteSent(settle, c.Driver, table); err != nil {
-		return 0, errors.Join(sendErr, fmt.Errorf("sent, but not deleted yet: %w", err))
+	if sent > 0 {
+		s.sent[table] = c.Batch.Done()
+		if err := s.deleteSent(settle, c.Driver, table); err != nil {
+			return 0, errors.Join(sendErr, fmt.Errorf("sent, but not deleted yet: %w", err))
+		}
+	}
+	if changes := c.Batch.Changes(); len(changes) > 0 {
+		if err := write(settle, c.Driver, func(tx dialect.Tx) error { return changeSQLite(settle, tx, table, changes) }); err != nil {
+			sendErr = errors.Join(sendErr, &NotNotedError{err})
+		}
 	}
 	return sent, sendErr
+}
+
+// Mend implements [Dialect].
+func (s *sqlite) Mend(ctx context.Context, m Mend) (int, error) {
+	if err := s.lockWithin(ctx, m.Driver); err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	ids, err := m.Pick(ctx, m.Driver, func(*sql.Selector) {})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	err = write(ctx, m.Driver, func(tx dialect.Tx) error {
+		if m.Set != nil {
+			return changeSQLite(ctx, tx, m.Table, []Change{{IDs: ids, Set: m.Set}})
+		}
+		statement, args := sql.Dialect(dialect.SQLite).Delete(m.Table.Name).Where(sql.In(m.Table.IDColumn, ids...)).Query()
+		return tx.Exec(ctx, statement, args, nil)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(ids), nil
+}
+
+func changeSQLite(ctx context.Context, tx dialect.Tx, table Table, changes []Change) error {
+	for _, c := range changes {
+		statement, args := c.update(dialect.SQLite, table, "")
+		if err := tx.Exec(ctx, statement, args, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write runs f in a transaction. As in deleteSent, a writer that holds the
+// database longer than its busy timeout makes it try again until ctx ends.
+func write(ctx context.Context, drv dialect.Driver, f func(dialect.Tx) error) error {
+	try := func() error {
+		tx, err := drv.Tx(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f(tx); err != nil {
+			_ = tx.Rollback()
+			return err
+		}
+		return tx.Commit()
+	}
+	for {
+		err := try()
+		if err == nil || !isSQLiteBusy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollEvery):
+		}
+	}
 }
 
 // settling returns a context that goes on for d after ctx has to end.

@@ -1,0 +1,70 @@
+package signalcli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// errKept is the error of a question that was not answered by yes.
+var errKept = errors.New("nothing was discarded")
+
+func newDiscardCommand(sys system, g *global) *cobra.Command {
+	var (
+		ids []string
+		yes bool
+	)
+	c := &cobra.Command{
+		Use:   "discard NAME --id ID... [--yes]",
+		Short: "Delete failed signals for good, unsent",
+		Long: `Delete signals that have failed. Their messages are not sent, and nothing brings
+them back. It asks before, unless --yes is given; where nobody can answer, --yes
+has to be. Signals that have not failed can't be discarded. The ids are those
+that "failed" shows.`,
+		Example: `  signalbus discard OrderPlaced --id 17
+
+  # in a script
+  signalbus discard OrderPlaced --id 17 --id 42 --yes`,
+		Args:              oneName,
+		ValidArgsFunction: completeOneName(sys),
+		SilenceUsage:      true,
+		RunE: g.runE(func(c *cobra.Command, args []string) error {
+			switch {
+			case len(ids) == 0:
+				return cli.UsageErrorf(c, "which signals? expected --id, which may be given several times")
+			case !yes && !sys.terminal(c.InOrStdin()):
+				return cli.UsageErrorf(c, "nobody can be asked, because standard input is no terminal; to discard signals for good give --yes")
+			}
+			return g.mend(c, sys, args[0], "discarded", ids, func(ctx context.Context, bus *entsignal.Bus) (int, error) {
+				if !yes && !confirmed(c, fmt.Sprintf("Discard %d %s for good, unsent?", distinct(ids), args[0])) {
+					return 0, errKept
+				}
+				return bus.Discard(ctx, args[0], ids...)
+			})
+		}),
+	}
+	c.Flags().Var(namesValue{&ids}, "id", "id of a failed signal; may be given several times")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	complete(c, "id", cobra.NoFileCompletions)
+	return c
+}
+
+// confirmed asks a question on standard error, and reports whether the answer
+// is yes.
+func confirmed(c *cobra.Command, question string) bool {
+	fmt.Fprint(c.ErrOrStderr(), question+" [y/N] ")
+	answer, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n') // none is no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,209 @@
+package entsignal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// FailedSignal is a signal whose sending has failed: it waits for its next
+// attempt, or is parked as dead.
+type FailedSignal struct {
+	Name     string     `json:"name"` // of its type
+	ID       string     `json:"id"`
+	Attempts int        `json:"attempts"`
+	Error    string     `json:"error"`     // of the last attempt, cut to some length
+	FailedAt *time.Time `json:"failed_at"` // when it was parked; nil if it is not
+	RetryAt  *time.Time `json:"retry_at"`  // when it may be tried again; nil if it is parked
+	Dead     bool       `json:"dead"`      // parked: it is sent no more unless it is retried
+}
+
+// errNoIDs is the error of a call that names no signal.
+var errNoIDs = errors.New("no ids")
+
+// mendPage is how many rows one transaction of Retry, RetryAll and Discard
+// changes.
+const mendPage = 1000
+
+// Failed lists the signals whose sending has failed, by type and id. It knows
+// of the types with mixin.Retry only; the bus keeps no account of the others,
+// and with Only they are [ErrNoRetry]. Options: Only, Exclude.
+func (b *Bus) Failed(ctx context.Context, opts ...FlushOption) ([]FailedSignal, error) {
+	o, err := parseOptions("Failed", opts, busOptions...)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := b.choose(o)
+	if err != nil {
+		return nil, err
+	}
+	st, err := b.store()
+	if err != nil {
+		return nil, err
+	}
+	all := []FailedSignal{}
+	var errs []error
+	for _, chosen := range chosen {
+		if !chosen.retries() {
+			if o.only != nil {
+				errs = append(errs, &FlushError{Signal: chosen.Name, Err: ErrNoRetry})
+			}
+			continue
+		}
+		t := task{signalType: chosen, bus: b, st: st}
+		failed, err := t.listFailed(ctx)
+		if err != nil {
+			errs = append(errs, &FlushError{Signal: t.Name, Err: err})
+		}
+		all = append(all, failed...)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Retry makes signals that have failed be tried again as if they never had,
+// those that wait and those that are parked; the next flush sends them. It
+// returns how many that are. An id that is of no row that has failed counts
+// for nothing; one that can be none of the type is an [*InvalidIDError]. A type
+// without mixin.Retry is [ErrNoRetry].
+func (b *Bus) Retry(ctx context.Context, name string, ids ...string) (int, error) {
+	return b.mendListed(ctx, name, ids, revived())
+}
+
+// RetryAll is [Bus.Retry] of all signals of a type that have failed.
+func (b *Bus) RetryAll(ctx context.Context, name string) (int, error) {
+	t, err := b.mendable(name)
+	if err != nil {
+		return 0, err
+	}
+	return b.mend(ctx, t, revived(), func(page mender) error {
+		var after any
+		for {
+			ids, err := page(t.columns().span(after, nil, mendPage))
+			if err != nil || len(ids) < mendPage {
+				return err
+			}
+			after = ids[len(ids)-1]
+		}
+	})
+}
+
+// Discard deletes signals that have failed, unsent and for good. It waits for a
+// flush that is sending one of them, and then leaves what was sent. In all else
+// it is like [Bus.Retry]; a signal that has not failed can't be discarded.
+func (b *Bus) Discard(ctx context.Context, name string, ids ...string) (int, error) {
+	return b.mendListed(ctx, name, ids, nil)
+}
+
+// mendListed sets columns of the rows with these ids that have failed, or
+// deletes them.
+func (b *Bus) mendListed(ctx context.Context, name string, texts []string, set []dbdialect.Value) (int, error) {
+	t, err := b.mendable(name)
+	if err != nil {
+		return 0, err
+	}
+	ids := make([]any, len(texts))
+	for i, text := range texts {
+		if ids[i], err = t.parseID(text); err != nil {
+			return 0, &InvalidIDError{Signal: name, ID: text, Err: err}
+		}
+	}
+	if len(ids) == 0 {
+		return 0, &FlushError{Signal: name, Err: errNoIDs}
+	}
+	return b.mend(ctx, t, set, func(page mender) error {
+		for ids := range slices.Chunk(ids, mendPage) {
+			if _, err := page(t.columns().listed(nil, ids)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// mendable returns the type of that name if it has mixin.Retry.
+func (b *Bus) mendable(name string) (signalType, error) {
+	t, err := b.find(name)
+	if err == nil && !t.retries() {
+		err = &FlushError{Signal: name, Err: ErrNoRetry}
+	}
+	return t, err
+}
+
+// mender changes those of the rows that match which have failed, and returns
+// their ids.
+type mender func(match func(*sql.Selector)) (ids []any, err error)
+
+// mend sets columns of the rows that all gives to page, or deletes them, and
+// returns how many that are.
+func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all func(page mender) error) (total int, _ error) {
+	ctx, st, done, err := b.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	err = all(func(match func(*sql.Selector)) (ids []any, err error) {
+		m := dbdialect.Mend{
+			Driver: st.driver,
+			Table:  t.table(),
+			Set:    set,
+			Pick: func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (_ []any, err error) {
+				ids, err = t.ids(ctx, drv, func(s *sql.Selector) {
+					match(s)
+					hasFailed(s)
+					lock(s)
+				})
+				return ids, err
+			},
+		}
+		n, err := b.mendOnce(ctx, st, m)
+		total += n
+		if err != nil { // if it was left behind, the ids are still Pick's
+			return nil, err
+		}
+		return ids, nil
+	})
+	if err != nil {
+		err = &FlushError{Signal: t.Name, Err: err}
+	}
+	return total, err
+}
+
+// mendOnce changes one page. It tries again after a conflict with a flush.
+func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) (int, error) {
+	for try := 0; ; try++ {
+		n, err := b.within(ctx, func() (int, error) { return st.Mend(ctx, m) })
+		if err == nil || try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
+			return n, err
+		}
+	}
+}
+
+// listFailed returns the rows that have failed.
+func (t *task) listFailed(ctx context.Context) (all []FailedSignal, _ error) {
+	var after any
+	for {
+		var (
+			page []FailedSignal
+			last any
+		)
+		_, err := t.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
+			page, last, err = t.failed(ctx, drv, t.columns().span(after, nil, mendPage))
+			return len(page), err
+		})
+		if err != nil {
+			return all, fmt.Errorf("list: %w", err)
+		}
+		all = append(all, page...)
+		if len(page) < mendPage {
+			return all, nil
+		}
+		after = last
+	}
+}

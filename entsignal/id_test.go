@@ -1,0 +1,97 @@
+package entsignal
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The ids of a project's own.
+type (
+	ownNumber int32
+	ownText   string
+	shownText string // shown otherwise than it is
+	scanned   struct{ text string }
+	opaque    struct{ text string }
+)
+
+func (s shownText) String() string { return "#" + string(s) }
+
+func (s *scanned) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok || text == "bad" {
+		return errors.New("no good")
+	}
+	s.text = text
+	return nil
+}
+
+func (s scanned) String() string { return s.text }
+
+func TestIDIsReadFromTheTextThatItIsShownAs(t *testing.T) {
+	for _, c := range []struct {
+		parse func(string) (any, error)
+		id    any
+	}{
+		{parseID[int], 42},
+		{parseID[int], -1},
+		{parseID[int64], int64(1) << 62},
+		{parseID[uint8], uint8(255)},
+		{parseID[string], "a b"},
+		{parseID[string], ""},
+		{parseID[ownNumber], ownNumber(7)},
+		{parseID[ownText], ownText("x")},
+		{parseID[scanned], scanned{"y"}},
+		{parseID[netip.Addr], netip.MustParseAddr("2001:db8::1")},
+	} {
+		got, err := c.parse(formatID(c.id))
+		require.NoError(t, err)
+		assert.Equal(t, c.id, got)
+	}
+	other, err := parseID[netip.Addr]("2001:DB8:0::1")
+	require.NoError(t, err, "a type that reads texts may read several for one id")
+	assert.Equal(t, "2001:db8::1", formatID(other))
+}
+
+func TestTextThatCanBeNoIDSaysWhatWasExpected(t *testing.T) {
+	for _, c := range []struct {
+		parse      func(string) (any, error)
+		text, want string
+	}{
+		{parseID[int], "abc", "expected a whole number"},
+		{parseID[int], "1e3", "expected a whole number"},
+		{parseID[uint8], "-1", "expected a whole number from 0"},
+		{parseID[uint8], "256", "expected a whole number from 0 of 8 bits"},
+		{parseID[ownNumber], "99999999999", "expected a whole number of 32 bits"},
+		{parseID[netip.Addr], "7", `expected a netip.Addr: ParseAddr("7"): unable to parse IP`},
+		{parseID[scanned], "bad", "expected a entsignal.scanned: no good"},
+		{parseID[shownText], "#x", "it can't be read as a entsignal.shownText"},
+		{parseID[opaque], "x", "a entsignal.opaque can't be read from a text: it has no UnmarshalText method"},
+	} {
+		_, err := c.parse(c.text)
+		assert.EqualError(t, err, c.want)
+	}
+	err := fmt.Errorf("x: %w", &InvalidIDError{Signal: "OrderPlaced", ID: "a\nb", Err: errBad})
+	assert.EqualError(t, err, `x: entsignal: signal OrderPlaced: "a\nb" is no id: bad`)
+	assert.ErrorIs(t, err, errBad)
+}
+
+func FuzzParseID(f *testing.F) {
+	for _, text := range []string{"", "0", "-1", "+1", "007", "9223372036854775807", "9223372036854775808", "1e3", "a\x00b", "\xff"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		id, err := parseID[string](text)
+		require.NoError(t, err)
+		require.Equal(t, text, id)
+		if id, err := parseID[int](text); err == nil {
+			again, err := parseID[int](formatID(id))
+			require.NoError(t, err)
+			require.Equal(t, id, again)
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package entsignal
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+func TestPausesBetweenAttemptsDoubleUpToTheirLimit(t *testing.T) {
+	pauses := func(p RetryPolicy, random float64, n int) (all []time.Duration) {
+		for i := range n {
+			all = append(all, p.backoff(i+1, random)/time.Second)
+		}
+		return all
+	}
+	assert.Equal(t, []time.Duration{10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600}, pauses(RetryPolicy{}, 0, 11))
+	assert.Equal(t, []time.Duration{5, 10, 20}, pauses(RetryPolicy{}, 1, 3), "at random up to a half less")
+	assert.Equal(t, []time.Duration{7200, 7200}, pauses(RetryPolicy{MinBackoff: 2 * time.Hour}, 0, 2))
+	assert.Equal(t, []time.Duration{1, 2, 3, 3}, pauses(RetryPolicy{MinBackoff: time.Second, MaxBackoff: 3 * time.Second}, 0, 4))
+	assert.Positive(t, RetryPolicy{MaxBackoff: 1<<63 - 1}.backoff(1e6, 0), "no overflow")
+}
+
+func TestRowsWithTheSameFailureShareAStatement(t *testing.T) {
+	now := time.Now()
+	p := RetryPolicy{MaxAttempts: 2}
+	changes := p.changes([]failure{
+		{id: 1, err: errBad},
+		{id: 2, err: Permanent(errBad)},
+		{id: 3, err: errBad},
+		{id: 4, err: errors.New("other")},
+		{id: 5, err: errBad, state: RetryState{Attempts: 1}},
+	}, now)
+	require.Len(t, changes, 4)
+	var ids [][]any
+	for _, c := range changes {
+		ids = append(ids, c.IDs)
+	}
+	assert.Equal(t, [][]any{{1, 3}, {2}, {4}, {5}}, ids)
+
+	waits := changes[0].Set
+	assert.Equal(t, dbdialect.Value{Column: FieldAttempts, Value: 1}, waits[0])
+	assert.WithinRange(t, waits[1].Value.(time.Time), now.Add(5*time.Second-time.Millisecond), now.Add(10*time.Second))
+	assert.Equal(t, dbdialect.Value{Column: FieldFailedAt}, waits[2])
+	assert.Equal(t, dbdialect.Value{Column: FieldError, Value: "bad"}, waits[3])
+	for _, parked := range []dbdialect.Change{changes[1], changes[3]} {
+		assert.Equal(t, dbdialect.Value{Column: FieldRetryAt}, parked.Set[1])
+		assert.Equal(t, dbdialect.Value{Column: FieldFailedAt, Value: now.UTC().Truncate(time.Microsecond)}, parked.Set[2])
+	}
+	assert.Equal(t, &dbdialect.Value{Column: FieldAttempts, Value: 1}, changes[3].If)
+}
+
+func TestTextOfAnErrorIsCutBetweenItsLetters(t *testing.T) {
+	assert.Equal(t, "bad", errorText(errBad))
+	for _, text := range []string{strings.Repeat("x", 999) + "äö", strings.Repeat("x", 998) + "äö", strings.Repeat("語", 400)} {
+		got := errorText(errors.New(text))
+		assert.LessOrEqual(t, len(got), maxErrorText+len("…"))
+		assert.True(t, strings.HasPrefix(text, strings.TrimSuffix(got, "…")), got)
+	}
+	assert.Equal(t, "a\uFFFDb\uFFFD", errorText(errors.New("a\x00b\xc3")))
+}
+
+func FuzzErrorText(f *testing.F) {
+	for _, text := range []string{"", "a\x00b", "\xff", strings.Repeat("語", 400), strings.Repeat("x", 999) + "\xe8\xaa"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := errorText(errors.New(text))
+		require.True(t, utf8.ValidString(got))
+		require.NotContains(t, got, "\x00")
+		require.LessOrEqual(t, len(got), maxErrorText+len("…"))
+	})
+}
