@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -117,11 +118,12 @@ func TestKilledProcessesSessionsAndConnectionsLoseNothing(t *testing.T) {
 // Its transaction is over when it wakes up, others have sent what it had in
 // hand and newer signals too, and it sends the old ones again.
 func TestFlusherThatStoodStillLosesNothingAndKeepsTheOrderOfFirstArrivals(t *testing.T) {
-	seed, want := faults(t, crash.Faults{Pauses: 6})
+	seed, want := faults(t, crash.Faults{Pauses: 8})
 	in(t, func(mode crash.Mode, kind testdb.Kind) bool {
 		return mode.Name == "flushordered" && kind.Name == testdb.PostgreSQL.Name || mode.Name == "flushordered by key" && kind.Name == testdb.MariaDB.Name
 	}, func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
-		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Seed: seed, Faults: want})
+		const latency = 20 * time.Millisecond // so that a claim takes most of the time
+		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Seed: seed, Faults: want, Latency: latency})
 		assertHappened(t, want, r)
 		assert.Positive(t, r.Failed, "no pause came upon a claim")
 		return r

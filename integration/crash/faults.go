@@ -79,12 +79,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 // strike lets a fault happen to the process in a place. It reports whether the
 // process has ended by it.
 func (r *run) strike(ctx context.Context, at *stream, p *process, flushes bool) (over bool, err error) {
-	if flushes && r.Faults.Pauses > 0 && at.IntN(2) == 0 {
-		err := p.standStill(ctx, idleLimit(r.db)+at.between(300*time.Millisecond, 800*time.Millisecond))
+	ends := r.Faults.Kills > 0 || r.Faults.Terms > 0
+	if flushes && r.Faults.Pauses > 0 && (!ends || at.IntN(2) == 0) {
+		err := p.standStill(ctx, idleLimit(r.db)+at.between(200*time.Millisecond, 500*time.Millisecond))
 		r.strikes.count(Faults{Pauses: 1})
 		return false, err
 	}
-	if r.Faults.Kills == 0 && r.Faults.Terms == 0 {
+	if !ends {
 		return false, nil
 	}
 	if r.Faults.Kills == 0 || r.Faults.Terms > 0 && at.IntN(2) == 0 {
