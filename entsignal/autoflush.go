@@ -89,6 +89,9 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 		b.tellMissing(ctx, group.name)
 		return nil
 	}
+	if ctx.Err() != nil { // each try could hold up the commit for a settle time
+		return context.Cause(ctx)
+	}
 	if deadline, ok := ctx.Deadline(); ok { // that of the whole autoflush
 		var cancel context.CancelFunc
 		ctx, cancel = b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))

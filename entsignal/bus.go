@@ -196,15 +196,14 @@ func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error)
 		b.life.leave()
 		return ctx, store{}, nil, err
 	}
-	inner, created := b.withFollow(st.detach(ctx))
+	inner, follow := b.withFollow(st.detach(ctx))
 	return inner, st, func() {
 		defer b.life.leave()
-		created := created()
-		switch {
-		case created == nil:
-		case b.life.isClosed():
-			b.report(context.WithoutCancel(ctx), ErrClosed)
-		default:
+		for created := follow(); created != nil; created = follow() {
+			if b.life.isClosed() {
+				b.report(context.WithoutCancel(ctx), ErrClosed)
+				continue
+			}
 			b.autoFlush(ctx, created)
 		}
 	}, nil

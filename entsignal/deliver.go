@@ -36,7 +36,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 		case d.started():
 			return n, err
 		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(work, serializationBackoff(try)):
-			return n, because(work, err)
+			return n, ofDatabase(work, err)
 		}
 	}
 }
@@ -102,6 +102,21 @@ func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error
 	case <-timer.C:
 		return 0, fmt.Errorf("%w: %w", errStuck, context.Cause(ctx))
 	}
+}
+
+// awayError is an error of a database that can't be reached. Those of senders
+// may look the same.
+type awayError struct{ error }
+
+func (e *awayError) Unwrap() error { return e.error }
+
+// ofDatabase returns an error that the database, and no sender, has caused.
+func ofDatabase(ctx context.Context, err error) error {
+	err = because(ctx, err)
+	if dbdialect.IsUnavailable(err) {
+		return &awayError{err}
+	}
+	return err
 }
 
 // because adds the end of ctx to an error of the database that came of it. Of

@@ -1,12 +1,10 @@
 package entsignal
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
 
 // maxStrikes is how many batches in a row may fail as a whole before a flush
@@ -44,13 +42,23 @@ func (f *failures) add(sent int, err error) bool {
 		}
 		tooMany := f.strikes == maxStrikes
 		if f.patient {
-			tooMany = dbdialect.IsUnavailable(err)
+			tooMany = errors.As(err, new(*awayError))
 		}
 		if tooMany || endsFlush(err) {
 			f.over = true
 		}
 	}
 	return !f.over
+}
+
+// stop ends the flush because of err, which a batch may have failed with.
+func (f *failures) stop(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	if !slices.ContainsFunc(f.errs, func(e error) bool { return errors.Is(e, err) }) {
+		f.errs = append(f.errs, err)
+	}
 }
 
 // goOn reports whether to begin another batch.
@@ -74,7 +82,8 @@ func (f *failures) err() error {
 	return errors.Join(errs...)
 }
 
-// endsFlush reports whether err is about more than the rows of its batch.
+// endsFlush reports whether err is about more than the rows of its batch. That
+// a context has ended is no such error: it may be one of the sender's own.
 func endsFlush(err error) bool {
-	return IsUnavailable(err) || errors.Is(err, errStuck) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
+	return IsUnavailable(err) || errors.Is(err, errStuck) || errors.Is(err, ErrClosed)
 }

@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -28,12 +29,27 @@ func TestATypeIsGivenUpAfterThreeBatchesInARow(t *testing.T) {
 }
 
 func TestATypeIsGivenUpAtOnceWhenItIsNotAboutItsRows(t *testing.T) {
-	for _, err := range []error{Unavailable(errors.New("x")), ErrClosed, context.Canceled, errStuck} {
+	for _, err := range []error{Unavailable(errors.New("x")), ErrClosed, errStuck} {
 		var f failures
 		assert.False(t, f.add(1, err), err)
 	}
 	var f failures
+	assert.True(t, f.add(0, context.Canceled), "it may be a context of the sender's own")
+	f.stop(context.Canceled)
+	assert.False(t, f.goOn())
+	assert.Equal(t, context.Canceled, f.err(), "said once")
+}
+
+func TestNoFailureIsNoError(t *testing.T) {
+	var f failures
 	assert.NoError(t, f.err())
+}
+
+func TestKeysAreGivenUpForTheDatabaseOnly(t *testing.T) {
+	network := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	f := failures{patient: true}
+	assert.True(t, f.add(0, network), "of a sender")
+	assert.False(t, f.add(0, ofDatabase(context.Background(), network)))
 }
 
 func TestSerializationFailuresAreTriedAgainAfterGrowingPauses(t *testing.T) {

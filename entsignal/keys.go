@@ -52,8 +52,8 @@ func (k *byKey) send(ctx context.Context, top any) (int, error) {
 	}
 	atOnce, cancel := context.WithCancel(ctx)
 	cancel()
-	sent, busy := k.each(ctx, keys, func(key any) (int, error) { return k.sendKey(ctx, atOnce, key, top) })
-	more, busy := k.each(ctx, busy, func(key any) (int, error) { return k.sendKey(ctx, k.turn, key, top) })
+	sent, busy := k.each(ctx, keys, func(key any) (int, bool, error) { return k.sendKey(ctx, atOnce, key, top) })
+	more, busy := k.each(ctx, busy, func(key any) (int, bool, error) { return k.sendKey(ctx, k.turn, key, top) })
 	for _, key := range busy {
 		k.failed(key, 0, ErrBusy)
 	}
@@ -95,31 +95,27 @@ func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
 
 // each calls send for the keys, several at a time if asked to. It returns how
 // many rows were sent, and the keys that are busy.
-func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (int, error)) (sent int, busy []any) {
-	workers := k.opts.workers
-	if k.st.TakesTurns() {
-		workers = 1 // they would only wait for each other
-	}
+func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (int, bool, error)) (sent int, busy []any) {
 	var (
 		next atomic.Int64
 		all  sync.WaitGroup
 		mu   sync.Mutex
 	)
-	for range min(workers, len(keys)) {
+	for range min(k.workers(), len(keys)) {
 		all.Go(func() {
 			for k.fails.goOn() && k.bus.stopped(ctx) == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(keys) {
 					return
 				}
-				n, err := send(keys[i])
+				n, isBusy, err := send(keys[i])
 				mu.Lock()
 				sent += n
-				if errors.Is(err, ErrBusy) {
+				if isBusy {
 					busy = append(busy, keys[i])
 				}
 				mu.Unlock()
-				if err != nil && !errors.Is(err, ErrBusy) {
+				if err != nil && !isBusy {
 					k.failed(keys[i], n, err)
 				}
 			}
@@ -139,21 +135,23 @@ func (k *byKey) failed(key any, sent int, err error) {
 
 // sendKey sends the rows of a key, as long as the flush goes on. They are listed
 // first, and then claimed by their ids, so that a claim reads, and locks, no row
-// of another key.
-func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, _ error) {
+// of another key. It reports whether it failed because another flush has the
+// turn of the key.
+func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, busy bool, _ error) {
 	ids, err := k.read(ctx, k.columns().ofKey(key, top))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	turn := turnWait{ctx: patience}
 	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
 		size := min(k.limit(ctx), len(ids))
-		n, err := k.deliverInTurn(ctx, &turn, k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)}))
+		d := k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)})
+		n, err := k.deliverInTurn(ctx, &turn, d)
 		sent += n
 		if err != nil {
-			return sent, err
+			return sent, errors.Is(err, ErrBusy) && !d.started(), err
 		}
 		ids = ids[size:]
 	}
-	return sent, nil
+	return sent, false, nil
 }

@@ -111,7 +111,7 @@ func (t *task) deliverInTurn(ctx context.Context, turn *turnWait, d batch) (int,
 	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
 		n, err := t.bus.deliver(ctx, t.st, t.signalType, d, true)
 		switch {
-		case errors.Is(err, ErrBusy):
+		case errors.Is(err, ErrBusy) && !d.started(): // else it is the sender's error
 			busy = true
 		case busy && ctx.Err() != nil && !errors.Is(err, errStuck) && !d.started(): // ended in the middle of a try
 			return n, errors.Join(ErrBusy, err)

@@ -122,16 +122,24 @@ func (b *Bus) sendShare(ctx context.Context, st store, t signalType, ids []any) 
 			if t.gathering.leave(s) {
 				return 0, context.Cause(ctx)
 			}
-			select {
-			case <-s.turn:
-				t.gathering.pass()
-				return 0, context.Cause(ctx)
-			case r := <-s.done:
-				return r.sent, r.err
-			case <-time.After(b.settleTime()):
-				return 0, fmt.Errorf("%w, in the batch of another commit: %w", errStuck, context.Cause(ctx))
-			}
+			return b.awaitLate(ctx, t, s)
 		}
+	}
+}
+
+// awaitLate waits a little for a share that is on its way when ctx has ended.
+func (b *Bus) awaitLate(ctx context.Context, t signalType, s *share) (int, error) {
+	select {
+	case <-s.turn:
+		t.gathering.pass()
+		return 0, context.Cause(ctx)
+	case r := <-s.done:
+		if r.alone { // and there is no time for that
+			return 0, context.Cause(ctx)
+		}
+		return r.sent, r.err
+	case <-time.After(b.settleTime()):
+		return 0, fmt.Errorf("%w, in the batch of another commit: %w", errStuck, context.Cause(ctx))
 	}
 }
 
@@ -179,10 +187,11 @@ func split(results []shareResult, shares []*share, d batch, n int, err error) {
 		return
 	}
 	stuck := errors.Is(err, errStuck) // then d isn't ours to ask
+	_, apart := err.(*BatchError)     //nolint:errorlint // as the batch returns it: each signal has its own error
 	for i, s := range shares {
 		r := &results[i]
 		switch {
-		case stuck, n == 0 && err != nil && d.started():
+		case stuck, n == 0 && err != nil && d.started() && !apart:
 			r.err = err
 		case err != nil && !d.started():
 			// It may be the row of one that the database refuses to delete.

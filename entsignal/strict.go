@@ -144,13 +144,16 @@ func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
 	defer cancel()
 	var held dbdialect.Held
+	marks := w.marks
+	w.marks = nil // as in look
 	_, err := w.bus.within(ctx, func() (_ int, err error) {
-		held, err = w.seq.Held(ctx, w.st.driver, w.marks, low, target)
+		held, err = w.seq.Held(ctx, w.st.driver, marks, low, target)
 		return 0, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	w.marks = marks
 	if held.Rows == 0 || len(held.By) == 0 {
 		return nil, nil
 	}

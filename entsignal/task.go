@@ -68,7 +68,7 @@ func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
 	var fails failures
 	for ids := t.listed; len(ids) > 0; {
 		if err := t.bus.stopped(ctx); err != nil {
-			fails.add(0, err)
+			fails.stop(err)
 			break
 		}
 		size := min(t.limit(ctx), len(ids))
@@ -86,6 +86,15 @@ func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
 // the broker's answer is awaited, and one that is claimed and sent meanwhile.
 const batchesAhead = 2
 
+// workers returns how many batches to send side by side. Where claims take
+// turns it is one: others would spend the time of their batch on the wait.
+func (t *task) workers() int {
+	if t.st.TakesTurns() {
+		return 1
+	}
+	return t.opts.workers
+}
+
 // flushWalk walks through the table, with several batches under way if asked
 // to.
 func (t *task) flushWalk(ctx context.Context) (int, error) {
@@ -100,8 +109,14 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 		mu      sync.Mutex
 		total   int
 
-		underWay = make(chan struct{}, batchesAhead*t.opts.workers)
-		sending  = make(chan struct{}, t.opts.workers) // until a sender has returned, or called Published
+		workers, ahead = t.workers(), batchesAhead
+	)
+	if t.st.TakesTurns() {
+		ahead = 1
+	}
+	var (
+		underWay = make(chan struct{}, ahead*workers)
+		sending  = make(chan struct{}, workers) // until a sender has returned, or called Published
 	)
 	for {
 		underWay <- struct{}{}
@@ -110,7 +125,7 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 			break
 		}
 		if err := t.bus.stopped(ctx); err != nil {
-			fails.add(0, err)
+			fails.stop(err)
 			break
 		}
 		batches.Go(func() {
@@ -165,7 +180,7 @@ func (t *task) reading(ctx context.Context, read func(dialect.Driver) (int, erro
 		})
 		return n, err
 	})
-	return n, because(ctx, err)
+	return n, ofDatabase(ctx, err)
 }
 
 // top returns the highest id, or nil if there are no rows.

@@ -443,3 +443,25 @@ func TestRowsThatATriggerKeepsAreNotSentForEver(t *testing.T) {
 		assert.LessOrEqual(t, len(s.audits.Keys()), 1)
 	})
 }
+
+func TestWhatSendersCommitWhileTheFirstFollowsFollowsToo(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 1)
+		var ofFlush context.Context
+		s.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
+			ofFlush = ctx
+			return order(s.OrderPlaced, 1).Exec(ctx)
+		})
+		s.orders.Before(func(_ context.Context, signals []*ent.OrderPlaced) error {
+			if signals[0].Number == 1 { // as work that the first sender has left behind
+				return order(s.OrderPlaced, 2).Exec(context.WithoutCancel(ofFlush))
+			}
+			return nil
+		})
+		_, err := s.AuditLogged.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, []int{1, 2}, s.orders.Keys())
+		assert.Zero(t, s.pending(t, "OrderPlaced"))
+	})
+}

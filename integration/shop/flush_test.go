@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -344,5 +345,48 @@ func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
 			require.NoError(t, err)
 		}
 		assert.Equal(t, 1, log.Count(`msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
+	})
+}
+
+func TestSenderThatCancelsItsOwnWorkEndsNoFlush(t *testing.T) {
+	for _, name := range []string{"flush", "flushmany"} {
+		t.Run(name, func(t *testing.T) {
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db)
+				s.audit(t, 5)
+				s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
+					return failures(signals, func(a *ent.AuditLogged) error {
+						if a.Number == 2 {
+							return fmt.Errorf("upload: %w", context.Canceled)
+						}
+						return nil
+					})
+				})
+				n, err := flushes[name](s, ctx(t), entsignal.Burst(1))
+				require.ErrorIs(t, err, context.Canceled)
+				assert.Equal(t, 4, n)
+				assert.ElementsMatch(t, []int{1, 3, 4, 5}, s.audits.Keys())
+			})
+		})
+	}
+}
+
+func TestWorkersThatTakeTurnsHaveTheTimeOfABatchEach(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		const timeout = time.Second
+		s := open(t, db, entsignal.WithFlushTimeout(timeout))
+		s.audit(t, 12)
+		s.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
+			entsignal.Published(ctx)
+			select {
+			case <-time.After(timeout / 8): // the broker's answer
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		n, err := s.bus.FlushMany(ctx(t), entsignal.Only("AuditLogged"), entsignal.Workers(8), entsignal.Burst(1))
+		require.NoError(t, err)
+		assert.Equal(t, 12, n)
 	})
 }

@@ -3,8 +3,10 @@ package shop_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,5 +235,20 @@ func TestOrderedFlushThatHadItsTurnIsNotBusyLater(t *testing.T) {
 			total += r.n
 		}
 		assert.Equal(t, rows, total)
+	})
+}
+
+func TestSenderWhoseOwnFlushIsBusyFailsLikeAnyOther(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.audit(t, 1)
+		var calls atomic.Int32
+		s.audits.Before(func(context.Context, []*ent.AuditLogged) error {
+			calls.Add(1)
+			return fmt.Errorf("pass on: %w", entsignal.ErrBusy) // of another bus
+		})
+		_, err := s.AuditLogged.FlushOrdered(ctx(t), entsignal.Wait(200*time.Millisecond))
+		require.ErrorContains(t, err, "pass on")
+		assert.EqualValues(t, 1, calls.Load())
 	})
 }

@@ -139,3 +139,28 @@ func failures[T any](signals []T, fail func(T) error) error {
 	}
 	return &entsignal.BatchError{Errors: errs}
 }
+
+func TestSharedBatchThatFailsTellsEachCommitOfItsOwnSignals(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		gate := newGate()
+		bad := errors.New("bad")
+		s.orders.Before(func(_ context.Context, signals []*ent.OrderPlaced) error {
+			gate.pass()
+			return failures(signals, func(o *ent.OrderPlaced) error {
+				if o.Number > 0 {
+					return bad
+				}
+				return nil
+			})
+		})
+		const n = 5
+		gate.behind(t, s, n)
+		errs := s.errors.all()
+		require.Len(t, errs, n)
+		for _, err := range errs {
+			require.ErrorIs(t, err, bad)
+			assert.NotContains(t, err.Error(), "not sent:", "one signal of several")
+		}
+	})
+}
