@@ -8,8 +8,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/goleak"
@@ -59,8 +61,8 @@ const (
 // IsChild reports whether this process was started by a run.
 func IsChild() bool { return os.Getenv(childEnv) != "" }
 
-// RunChild is the program of such a process. It stops gracefully when its
-// standard input ends. It returns the exit code, which is not 0 if something
+// RunChild is the program of such a process. It stops gracefully at a SIGTERM
+// and when its standard input ends. It returns the exit code, which is not 0 if something
 // could not be closed or a goroutine was left.
 func RunChild() int {
 	if err := runChild(os.Stdin, os.Stdout); err != nil {
@@ -87,9 +89,20 @@ func runChild(in io.Reader, out io.Writer) error {
 	}
 	c.app = a
 	a.hold = o.Hold
-	var reader sync.WaitGroup
-	reader.Go(func() {
+	terms := make(chan os.Signal, 1)
+	signal.Notify(terms, syscall.SIGTERM)
+	parentGone := make(chan struct{})
+	go func() { // it can't be waited for: nothing ends the read but the parent
+		defer close(parentGone)
 		_, _ = bufio.NewReader(in).ReadString(0)
+	}()
+	leaks := goleak.IgnoreCurrent()
+	var waiter sync.WaitGroup
+	waiter.Go(func() {
+		select {
+		case <-parentGone:
+		case <-terms:
+		}
 		close(c.stop)
 		_ = a.bus.Close(context.Background())
 	})
@@ -100,11 +113,12 @@ func runChild(in io.Reader, out io.Writer) error {
 	} else {
 		c.keepFlushing()
 	}
-	reader.Wait()
+	waiter.Wait()
+	signal.Stop(terms)
 	if err := a.close(); err != nil {
 		return err
 	}
-	return goleak.Find()
+	return goleak.Find(leaks)
 }
 
 type child struct {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,9 +35,21 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// each runs test in each mode on PostgreSQL, and on MariaDB in those whose
-// claims differ from each other; all of them if asked to.
-func each(t *testing.T, all bool, test func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result) {
+// long reports whether a long run is asked for.
+func long() bool { return os.Getenv(killsEnv) != "" }
+
+// each runs test in each mode on PostgreSQL, and on MariaDB in two whose
+// claims differ from each other; or, as in a long run, in all.
+func each(t *testing.T, test func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result) {
+	t.Helper()
+	in(t, func(mode crash.Mode, kind testdb.Kind) bool {
+		return kind.Name == testdb.PostgreSQL.Name || mode.Name == "autoflush async" || mode.Name == "flushordered by key"
+	}, test)
+}
+
+// in runs test in the chosen modes, or in all in a long run, and shows the
+// results.
+func in(t *testing.T, choose func(crash.Mode, testdb.Kind) bool, test func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result) {
 	t.Helper()
 	var (
 		mu      sync.Mutex
@@ -45,7 +58,7 @@ func each(t *testing.T, all bool, test func(t *testing.T, mode crash.Mode, kind 
 	t.Cleanup(func() { t.Logf("\n%s", crash.Table(results)) })
 	for _, kind := range []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB} {
 		for _, mode := range crash.Modes {
-			if !all && kind.Name == testdb.MariaDB.Name && mode.Name != "autoflush async" && mode.Name != "flushordered by key" {
+			if !long() && !choose(mode, kind) {
 				continue
 			}
 			t.Run(mode.Name+" on "+kind.Name, func(t *testing.T) {
@@ -68,23 +81,70 @@ const (
 	seedEnv  = "ENTSIGNAL_CRASH_SEED"
 )
 
-func TestKilledProcessesSessionsAndConnectionsLoseNothing(t *testing.T) {
-	seed, kills := number(t, seedEnv, rand.Uint64()), int(number(t, killsEnv, 25))
+// faults returns the seed of a test's faults, and scales their number.
+func faults(t *testing.T, f crash.Faults) (uint64, crash.Faults) {
+	t.Helper()
+	seed, kills := number(t, seedEnv, rand.Uint64()), int(number(t, killsEnv, defaultKills))
 	t.Logf("to get the same faults: %s=%d %s=%d", seedEnv, seed, killsEnv, kills)
-	want := crash.Faults{Kills: kills, Sessions: max(1, kills/10), Cuts: max(1, kills/5)}
-	each(t, os.Getenv(killsEnv) != "", func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
+	for _, n := range []*int{&f.Kills, &f.Terms, &f.Pauses, &f.Sessions, &f.Cuts} {
+		*n = *n * kills / defaultKills
+	}
+	return seed, f
+}
+
+const defaultKills = 25
+
+// assertHappened asserts that the faults happened: without them a test of them
+// proves nothing.
+func assertHappened(t *testing.T, want crash.Faults, r crash.Result) {
+	t.Helper()
+	assert.GreaterOrEqual(t, r.Faults.Kills, want.Kills)
+	assert.GreaterOrEqual(t, r.Faults.Terms, want.Terms)
+	assert.GreaterOrEqual(t, r.Faults.Pauses, want.Pauses)
+	assert.GreaterOrEqual(t, r.Faults.Sessions, want.Sessions)
+	assert.GreaterOrEqual(t, r.Faults.Cuts, want.Cuts)
+	assert.Positive(t, r.Committed)
+}
+
+func TestKilledProcessesSessionsAndConnectionsLoseNothing(t *testing.T) {
+	seed, want := faults(t, crash.Faults{Kills: defaultKills, Sessions: 3, Cuts: 5})
+	each(t, func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
 		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Seed: seed, Faults: want})
-		// A test of faults that didn't happen proves nothing.
-		assert.GreaterOrEqual(t, r.Faults.Kills, want.Kills)
-		assert.GreaterOrEqual(t, r.Faults.Sessions, want.Sessions)
-		assert.GreaterOrEqual(t, r.Faults.Cuts, want.Cuts)
-		assert.Positive(t, r.Committed)
+		assertHappened(t, want, r)
+		return r
+	})
+}
+
+// Its transaction is over when it wakes up, others have sent what it had in
+// hand and newer signals too, and it sends the old ones again.
+func TestFlusherThatStoodStillLosesNothingAndKeepsTheOrderOfFirstArrivals(t *testing.T) {
+	seed, want := faults(t, crash.Faults{Pauses: 8})
+	in(t, func(mode crash.Mode, kind testdb.Kind) bool {
+		return mode.Name == "flushordered" && kind.Name == testdb.PostgreSQL.Name || mode.Name == "flushordered by key" && kind.Name == testdb.MariaDB.Name
+	}, func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
+		const latency = 20 * time.Millisecond // so that a claim takes most of the time
+		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Seed: seed, Faults: want, Latency: latency})
+		assertHappened(t, want, r)
+		assert.Positive(t, r.Failed, "no pause came upon a claim")
+		return r
+	})
+}
+
+func TestProcessesThatAreToldToEndLeaveNothingInTheAir(t *testing.T) {
+	seed, want := faults(t, crash.Faults{Terms: 15})
+	in(t, func(mode crash.Mode, kind testdb.Kind) bool {
+		return kind.Name == testdb.PostgreSQL.Name && (mode.Name == "autoflush async" || mode.Name == "flushmany" || mode.Name == "flushordered")
+	}, func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
+		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Seed: seed, Faults: want})
+		assertHappened(t, want, r)
+		assert.Zero(t, r.Repeats)
+		assert.Zero(t, r.Failed)
 		return r
 	})
 }
 
 func TestWithoutFaultsNothingRepeatsAndNothingFails(t *testing.T) {
-	each(t, os.Getenv(killsEnv) != "", func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
+	each(t, func(t *testing.T, mode crash.Mode, kind testdb.Kind) crash.Result {
 		r := crash.Run(t, crash.Config{Mode: mode, Kind: kind, Transactions: 50})
 		assert.Zero(t, r.Repeats)
 		assert.Zero(t, r.Failed)

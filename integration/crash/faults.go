@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -14,17 +15,23 @@ import (
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
-// Faults counts the faults of a run by kind.
+// Faults counts the faults of a run by kind. The SIGTERM is none: whoever gets
+// it is expected to leave nothing behind.
 type Faults struct {
-	Kills    int // processes that were killed
+	Kills    int // processes that were ended by SIGKILL
+	Terms    int // processes that were ended by SIGTERM
+	Pauses   int // flushers that stood still for longer than the database lets transactions idle
 	Sessions int // sessions of the database that were ended while they were busy
 	Cuts     int // connections to the broker that were reset
 }
 
 // atLeast reports whether there were at least as many of each kind.
 func (f Faults) atLeast(want Faults) bool {
-	return f.Kills >= want.Kills && f.Sessions >= want.Sessions && f.Cuts >= want.Cuts
+	return f.Kills >= want.Kills && f.Terms >= want.Terms && f.Pauses >= want.Pauses && f.Sessions >= want.Sessions && f.Cuts >= want.Cuts
 }
+
+// sum is how many there are of all kinds.
+func (f Faults) sum() int { return f.Kills + f.Terms + f.Pauses + f.Sessions + f.Cuts }
 
 // strikes counts the faults while they happen.
 type strikes struct {
@@ -42,6 +49,8 @@ func (s *strikes) count(more Faults) {
 	defer s.mu.Unlock()
 	before := s.atLeast(s.want)
 	s.Kills += more.Kills
+	s.Terms += more.Terms
+	s.Pauses += more.Pauses
 	s.Sessions += more.Sessions
 	s.Cuts += more.Cuts
 	if !before && s.atLeast(s.want) {
@@ -65,6 +74,45 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// strike lets a fault happen to the process in a place. It reports whether the
+// process has ended by it.
+func (r *run) strike(ctx context.Context, at *stream, p *process, flushes bool) (over bool, err error) {
+	ends := r.Faults.Kills > 0 || r.Faults.Terms > 0
+	if flushes && r.Faults.Pauses > 0 && (!ends || at.IntN(2) == 0) {
+		err := p.standStill(ctx, idleLimit(r.db)+at.between(200*time.Millisecond, 500*time.Millisecond))
+		r.strikes.count(Faults{Pauses: 1})
+		return false, err
+	}
+	if !ends {
+		return false, nil
+	}
+	if r.Faults.Kills == 0 || r.Faults.Terms > 0 && at.IntN(2) == 0 {
+		err := p.stop(syscall.SIGTERM)
+		r.strikes.count(Faults{Terms: 1})
+		return true, errors.Join(err, r.collect(p))
+	}
+	p.kill()
+	r.strikes.count(Faults{Kills: 1})
+	return true, r.collect(p)
+}
+
+// idleLimit is after how long the database ends idle transactions of the
+// processes, if they are to stand still.
+func idleLimit(db *testdb.DB) time.Duration {
+	if db.Dialect == dialect.MySQL {
+		return time.Second // its unit
+	}
+	return 300 * time.Millisecond
+}
+
+// withIdleLimit returns the DSN of the database with its idle limit.
+func withIdleLimit(db *testdb.DB) string {
+	if db.Dialect == dialect.MySQL {
+		return fmt.Sprintf("%s&idle_transaction_timeout=%d", db.DSN, idleLimit(db)/time.Second)
+	}
+	return fmt.Sprintf("%s&idle_in_transaction_session_timeout=%d", db.DSN, idleLimit(db).Milliseconds())
 }
 
 // cutConnections resets the connections to the broker every now and then.

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,9 +105,15 @@ func (p *process) killed() bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// stop lets the process finish what it has in hand.
-func (p *process) stop() error {
-	_ = p.stdin.Close()
+// stop lets the process finish what it has in hand: it is told so by the end
+// of its input or, if sig is not 0, by a signal.
+func (p *process) stop(sig syscall.Signal) error {
+	if sig == 0 {
+		_ = p.stdin.Close()
+	} else {
+		_ = p.cmd.Process.Signal(sig)
+		defer p.stdin.Close()
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -116,6 +123,15 @@ func (p *process) stop() error {
 		p.kill()
 		return fmt.Errorf("process %d didn't stop within %v and was killed\n%s", p.number, patience, p.stderr.Bytes())
 	}
+}
+
+// standStill stops the process for d, as a machine does that is out of breath.
+func (p *process) standStill(ctx context.Context, d time.Duration) error {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("process %d: SIGSTOP: %w", p.number, err)
+	}
+	pause(ctx, d)
+	return p.cmd.Process.Signal(syscall.SIGCONT)
 }
 
 // failure returns why a process that has ended was not well.

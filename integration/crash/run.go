@@ -105,7 +105,7 @@ func Run(t testing.TB, c Config) Result {
 	if c.Hold == 0 {
 		c.Hold = defaultHold
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Second*time.Duration(c.Faults.Kills+c.Faults.Sessions+c.Faults.Cuts))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Second*time.Duration(c.Faults.sum()))
 	defer cancel()
 	url := testdb.Env(t, "ENTSIGNAL_TEST_AMQP")
 	r := &run{
@@ -138,8 +138,9 @@ func Run(t testing.TB, c Config) Result {
 	r.evidence.received, err = r.queue.all(ctx)
 	require.NoError(t, err)
 	r.checkConnections(t)
-	r.evidence.sessions = r.strikes.sum().Sessions
-	return Result{c, judge(r.evidence), r.strikes.sum(), time.Since(began)}
+	happened := r.strikes.sum()
+	r.evidence.sessions = happened.Sessions + happened.Pauses
+	return Result{c, judge(r.evidence), happened, time.Since(began)}
 }
 
 // undisturbed has the writers run their transactions while flushers flush.
@@ -186,8 +187,12 @@ func (r *run) disturbed(ctx context.Context) error {
 	for i := range writers + flushers {
 		goOn(func(ctx context.Context) error { return r.replace(ctx, i) })
 	}
-	goOn(r.endSessions)
-	goOn(func(ctx context.Context) error { r.cutConnections(ctx); return nil })
+	if r.Faults.Sessions > 0 {
+		goOn(r.endSessions)
+	}
+	if r.Faults.Cuts > 0 {
+		goOn(func(ctx context.Context) error { r.cutConnections(ctx); return nil })
+	}
 	select {
 	case <-r.strikes.enough:
 	case <-over.Done(): // an error, or the time is up
@@ -197,10 +202,10 @@ func (r *run) disturbed(ctx context.Context) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// replace keeps a process running in a place, and kills it a short while after
-// it got ready.
+// replace keeps a process running in a place, and lets faults strike it a
+// short while after it got ready, until it has ended.
 func (r *run) replace(ctx context.Context, place int) error {
-	at := r.schedule.stream(fmt.Sprintf("kills %d", place))
+	at := r.schedule.stream(fmt.Sprintf("processes %d", place))
 	for {
 		p, err := r.start(place < writers, 0)
 		if err != nil {
@@ -211,20 +216,24 @@ func (r *run) replace(ctx context.Context, place int) error {
 		case <-p.over:
 		case <-time.After(patience):
 		}
-		if !pause(ctx, at.between(150*time.Millisecond, 600*time.Millisecond)) {
-			return r.stop([]*process{p})
+		for over := false; !over; {
+			if !pause(ctx, at.between(150*time.Millisecond, 600*time.Millisecond)) {
+				return r.stop([]*process{p})
+			}
+			if over, err = r.strike(ctx, at, p, place >= writers); err != nil {
+				return err
+			}
 		}
-		p.kill()
-		if err := r.collect(p); err != nil {
-			return err
-		}
-		r.strikes.count(Faults{Kills: 1})
 	}
 }
 
 func (r *run) start(writes bool, transactions int) (*process, error) {
+	dsn := r.db.DSN
+	if r.Faults.Pauses > 0 {
+		dsn = withIdleLimit(r.db)
+	}
 	return start(r.Binary, r.Env, orders{
-		Process: int(r.number.Add(1)), Writes: writes, Mode: r.Mode.Name, Kind: r.Kind.Name, DSN: r.db.DSN,
+		Process: int(r.number.Add(1)), Writes: writes, Mode: r.Mode.Name, Kind: r.Kind.Name, DSN: dsn,
 		Broker: r.broker, Queue: r.queue.name, Seed: r.Seed, Transactions: transactions, Hold: r.Hold,
 	})
 }
@@ -232,7 +241,7 @@ func (r *run) start(writes bool, transactions int) (*process, error) {
 // stop lets processes finish, the writers first.
 func (r *run) stop(all []*process) (err error) {
 	for _, p := range all {
-		stopped := p.stop()
+		stopped := p.stop(0)
 		err = errors.Join(err, stopped, r.collect(p))
 	}
 	return err

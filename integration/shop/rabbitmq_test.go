@@ -166,6 +166,30 @@ func TestRefusedMessagesStay(t *testing.T) {
 	})
 }
 
+// The broker refuses a message as a whole, and says nothing of the queues that
+// have taken it.
+func TestMessageThatOneOfTwoQueuesRefusesStaysAndRepeatsInTheOther(t *testing.T) {
+	testdb.On(t, withBroker, func(t *testing.T, db *testdb.DB) {
+		r := newRelay(t, db, nil)
+		full := "shop-" + uuid.NewString()
+		_, err := r.ch.QueueDeclare(full, false, false, true, false, amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
+		require.NoError(t, err)
+		require.NoError(t, r.ch.QueueBind(full, "audit", r.exchange, false, nil))
+		r.audit(t, 2)
+		n, err := r.AuditLogged.FlushMany(ctx(t))
+		require.ErrorContains(t, err, "nack")
+		assert.Equal(t, 1, n)
+		assert.Equal(t, 1, r.pending(t, "AuditLogged"))
+		assert.Equal(t, []string{"1", "2"}, r.received(t))
+		_, err = r.ch.QueuePurge(full, false)
+		require.NoError(t, err)
+		n, err = r.AuditLogged.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.Equal(t, []string{"2"}, r.received(t), "a repeat here, the first one there")
+	})
+}
+
 func TestConnectionCutInTheMiddleOfABatchLosesNothing(t *testing.T) {
 	testdb.On(t, withBroker, func(t *testing.T, db *testdb.DB) {
 		r := newRelay(t, db, nil)

@@ -148,6 +148,24 @@ func (s *Servers) SignalRabbitMQ(sig syscall.Signal) error {
 	return syscall.Kill(n, sig)
 }
 
+// Up starts the named server again, whose data is as it was.
+func (s *Servers) Up(name string) error {
+	_, err := s.run("up", name)
+	return err
+}
+
+// Down stops the named server.
+func (s *Servers) Down(name string) error {
+	_, err := s.run("down", name)
+	return err
+}
+
+// Kill ends the named server as a crash does.
+func (s *Servers) Kill(name string) error {
+	_, err := s.run("kill", name)
+	return err
+}
+
 // run runs integration/services and returns what it printed.
 func (s *Servers) run(args ...string) (string, error) {
 	cmd := exec.Command(script, args...)
