@@ -52,8 +52,9 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 		if err := w.wait(ctx, sight.Low, target); err != nil {
 			return sent, err
 		}
+		low := sight.Low
 		if sight, err = w.look(ctx, done); err != nil {
-			return sent, err
+			return sent, w.cutShort(ctx, err, low, target)
 		}
 		target = min(target, sight.Last) // it was set back
 	}
@@ -83,7 +84,7 @@ func (t signalType) takeMarks() *dbdialect.Marks {
 type watch struct {
 	*task
 	seq      sequence
-	marks    *dbdialect.Marks // nil after an error
+	marks    *dbdialect.Marks // nil while a query may still use them
 	patience time.Duration
 	waited   time.Duration
 }
@@ -98,11 +99,26 @@ func (w *watch) look(ctx context.Context, above int64) (sight dbdialect.Sight, _
 		sight, err = w.seq.Look(ctx, w.st.driver, marks, above)
 		return 0, err
 	})
+	if !errors.Is(err, errStuck) {
+		w.marks = marks
+	}
 	if err != nil {
 		return dbdialect.Sight{}, err
 	}
-	w.marks = marks
 	return sight, nil
+}
+
+// cutShort returns the error of a look that has failed. If that is because ctx
+// has ended, it tells who holds the rows back, as when it ends between two looks.
+func (w *watch) cutShort(ctx context.Context, err error, low, target int64) error {
+	if ctx.Err() == nil || w.marks == nil {
+		return err
+	}
+	held, heldErr := w.heldBack(ctx, low, target)
+	if held == nil {
+		return errors.Join(err, heldErr)
+	}
+	return errors.Join(ctx.Err(), held)
 }
 
 const (
