@@ -77,10 +77,11 @@ type publishedKey struct{}
 
 // Published tells the flush that has called a sender with ctx that all
 // messages of the batch are handed to the broker, and that only its answer is
-// awaited. FlushMany then begins with the next batch, which hides the wait: a
-// worker has up to two batches under way. It changes nothing else, and a sender
-// need not call it; one that does may be called again before it has returned.
-// With another context it does nothing.
+// awaited. FlushMany, and autoflushes that commits wait for, then begin with the
+// next batch, which hides the wait: a worker has up to two batches under way, and
+// so have the autoflushes of a type. It changes nothing else, and a sender need
+// not call it; one that does may be called again before it has returned. With
+// another context it does nothing.
 func Published(ctx context.Context) {
 	if published, ok := ctx.Value(publishedKey{}).(func()); ok {
 		published()

@@ -14,10 +14,16 @@ import (
 // A gathering joins the autoflushes of one signal type. While one batch is at
 // the broker, the commits that come gather, and leave together as the next. It
 // needs no timer, and a commit that is alone waits for nobody.
+//
+// While commits are held up there may be [batchesAhead] batches under way, of
+// which one at most is not published yet. With 32 writers the second was
+// measured to make commits an eighth faster; a third one makes the batches
+// smaller and nothing faster.
 type gathering struct {
-	mu      sync.Mutex
-	led     bool // somebody delivers a batch, and will pass the lead on
-	waiting []*share
+	mu       sync.Mutex
+	led      bool // somebody claims and publishes a batch, and will pass the lead on
+	underWay int  // batches, that of the leader counted
+	waiting  []*share
 }
 
 // A share is what one commit has in a batch.
@@ -39,13 +45,17 @@ func (g *gathering) join(ids []any) (s *share, lead bool) {
 	s = &share{ids: ids, turn: make(chan struct{}), done: make(chan shareResult, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.led {
+	if g.free() {
 		g.led = true
+		g.underWay++
 		return s, true
 	}
 	g.waiting = append(g.waiting, s)
 	return s, false
 }
+
+// free reports whether another batch may be led.
+func (g *gathering) free() bool { return !g.led && g.underWay < batchesAhead }
 
 // leave takes a share back. It reports false if that has the lead by now, or is
 // in a batch.
@@ -74,16 +84,33 @@ func (g *gathering) gather(own *share) []*share {
 	return batch
 }
 
-// pass gives the lead to the share that has waited longest.
+// pass takes the lead from a batch that is published.
 func (g *gathering) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.led, g.waiting = false, nil
-		return
+	g.led = false
+	g.next()
+}
+
+// end ends a batch that has passed the lead on.
+func (g *gathering) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.underWay--
+	g.next()
+}
+
+// next gives the lead, if it is free, to the share that has waited longest.
+func (g *gathering) next() {
+	switch {
+	case len(g.waiting) == 0:
+		g.waiting = nil
+	case g.free():
+		g.led = true
+		g.underWay++
+		close(g.waiting[0].turn)
+		g.waiting = g.waiting[1:]
 	}
-	close(g.waiting[0].turn)
-	g.waiting = g.waiting[1:]
 }
 
 // sharePatience is how long a commit that is held up waits for the batches of
@@ -132,6 +159,7 @@ func (b *Bus) awaitLate(ctx context.Context, t signalType, s *share) (int, error
 	select {
 	case <-s.turn:
 		t.gathering.pass()
+		t.gathering.end()
 		return 0, context.Cause(ctx)
 	case r := <-s.done:
 		if r.alone { // and there is no time for that
@@ -156,7 +184,14 @@ func (b *Bus) lead(ctx context.Context, st store, t signalType, own *share) (int
 // their shares, and passes the lead on. While the way is blocked all of them
 // stay pending.
 func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share) shareResult {
-	defer t.gathering.pass()
+	defer t.gathering.end()
+	pass := sync.OnceFunc(t.gathering.pass)
+	defer pass()
+	// Where batches take turns the next one would only wait, and commits that
+	// nothing holds up gather to larger batches.
+	if !st.TakesTurns() && b.queue == nil {
+		ctx = withPublished(ctx, pass)
+	}
 	shares := []*share{own}
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > b.workTime()/4 {
 		shares = t.gathering.gather(own)

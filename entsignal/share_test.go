@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,42 @@ func TestShareThatIsToTryAloneWhenItsTimeIsOverIsNoSuccess(t *testing.T) {
 	assert.Zero(t, n)
 }
 
+func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
+	var g gathering
+	join := func() (*share, bool) { return g.join([]any{1}) }
+	led := func(s *share) bool {
+		select {
+		case <-s.turn:
+			return true
+		default:
+			return false
+		}
+	}
+	_, lead := join()
+	require.True(t, lead)
+	second, lead := join()
+	assert.False(t, lead)
+	third, lead := join()
+	assert.False(t, lead)
+	assert.False(t, led(second), "the first isn't published")
+	g.pass()
+	assert.True(t, led(second))
+	g.pass()
+	assert.False(t, led(third), "two are under way")
+	fourth, lead := join()
+	assert.False(t, lead)
+	g.end()
+	assert.True(t, led(third), "the one that has waited longest")
+	assert.False(t, led(fourth))
+	assert.Len(t, g.gather(third), 2)
+	g.pass()
+	g.end()
+	g.end()
+	assert.Zero(t, g.underWay)
+	_, lead = join()
+	assert.True(t, lead)
+}
+
 // deadNetwork is a database on a network that answers nothing anymore, under a
 // driver that doesn't heed its context.
 type deadNetwork struct {
@@ -40,6 +77,8 @@ func (d *deadNetwork) Claim(context.Context, dbdialect.Claim) (int, error) {
 	<-d.end
 	return 0, errors.New("gone")
 }
+
+func (*deadNetwork) TakesTurns() bool { return false }
 
 // named is a signal of which nothing is read.
 type named struct {
@@ -78,5 +117,52 @@ func TestAutoflushOfManyTypesEndsWithTheFlushTimeout(t *testing.T) {
 	assert.LessOrEqual(t, db.claims.Load(), int32(4))
 	assert.EqualValues(t, 20, reported.Load(), "each type is told")
 	close(db.end)
+	require.NoError(t, b.Close(context.Background()))
+}
+
+// slowBroker is a database whose sender publishes the first batch at once and
+// has the answer to it when the second batch is there.
+type slowBroker struct {
+	dbdialect.Dialect
+	claims        atomic.Int32
+	first, second chan struct{}
+}
+
+func (*slowBroker) TakesTurns() bool { return false }
+
+func (d *slowBroker) Claim(ctx context.Context, _ dbdialect.Claim) (int, error) {
+	if d.claims.Add(1) == 2 {
+		close(d.second)
+		return 1, nil
+	}
+	Published(ctx)
+	close(d.first)
+	select {
+	case <-d.second:
+		return 1, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func TestNextSharedBatchIsSentWhileTheAnswerToThePublishedOneIsAwaited(t *testing.T) {
+	errs := make(chan error, 2)
+	// Within this time no commit leaves alone out of impatience.
+	b, err := NewBus([]Signal{named{name: "A"}}, WithFlushTimeout(sharePatience*9/10),
+		WithErrorHandler(func(_ context.Context, err error) { errs <- err }))
+	require.NoError(t, err)
+	db := &slowBroker{first: make(chan struct{}), second: make(chan struct{})}
+	b.db = db
+	client := b.Bind(Client{
+		Driver: func() dialect.Driver { return dialect.Debug(nil) },
+		Detach: func(ctx context.Context) context.Context { return ctx },
+	})
+	var commits sync.WaitGroup
+	commits.Go(func() { client.Committed(context.Background(), []Created{{Signal: "A", ID: 1}}) })
+	<-db.first
+	commits.Go(func() { client.Committed(context.Background(), []Created{{Signal: "A", ID: 2}}) })
+	commits.Wait()
+	assert.Empty(t, errs)
+	assert.EqualValues(t, 2, db.claims.Load())
 	require.NoError(t, b.Close(context.Background()))
 }
