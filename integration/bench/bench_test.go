@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -44,7 +47,7 @@ func openStage(t *testing.T) *stage {
 // if that isn't what it was measured by.
 func TestEachSideDoesTheWorkThatItIsMeasuredBy(t *testing.T) {
 	s := openStage(t)
-	tiny := scale{rounds: 1, tries: 1, messages: 40, backlog: 40, variant: 20, drained: 40, small: 20, large: 40, commits: 64, burst: 10}
+	tiny := scale{rounds: 1, tries: 1, messages: 40, backlog: 40, quorum: 40, variant: 20, drained: 40, small: 20, large: 40, commits: 64, burst: 10}
 	measured := make(map[string]result)
 	// Not that of the hook, which runs go test: see TestFigureOfTheHookIsRead.
 	families := slices.Concat(s.flushes(tiny), []family{s.growth(tiny)}, s.autoflushes(tiny), s.drains(tiny), s.variants(tiny)[6:])
@@ -98,6 +101,21 @@ PASS
 	for _, out := range []string{"", "PASS\n", "BenchmarkCollect/Create-2 790 1466517 ns/op\n", "BenchmarkCollect/Create-2 790 x ns/signal\n"} {
 		_, err := parseCollect(out)
 		assert.Error(t, err, "%q", out)
+	}
+}
+
+func TestProjectsThatAreMeasuredAreGo(t *testing.T) {
+	for _, p := range []project{{1, false}, {11, true}} {
+		dir := t.TempDir()
+		require.NoError(t, p.write(dir))
+		for _, name := range []string{"main.go", "ent/entc.go", "ent/schema/schema.go"} {
+			content, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			_, err = parser.ParseFile(token.NewFileSet(), name, content, parser.AllErrors)
+			require.NoError(t, err)
+			assert.Equal(t, p.library, bytes.Contains(content, []byte("signalbus/mixin")) ||
+				bytes.Contains(content, []byte("entsignal/codegen")) || bytes.Contains(content, []byte("NewSignalBus")), name)
+		}
 	}
 }
 

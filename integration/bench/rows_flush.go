@@ -26,7 +26,7 @@ func (s *stage) flushes(sc scale) []family {
 	shorter.Count = sc.messages
 	two, quorum, ordered, relay := shorter, shorter, shorter, shorter
 	two.Parallel = 2
-	quorum.Parallel, quorum.Quorum = 4, true
+	quorum.Count, quorum.Parallel, quorum.Quorum = sc.quorum, 4, true
 	ordered.Program = "FlushOrdered"
 	relay.Program = "hand-written relay"
 

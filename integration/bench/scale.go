@@ -7,6 +7,7 @@ type scale struct {
 
 	messages int // of a flush
 	backlog  int // of the flush that is measured longest
+	quorum   int // of the flush to a quorum queue, which is faster
 	variant  int // of the flush from another database or to another queue
 	drained  int // rows of a flush with a sender that does nothing
 	small    int // the two backlogs that cost and memory are compared of
@@ -18,7 +19,7 @@ type scale struct {
 func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 3,
-		messages: 100_000, backlog: 200_000, variant: 20_000, drained: 100_000,
+		messages: 100_000, backlog: 200_000, quorum: 150_000, variant: 20_000, drained: 100_000,
 		small: 10_000, large: 1_000_000, commits: 8_000, burst: 1000,
 	}
 }
@@ -26,7 +27,7 @@ func fullScale() scale {
 func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
-		messages: 20_000, backlog: 40_000, variant: 8_000, drained: 40_000,
+		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, drained: 40_000,
 		small: 10_000, large: 100_000, commits: 2_000, burst: 1000,
 	}
 }
