@@ -138,7 +138,7 @@ func TestOrderedFlushSendsWhatIsSafeAndNamesWhoHoldsTheRest(t *testing.T) {
 		_, err = s.AuditLogged.FlushOrdered(ctx(t), entsignal.HoldBack(30*time.Millisecond))
 		require.ErrorAs(t, err, &held)
 		assert.GreaterOrEqual(t, held.Waited, 30*time.Millisecond)
-		ending, cancel := context.WithTimeout(ctx(t), 50*time.Millisecond)
+		ending, cancel := context.WithTimeout(ctx(t), 500*time.Millisecond)
 		defer cancel()
 		_, err = s.AuditLogged.FlushOrdered(ending)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
