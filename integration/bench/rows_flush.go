@@ -6,13 +6,11 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// The windows of which the floor takes the fastest.
-func windows() []int { return []int{500, 1000, 5000} }
-
+// rawBroker is the side of the raw broker, with the window that is the fastest.
 func (s *stage) rawBroker(sc scale, j job) *side {
 	j.Program, j.Database, j.Burst = "raw broker", "", 0
 	var jobs []job
-	for _, w := range windows() {
+	for _, w := range sc.windows {
 		j.Window = w
 		jobs = append(jobs, j)
 	}

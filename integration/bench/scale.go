@@ -14,13 +14,14 @@ type scale struct {
 	large    int
 	commits  int // of 32 writers; one writer does a quarter
 	burst    int
+	windows  []int // of which the raw broker takes the fastest
 }
 
 func fullScale() scale {
 	return scale{
-		rounds: 5, tries: 3,
-		messages: 100_000, backlog: 200_000, quorum: 150_000, variant: 20_000, drained: 100_000,
-		small: 10_000, large: 1_000_000, commits: 8_000, burst: 1000,
+		rounds: 5, tries: 2,
+		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 12_000, drained: 100_000,
+		small: 10_000, large: 1_000_000, commits: 6_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
@@ -28,6 +29,6 @@ func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, drained: 40_000,
-		small: 10_000, large: 100_000, commits: 2_000, burst: 1000,
+		small: 10_000, large: 100_000, commits: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }

@@ -42,6 +42,7 @@ type stage struct {
 	broker    *amqp.Connection
 	databases map[string]*database // by ent's name
 	profile   string
+	do        func(context.Context, job) (Figure, error) // where jobs are done: each in a process of its own
 }
 
 // database is one database that all jobs of its kind share, one after another.
@@ -55,6 +56,7 @@ type database struct {
 
 func newStage(ctx context.Context, profile string) (_ *stage, err error) {
 	s := &stage{databases: make(map[string]*database), profile: profile}
+	s.do = func(ctx context.Context, j job) (Figure, error) { return j.do(ctx) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -135,7 +137,7 @@ func (s *stage) run(ctx context.Context, j job) (f Figure, err error) {
 		j.Queue = q.name
 		checks = append(checks, func() error { return q.check(ctx, j.Count) })
 	}
-	if f, err = j.do(ctx); err != nil {
+	if f, err = s.do(ctx, j); err != nil {
 		return f, err
 	}
 	for _, check := range checks {
