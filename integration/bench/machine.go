@@ -23,16 +23,16 @@ func (s *stage) machine(ctx context.Context) (lines []string, err error) {
 		fmt.Sprintf("%d CPUs, %s, which client, database and broker share; %s of memory", runtime.NumCPU(), procField("/proc/cpuinfo", "model name"), procField("/proc/meminfo", "MemTotal")),
 		fmt.Sprintf("Linux %s; writing and syncing 8 KiB takes %.2f ms", procField("/proc/sys/kernel/osrelease", ""), micros(sync)/1000),
 		fmt.Sprintf("%s %s", runtime.Version(), runtime.GOARCH))
-	for kind, query := range map[string]string{
-		dialect.Postgres: "SHOW server_version",
-		dialect.MySQL:    "SELECT VERSION()",
-		dialect.SQLite:   "SELECT sqlite_version()",
+	for _, server := range []struct{ kind, query string }{
+		{dialect.Postgres, "SHOW server_version"},
+		{dialect.MySQL, "SELECT VERSION()"},
+		{dialect.SQLite, "SELECT sqlite_version()"},
 	} {
 		var version string
-		if err := s.databases[kind].db.QueryRowContext(ctx, query).Scan(&version); err != nil {
+		if err := s.databases[server.kind].db.QueryRowContext(ctx, server.query).Scan(&version); err != nil {
 			return nil, err
 		}
-		lines = append(lines, databaseTitle(kind)+" "+version)
+		lines = append(lines, databaseTitle(server.kind)+" "+version)
 	}
 	return append(lines, fmt.Sprint("RabbitMQ ", s.broker.Properties["version"])), nil
 }
