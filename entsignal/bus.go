@@ -32,7 +32,7 @@ type Bus struct {
 	autoFlushOff atomic.Bool
 	life         lifecycle
 	told         onces
-	idleChecked  atomic.Bool
+	misfitsTold  atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	client *Client

@@ -19,7 +19,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
 	defer func() { b.noteBatch(work, t, d, err) }()
-	if err := b.checkIdleLimit(work, st); work.Err() != nil {
+	if err := b.tellMisfits(work, st); work.Err() != nil {
 		return 0, because(work, err)
 	}
 	for try := 0; ; try++ {

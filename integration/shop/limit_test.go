@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -137,4 +138,25 @@ func TestIdleLimitBelowTheFlushTimeoutIsSaidOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSQLiteWithoutWALOrABusyTimeoutIsSaidOnce(t *testing.T) {
+	dsn := func(pragmas string) *testdb.DB {
+		return &testdb.DB{Kind: testdb.SQLite, DSN: "file:" + filepath.Join(t.TempDir(), "shop.db") + "?_txlock=immediate&_pragma=foreign_keys(1)" + pragmas}
+	}
+	for pragmas, want := range map[string][]string{
+		"&_pragma=journal_mode(WAL)&_pragma=busy_timeout(1000)":    nil,
+		"&_pragma=journal_mode(DELETE)&_pragma=busy_timeout(1000)": {"setting=journal_mode value=delete"},
+		"&_pragma=journal_mode(DELETE)&_pragma=busy_timeout(0)":    {"setting=journal_mode value=delete", "setting=busy_timeout value=0"},
+	} {
+		log := &testlog.Log{}
+		s := open(t, dsn(pragmas), entsignal.WithLogger(log.Logger()))
+		for number := range 2 {
+			require.NoError(t, s.OrderPlaced.Create().SetNumber(number).Exec(ctx(t)))
+		}
+		assert.Equal(t, len(want), log.Count("setting="), pragmas)
+		for _, w := range want {
+			assert.Equal(t, 1, log.Count(w), "%s: %s", pragmas, w)
+		}
+	}
 }

@@ -83,8 +83,9 @@ type Dialect interface {
 	// Order tells whether the ids of a table come in the order in which they
 	// are committed, or how to make a flush see to it.
 	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
-	// IdleLimit tells after how long the server ends an idle transaction.
-	IdleLimit(ctx context.Context, drv dialect.Driver) (IdleLimit, error)
+	// Misfits returns the settings that don't fit a bus whose batches take up to
+	// batch each.
+	Misfits(ctx context.Context, drv dialect.Driver, batch time.Duration) ([]Misfit, error)
 }
 
 // ErrBusy is returned by a claim of an ordered flush while another one runs.
