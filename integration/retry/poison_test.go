@@ -96,7 +96,7 @@ func TestEveryWayToSendNotesTheFailuresAndLeavesOutWhatWaits(t *testing.T) {
 			w.queue(t, 20)
 			n, err := send(w, ctx(t))
 			require.ErrorIs(t, err, errPoison, name)
-			left := w.JobQueued.Query().AllX(ctx(t))
+			left := w.JobQueued.Query().Order(ent.Asc("id")).AllX(ctx(t))
 			require.Len(t, left, 3, name)
 			assert.ErrorContains(t, err, fmt.Sprintf("id %d (attempt 1 of 3): poison", left[0].ID))
 			assert.Equal(t, 17, n)
