@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -182,4 +183,24 @@ func TestEndOfTheContextWhileTheBrokerRefuses(t *testing.T) {
 			assert.NotErrorIs(t, err, errNoConfirm)
 		}
 	}
+}
+
+func TestManyCallsBesideOneThatTheBrokerRefusesAreSent(t *testing.T) {
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	internal, _ := a.exchange(true)
+	p := newPublisher(t, brokerURL(t))
+	const calls = 50
+	var all sync.WaitGroup
+	for i := range calls {
+		all.Go(func() {
+			if i%10 == 0 {
+				assert.Error(t, p.Publish(t.Context(), Message{Exchange: internal, MessageID: fmt.Sprint("bad ", i)}))
+				return
+			}
+			assert.NoError(t, p.Publish(t.Context(), to(queue, fmt.Sprint(i))))
+		})
+	}
+	all.Wait()
+	assert.Len(t, a.takeIDs(queue), calls-calls/10)
 }
