@@ -93,19 +93,26 @@ type watch struct {
 func (w *watch) look(ctx context.Context, above int64) (sight dbdialect.Sight, _ error) {
 	ctx, cancel := w.bus.withWorkTime(ctx)
 	defer cancel()
-	marks := w.marks
-	w.marks = nil // a look that is left behind may still write to them
-	_, err := w.bus.within(ctx, func() (_ int, err error) {
+	err := w.withMarks(ctx, func(marks *dbdialect.Marks) (err error) {
 		sight, err = w.seq.Look(ctx, w.st.driver, marks, above)
-		return 0, err
+		return err
 	})
-	if !errors.Is(err, errStuck) {
-		w.marks = marks
-	}
 	if err != nil {
 		return dbdialect.Sight{}, err
 	}
 	return sight, nil
+}
+
+// withMarks runs a query that uses the marks. If it is left behind they stay
+// its own: it may still use them.
+func (w *watch) withMarks(ctx context.Context, query func(*dbdialect.Marks) error) error {
+	marks := w.marks
+	w.marks = nil
+	_, err := w.bus.within(ctx, func() (int, error) { return 0, query(marks) })
+	if !errors.Is(err, errStuck) {
+		w.marks = marks
+	}
+	return err
 }
 
 // cutShort returns the error of a look that has failed. If that is because ctx
@@ -160,16 +167,13 @@ func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
 	defer cancel()
 	var held dbdialect.Held
-	marks := w.marks
-	w.marks = nil // as in look
-	_, err := w.bus.within(ctx, func() (_ int, err error) {
+	err := w.withMarks(ctx, func(marks *dbdialect.Marks) (err error) {
 		held, err = w.seq.Held(ctx, w.st.driver, marks, low, target)
-		return 0, err
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.marks = marks
 	if held.Rows == 0 || len(held.By) == 0 {
 		return nil, nil
 	}
