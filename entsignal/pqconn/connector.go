@@ -20,6 +20,7 @@ type Option func(*config) error
 type config struct {
 	timeout        time.Duration
 	connectTimeout time.Duration
+	statements     int
 }
 
 // WithTimeout bounds each read from and each write to the server, and with it
@@ -42,6 +43,27 @@ func WithConnectTimeout(d time.Duration) Option {
 	}
 }
 
+// WithStatementCache keeps up to n statements prepared on each connection: those
+// with arguments that came more than once, the least recently used one going
+// first. A kept statement takes one round trip instead of two, and the server
+// doesn't parse it again. Without this option none are kept.
+//
+// A kept statement may get a plan that doesn't look at its arguments, as the
+// server's plan_cache_mode tells. After a migration that changes the type of a
+// column, a transaction that reads it on a connection from before fails once.
+// A pooler between the program and the server that gives out a connection for a
+// transaction must know prepared statements (PgBouncer: since 1.21, by
+// max_prepared_statements).
+func WithStatementCache(n int) Option {
+	return func(cfg *config) error {
+		cfg.statements = n
+		if n <= 0 {
+			return fmt.Errorf("pqconn: WithStatementCache: %d is not a positive number of statements", n)
+		}
+		return nil
+	}
+}
+
 func positive(name string, d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("pqconn: %s: %s is not a positive duration", name, d)
@@ -52,7 +74,8 @@ func positive(name string, d time.Duration) error {
 // Connector is a [driver.Connector] on lib/pq, for [sql.OpenDB]. It is safe
 // for use by many goroutines.
 type Connector struct {
-	pq *pq.Connector
+	pq         *pq.Connector
+	statements int // to keep prepared on each connection
 }
 
 // NewConnector returns a connector for the database at dsn, a URL or a list of
@@ -92,11 +115,21 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 		return nil, dsnError(err)
 	}
 	connector.Dialer(&dialer{timeout: cfg.timeout})
-	return &Connector{pq: connector}, nil
+	return &Connector{pq: connector, statements: cfg.statements}, nil
 }
 
 // Connect opens a connection within the connect timeout.
-func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) { return c.pq.Connect(ctx) }
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.pq.Connect(ctx)
+	if err != nil || c.statements == 0 {
+		return conn, err
+	}
+	p, err := newPreparing(conn, c.statements)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return p, nil
+}
 
 // Driver returns lib/pq's driver. Connections that are opened by it directly
 // have no deadlines.

@@ -213,7 +213,7 @@ func TestConnectorAndItsErrorsDontShowThePassword(t *testing.T) {
 }
 
 func TestUnusableOptionsAreRefused(t *testing.T) {
-	for _, opt := range []Option{nil, WithTimeout(0), WithTimeout(-1), WithConnectTimeout(0)} {
+	for _, opt := range []Option{nil, WithTimeout(0), WithTimeout(-1), WithConnectTimeout(0), WithStatementCache(0), WithStatementCache(-1)} {
 		_, err := NewConnector("user=u", opt)
 		assert.ErrorContains(t, err, "pqconn: ")
 	}

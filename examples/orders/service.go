@@ -40,8 +40,9 @@ func open(log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	// lib/pq alone waits for minutes when the network is dead.
-	db, err := pqconn.Open(databaseURL)
+	// lib/pq alone waits for minutes when the network is dead, and prepares each
+	// statement anew.
+	db, err := pqconn.Open(databaseURL, pqconn.WithStatementCache(100))
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}

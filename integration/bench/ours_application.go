@@ -57,7 +57,7 @@ func driver(j job) (*entsql.Driver, error) {
 	)
 	switch j.Database {
 	case dialect.Postgres:
-		db, err = pqconn.Open(j.DSN)
+		db, err = pqconn.Open(j.DSN, pqconn.WithStatementCache(100))
 	case dialect.MySQL:
 		db, err = sql.Open("mysql", j.DSN)
 	case dialect.SQLite:

@@ -140,7 +140,7 @@ func openSQLite(path string, bus *entsignal.Bus) *ent.Client {
 
 func openPostgres(dsn string, bus *entsignal.Bus) *ent.Client {
 	// snippet: pqconn
-	db, err := pqconn.Open(dsn)
+	db, err := pqconn.Open(dsn, pqconn.WithStatementCache(100))
 	check(err)
 	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)), ent.WithSignalBus(bus))
 	// end snippet

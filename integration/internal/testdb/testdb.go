@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/entsignal/signalbus/entsignal/pqconn"
 	"github.com/entsignal/signalbus/internal/faultproxy"
 )
 
@@ -85,9 +86,13 @@ func (db *DB) Open(t testing.TB) *sql.DB {
 }
 
 // Connect returns an ent driver over a new pool, for a program that is no
-// test.
+// test. To PostgreSQL it connects as docs/databases.md tells.
 func (db *DB) Connect() (*entsql.Driver, error) {
-	pool, err := sql.Open(db.driver, db.DSN)
+	open := func() (*sql.DB, error) { return sql.Open(db.driver, db.DSN) }
+	if db.Name == PostgreSQL.Name {
+		open = func() (*sql.DB, error) { return pqconn.Open(db.DSN, pqconn.WithStatementCache(100)) }
+	}
+	pool, err := open()
 	if err != nil {
 		return nil, err
 	}

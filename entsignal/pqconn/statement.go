@@ -1,0 +1,128 @@
+package pqconn
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/lib/pq"
+)
+
+// pqConn is what a connection of lib/pq can do.
+type pqConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// pqStmt is what a statement of lib/pq can do.
+type pqStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// preparing is a connection that keeps statements prepared. lib/pq prepares a
+// statement that has arguments each time, which is a round trip of its own.
+type preparing struct {
+	pqConn
+	// seen are the texts that came once. Preparing at the second time costs no
+	// more than lib/pq does, and a text that never comes again takes no place.
+	seen       *simplelru.LRU[string, struct{}]
+	statements *simplelru.LRU[string, pqStmt]
+}
+
+func newPreparing(c driver.Conn, limit int) (*preparing, error) {
+	inner, ok := c.(pqConn)
+	if !ok {
+		return nil, fmt.Errorf("pqconn: WithStatementCache: a connection of this lib/pq (%T) can't do what those of 1.12 can", c)
+	}
+	seen, err := simplelru.NewLRU[string, struct{}](limit, nil)
+	if err != nil {
+		return nil, err
+	}
+	// A statement that can't be closed is on a connection that lib/pq knows to
+	// be broken.
+	statements, err := simplelru.NewLRU(limit, func(_ string, s pqStmt) { _ = s.Close() })
+	if err != nil {
+		return nil, err
+	}
+	return &preparing{pqConn: inner, seen: seen, statements: statements}, nil
+}
+
+// QueryContext implements [driver.QueryerContext].
+func (c *preparing) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return run(ctx, c, query, args, pqStmt.QueryContext, pqConn.QueryContext)
+}
+
+// ExecContext implements [driver.ExecerContext].
+func (c *preparing) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return run(ctx, c, query, args, pqStmt.ExecContext, pqConn.ExecContext)
+}
+
+// run runs a statement by the prepared one, if it is worth it, or else plainly.
+func run[R any](
+	ctx context.Context, c *preparing, query string, args []driver.NamedValue,
+	prepared func(pqStmt, context.Context, []driver.NamedValue) (R, error),
+	plain func(pqConn, context.Context, string, []driver.NamedValue) (R, error),
+) (R, error) {
+	if len(args) == 0 { // takes a single round trip anyway
+		return plain(c.pqConn, ctx, query, args)
+	}
+	s, err := c.statement(ctx, query)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	if s == nil {
+		return plain(c.pqConn, ctx, query, args)
+	}
+	r, err := prepared(s, ctx, args)
+	if !isStale(err) {
+		return r, err
+	}
+	c.statements.Remove(query)
+	// Nothing was run. Within a transaction the server refuses this too.
+	if again, againErr := plain(c.pqConn, ctx, query, args); againErr == nil {
+		return again, nil
+	}
+	return r, err
+}
+
+// statement returns the prepared statement of a text, or nil while it isn't
+// worth one.
+func (c *preparing) statement(ctx context.Context, query string) (pqStmt, error) {
+	if s, ok := c.statements.Get(query); ok {
+		return s, nil
+	}
+	if !c.seen.Remove(query) {
+		c.seen.Add(query, struct{}{})
+		return nil, nil
+	}
+	prepared, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := prepared.(pqStmt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("pqconn: WithStatementCache: a statement of this lib/pq (%T) can't do what those of 1.12 can", prepared), prepared.Close())
+	}
+	c.statements.Add(query, s)
+	return s, nil
+}
+
+// isStale reports whether the server doesn't run a prepared statement anymore:
+// it was deallocated (invalid_sql_statement_name), or a migration changed what
+// it returns (feature_not_supported).
+func isStale(err error) bool {
+	var refused *pq.Error
+	return errors.As(err, &refused) && (refused.Code == "26000" || refused.Code == "0A000")
+}

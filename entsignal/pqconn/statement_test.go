@@ -1,0 +1,198 @@
+package pqconn
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// openKeeping returns a pool of one connection, which keeps up to n statements.
+func openKeeping(t *testing.T, n int) *sql.DB {
+	t.Helper()
+	db := open(t, databaseURL(t).String(), WithStatementCache(n))
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// kept returns how often each statement that the server keeps has run.
+func kept(t *testing.T, db *sql.DB) map[string]int {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT statement, generic_plans + custom_plans FROM pg_prepared_statements")
+	require.NoError(t, err)
+	defer rows.Close()
+	all := map[string]int{}
+	for rows.Next() {
+		var (
+			text string
+			runs int
+		)
+		require.NoError(t, rows.Scan(&text, &runs))
+		all[text] = runs
+	}
+	require.NoError(t, rows.Err())
+	return all
+}
+
+// double runs a statement that has the given text, and an argument.
+func double(t *testing.T, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}, text string) {
+	t.Helper()
+	var n int
+	require.NoError(t, db.QueryRowContext(t.Context(), text, 21).Scan(&n))
+	require.Equal(t, 42, n)
+}
+
+func TestStatementThatComesAgainIsKept(t *testing.T) {
+	db := openKeeping(t, 10)
+	const text = "SELECT $1::int * 2"
+	double(t, db, text)
+	assert.Empty(t, kept(t, db), "one that never comes again takes no place")
+	for range 3 {
+		double(t, db, text)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	double(t, tx, text)
+	require.NoError(t, tx.Commit())
+	const noRows = "SELECT FROM pg_sleep($1)"
+	for range 2 {
+		_, err := db.ExecContext(t.Context(), noRows, 0)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, map[string]int{text: 4, noRows: 1}, kept(t, db))
+}
+
+func TestWithoutTheOptionNoStatementIsKept(t *testing.T) {
+	db := open(t, databaseURL(t).String())
+	db.SetMaxOpenConns(1)
+	for range 3 {
+		double(t, db, "SELECT $1::int * 2")
+	}
+	assert.Empty(t, kept(t, db))
+}
+
+func TestStatementThatIsUsedLeastRecentlyGoesFirst(t *testing.T) {
+	db := openKeeping(t, 2)
+	text := func(i int) string { return fmt.Sprintf("SELECT $1::int * 2 + %d - %d", i, i) }
+	for _, i := range []int{1, 1, 2, 2, 1, 3, 3, 4} {
+		double(t, db, text(i))
+	}
+	assert.Equal(t, map[string]int{text(1): 2, text(3): 1}, kept(t, db))
+}
+
+func TestMigrationMakesAKeptStatementFailOnceAtMost(t *testing.T) {
+	db := openKeeping(t, 10)
+	const read = "SELECT v FROM migrated WHERE id = $1"
+	exec := func(statement string) {
+		t.Helper()
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	exec("CREATE TEMP TABLE migrated (id int, v int)")
+	exec("INSERT INTO migrated VALUES (1, 7)")
+	var v any
+	for range 3 {
+		require.NoError(t, db.QueryRowContext(t.Context(), read, 1).Scan(&v))
+		require.EqualValues(t, 7, v)
+	}
+	require.Contains(t, kept(t, db), read)
+
+	exec("ALTER TABLE migrated ALTER v TYPE text")
+	require.NoError(t, db.QueryRowContext(t.Context(), read, 1).Scan(&v), "without a transaction the statement is run again")
+	require.EqualValues(t, "7", v)
+
+	for range 2 {
+		require.NoError(t, db.QueryRowContext(t.Context(), read, 1).Scan(&v))
+	}
+	require.Contains(t, kept(t, db), read)
+	exec("ALTER TABLE migrated ALTER v TYPE bigint USING v::bigint")
+	for try := range 2 {
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		err = tx.QueryRowContext(t.Context(), read, 1).Scan(&v)
+		if try == 0 {
+			var refused *pq.Error
+			require.ErrorAs(t, err, &refused)
+			assert.EqualValues(t, "0A000", refused.Code, "what the migration did, and not what followed from it: %v", err)
+		} else {
+			require.NoError(t, err)
+			require.EqualValues(t, 7, v)
+		}
+		require.NoError(t, tx.Rollback())
+	}
+}
+
+func TestStatementThatTheServerForgotIsRunAgain(t *testing.T) {
+	db := openKeeping(t, 10)
+	const text = "SELECT $1::int * 2"
+	for range 3 {
+		double(t, db, text)
+	}
+	_, err := db.ExecContext(t.Context(), "DEALLOCATE ALL")
+	require.NoError(t, err)
+	for range 3 {
+		double(t, db, text)
+	}
+	assert.Equal(t, map[string]int{text: 1}, kept(t, db))
+}
+
+func TestKeptStatementThatFailsStaysUsable(t *testing.T) {
+	db := openKeeping(t, 10)
+	const text = "SELECT 84 / $1::int"
+	var n int
+	for _, by := range []int{2, 0, 2, 0, 2, 2} {
+		err := db.QueryRowContext(t.Context(), text, by).Scan(&n)
+		if by == 0 {
+			require.ErrorContains(t, err, "division by zero")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, 42, n)
+	}
+	err := db.QueryRowContext(t.Context(), text, 1, 2).Scan(&n)
+	require.ErrorContains(t, err, "2 parameters")
+	for range 2 {
+		_, err := db.ExecContext(t.Context(), "SELEC $1", 1)
+		require.ErrorContains(t, err, "syntax error")
+	}
+	assert.Contains(t, kept(t, db), text, "the connection is the same")
+}
+
+func TestKeptStatementEndsWithItsContext(t *testing.T) {
+	db := openKeeping(t, 10)
+	const text = "SELECT pg_sleep($1)"
+	for range 2 {
+		_, err := db.ExecContext(t.Context(), text, 0)
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := db.ExecContext(ctx, text, 20)
+	var refused *pq.Error
+	require.ErrorAs(t, err, &refused, "the server itself must have ended it")
+	assert.EqualValues(t, "57014", refused.Code)
+	double(t, db, "SELECT $1::int * 2")
+}
+
+func TestDeadNetworkEndsAKeptStatement(t *testing.T) {
+	proxy, proxyURL := newProxy(t)
+	const timeout = 500 * time.Millisecond
+	db := open(t, proxyURL, WithStatementCache(10), WithTimeout(timeout), WithConnectTimeout(timeout))
+	db.SetMaxOpenConns(1)
+	const text = "SELECT $1::int * 2"
+	for range 3 {
+		double(t, db, text)
+	}
+	proxy.BlackHole(true)
+	started := time.Now()
+	_, err := db.ExecContext(t.Context(), text, 21)
+	require.Error(t, err)
+	assert.Less(t, time.Since(started), 2*timeout+time.Second)
+}
