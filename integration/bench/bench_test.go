@@ -70,6 +70,17 @@ func TestEachSideDoesTheWorkThatItIsMeasuredBy(t *testing.T) {
 	}
 }
 
+func TestSlowMachineHasLessToDo(t *testing.T) {
+	full := fullScale()
+	assert.Equal(t, full, full.paced(2*quickBroker))
+	half := full.paced(quickBroker / 2)
+	assert.Equal(t, full.backlog/2, half.backlog)
+	assert.Equal(t, full.commits/2, half.commits)
+	assert.Equal(t, full.large, half.large)
+	assert.Equal(t, quickScale().commits, full.paced(1).commits)
+	assert.Equal(t, quickScale(), quickScale().paced(1))
+}
+
 func TestWorkThatWasNotDoneIsAnError(t *testing.T) {
 	s := openStage(t)
 	for kind, d := range s.databases {

@@ -22,24 +22,33 @@ func plainCommit(ctx context.Context, j job, m *meter) error {
 	db.SetMaxIdleConns(j.Parallel)
 	body := makeBody(j.Size)
 	return commits(ctx, j, m, func(ctx context.Context) error {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-		if err := write(ctx, tx, body); err != nil {
-			return err
-		}
-		return tx.Commit()
+		return inTx(ctx, db, func(tx *sql.Tx) error { return write(ctx, tx, body) })
 	})
 }
 
-func writePostgres(ctx context.Context, tx *sql.Tx, body []byte) error {
-	var id int
-	if err := tx.QueryRowContext(ctx, "INSERT INTO orders (customer) VALUES ($1) RETURNING id", customer).Scan(&id); err != nil {
+func inTx(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO events (order_id, payload) VALUES ($1, $2)", id, body)
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+const (
+	insertOrder = "INSERT INTO orders (customer) VALUES ($1) RETURNING id"
+	insertEvent = "INSERT INTO events (order_id, payload) VALUES ($1, $2)"
+)
+
+func writePostgres(ctx context.Context, tx *sql.Tx, body []byte) error {
+	var order int
+	if err := tx.QueryRowContext(ctx, insertOrder, customer).Scan(&order); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, insertEvent, order, body)
 	return err
 }
 

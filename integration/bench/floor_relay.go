@@ -27,9 +27,11 @@ func handWrittenRelay(ctx context.Context, j job, m *meter) error {
 		return err
 	}
 	defer conn.Close()
-	r := relay{j: j, ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, j.Burst))}
+	const claim = `DELETE FROM events WHERE id = ANY(ARRAY(
+		SELECT id FROM events WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING id, payload`
+	r := relay{queue: j.Queue, ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, j.Burst))}
 	for sent := 0; sent < j.Count; {
-		n, err := r.batch(ctx, db)
+		n, err := r.batch(ctx, db, claim, r.last, j.Burst)
 		if err != nil {
 			return err
 		}
@@ -42,19 +44,21 @@ func handWrittenRelay(ctx context.Context, j job, m *meter) error {
 }
 
 type relay struct {
-	j        job
+	queue    string
 	ch       *amqp.Channel
 	returned <-chan amqp.Return
 	last     int // the highest id that was sent
 }
 
-func (r *relay) batch(ctx context.Context, db *sql.DB) (int, error) {
+// batch sends the rows that a claim deletes and returns, and reports how many
+// they were.
+func (r *relay) batch(ctx context.Context, db *sql.DB, claim string, args ...any) (int, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	confirms, err := r.publish(ctx, tx)
+	confirms, err := r.publish(ctx, tx, claim, args)
 	if err != nil {
 		return 0, err
 	}
@@ -69,10 +73,8 @@ func (r *relay) batch(ctx context.Context, db *sql.DB) (int, error) {
 	return len(confirms), tx.Commit()
 }
 
-func (r *relay) publish(ctx context.Context, tx *sql.Tx) (confirms []*amqp.DeferredConfirmation, err error) {
-	const claim = `DELETE FROM events WHERE id = ANY(ARRAY(
-		SELECT id FROM events WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING id, payload`
-	rows, err := tx.QueryContext(ctx, claim, r.last, r.j.Burst)
+func (r *relay) publish(ctx context.Context, tx *sql.Tx, claim string, args []any) (confirms []*amqp.DeferredConfirmation, err error) {
+	rows, err := tx.QueryContext(ctx, claim, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func (r *relay) publish(ctx context.Context, tx *sql.Tx) (confirms []*amqp.Defer
 		if err := rows.Scan(&id, &payload); err != nil {
 			return nil, err
 		}
-		c, err := publishRaw(ctx, r.ch, r.j.Queue, id, payload)
+		c, err := publishRaw(ctx, r.ch, r.queue, id, payload)
 		if err != nil {
 			return nil, err
 		}

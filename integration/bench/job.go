@@ -26,6 +26,7 @@ type job struct {
 	Burst    int    // rows of a batch
 	Window   int    // messages without a confirm
 
+	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 
 	// What the stage adds.
@@ -46,16 +47,17 @@ type program struct {
 
 func programs() map[string]program {
 	return map[string]program{
-		"raw broker":         {run: rawBroker, parallel: "connections", sends: true},
-		"hand-written relay": {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
-		"raw drain":          {run: rawDrain, parallel: "workers", drains: true},
-		"plain commit":       {run: plainCommit, parallel: "writers", records: true},
-		"ent commit":         {run: entCommit, parallel: "writers", records: true},
-		"FlushMany":          {run: flushMany, parallel: "workers", drains: true, sends: true},
-		"FlushOrdered":       {run: flushOrdered, parallel: "workers", drains: true, sends: true},
-		"FlushMany, nothing": {run: flushToNothing, parallel: "workers", drains: true},
-		"autoflush":          {run: autoflush, parallel: "writers", sends: true},
-		"autoflush, async":   {run: autoflushAsync, parallel: "writers", sends: true},
+		"raw broker":             {run: rawBroker, parallel: "connections", sends: true},
+		"hand-written relay":     {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
+		"raw drain":              {run: rawDrain, parallel: "workers", drains: true},
+		"plain commit":           {run: plainCommit, parallel: "writers", records: true},
+		"hand-written autoflush": {run: handWrittenAutoflush, parallel: "writers", sends: true},
+		"ent commit":             {run: entCommit, parallel: "writers", records: true},
+		"FlushMany":              {run: flushMany, parallel: "workers", drains: true, sends: true},
+		"FlushOrdered":           {run: flushOrdered, parallel: "workers", drains: true, sends: true},
+		"FlushMany, nothing":     {run: flushToNothing, parallel: "workers", drains: true},
+		"autoflush":              {run: autoflush, parallel: "writers", sends: true},
+		"autoflush, async":       {run: autoflushAsync, parallel: "writers", sends: true},
 	}
 }
 
@@ -76,6 +78,9 @@ func (j job) name() string {
 	}
 	if j.Window > 0 {
 		add("window %d", j.Window)
+	}
+	if j.Unprepared {
+		add("no statement cache")
 	}
 	add("%d of %d bytes", j.Count, j.Size)
 	return j.Program + ": " + strings.Join(parts, ", ")

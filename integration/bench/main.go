@@ -93,6 +93,9 @@ func measure(ctx context.Context, at places, sc scale, match *regexp.Regexp, pro
 	if rep.machine, err = s.machine(ctx); err != nil {
 		return rep, err
 	}
+	if sc, err = s.pace(ctx, sc); err != nil {
+		return rep, err
+	}
 	for _, f := range s.families(at, sc) {
 		f = f.only(match)
 		if len(f.rows) == 0 {

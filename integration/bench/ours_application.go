@@ -57,7 +57,11 @@ func driver(j job) (*entsql.Driver, error) {
 	)
 	switch j.Database {
 	case dialect.Postgres:
-		db, err = pqconn.Open(j.DSN, pqconn.WithStatementCache(100))
+		var opts []pqconn.Option
+		if !j.Unprepared {
+			opts = append(opts, pqconn.WithStatementCache(100))
+		}
+		db, err = pqconn.Open(j.DSN, opts...)
 	case dialect.MySQL:
 		db, err = sql.Open("mysql", j.DSN)
 	case dialect.SQLite:

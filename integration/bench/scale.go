@@ -1,5 +1,7 @@
 package main
 
+import "context"
+
 // scale is how much is measured.
 type scale struct {
 	rounds int
@@ -31,4 +33,33 @@ func quickScale() scale {
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, drained: 40_000,
 		small: 10_000, large: 100_000, commits: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
+}
+
+// quickBroker is how many messages a second a raw broker takes on a machine on
+// which the full scale takes a quarter of an hour at most.
+const quickBroker = 16_000
+
+// paced returns the scale for a machine on which a raw broker takes that many
+// messages a second: on a slow one there is less to do, so that the time stays.
+// The large backlog stays too: memory and cost are compared over it.
+func (sc scale) paced(perSecond float64) scale {
+	share := min(perSecond/quickBroker, 1)
+	quick := quickScale()
+	pace := func(n *int, least int) { *n = max(int(float64(*n)*share), min(*n, least)) }
+	pace(&sc.messages, quick.messages)
+	pace(&sc.backlog, quick.backlog)
+	pace(&sc.quorum, quick.quorum)
+	pace(&sc.variant, quick.variant)
+	pace(&sc.drained, quick.drained)
+	pace(&sc.commits, quick.commits)
+	return sc
+}
+
+// pace asks the broker how quick it is.
+func (s *stage) pace(ctx context.Context, sc scale) (scale, error) {
+	f, err := s.run(ctx, job{Program: "raw broker", Count: sc.messages / 4, Size: 300, Parallel: 1, Window: 1000})
+	if err != nil {
+		return sc, err
+	}
+	return sc.paced(perSecond(f)), nil
 }
