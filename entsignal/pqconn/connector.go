@@ -50,7 +50,8 @@ func WithConnectTimeout(d time.Duration) Option {
 //
 // A kept statement may get a plan that doesn't look at its arguments, as the
 // server's plan_cache_mode tells. After a migration that changes the type of a
-// column, a transaction that reads it on a connection from before fails once.
+// column, a kept statement that reads or writes it may fail once on each
+// connection. One that fails is not kept.
 // A pooler between the program and the server that gives out a connection for a
 // transaction must know prepared statements (PgBouncer: since 1.21, by
 // max_prepared_statements).

@@ -86,13 +86,18 @@ func run[R any](
 		return plain(c.pqConn, ctx, query, args)
 	}
 	r, err := prepared(s, ctx, args)
-	if !isStale(err) {
+	var refused *pq.Error
+	if !errors.As(err, &refused) {
 		return r, err
 	}
+	// It may have been prepared for what a migration has changed since, such as
+	// the type of an argument.
 	c.statements.Remove(query)
-	// Nothing was run. Within a transaction the server refuses this too.
-	if again, againErr := plain(c.pqConn, ctx, query, args); againErr == nil {
-		return again, nil
+	if isStale(refused) { // then nothing was run
+		// Within a transaction the server refuses this too.
+		if again, againErr := plain(c.pqConn, ctx, query, args); againErr == nil {
+			return again, nil
+		}
 	}
 	return r, err
 }
@@ -119,10 +124,7 @@ func (c *preparing) statement(ctx context.Context, query string) (pqStmt, error)
 	return s, nil
 }
 
-// isStale reports whether the server doesn't run a prepared statement anymore:
-// it was deallocated (invalid_sql_statement_name), or a migration changed what
-// it returns (feature_not_supported).
-func isStale(err error) bool {
-	var refused *pq.Error
-	return errors.As(err, &refused) && (refused.Code == "26000" || refused.Code == "0A000")
-}
+// isStale reports whether the server refused to run a prepared statement because
+// it was deallocated (invalid_sql_statement_name), or because a migration changed
+// what it returns (feature_not_supported).
+func isStale(err *pq.Error) bool { return err.Code == "26000" || err.Code == "0A000" }

@@ -129,6 +129,26 @@ func TestMigrationMakesAKeptStatementFailOnceAtMost(t *testing.T) {
 	}
 }
 
+func TestMigrationOfAnArgumentMakesAKeptStatementFailOnceAtMost(t *testing.T) {
+	db := openKeeping(t, 10)
+	exec := func(statement string, args ...any) error {
+		_, err := db.ExecContext(t.Context(), statement, args...)
+		return err
+	}
+	require.NoError(t, exec("CREATE TEMP TABLE migrated (v int)"))
+	const write = "INSERT INTO migrated VALUES ($1)"
+	for range 3 {
+		require.NoError(t, exec(write, 7))
+	}
+	require.Contains(t, kept(t, db), write)
+	require.NoError(t, exec("ALTER TABLE migrated ALTER v TYPE text"))
+	require.ErrorContains(t, exec(write, "seven"), "invalid input syntax", "it was prepared for a number")
+	for range 3 {
+		require.NoError(t, exec(write, "seven"))
+	}
+	assert.Contains(t, kept(t, db), write)
+}
+
 func TestStatementThatTheServerForgotIsRunAgain(t *testing.T) {
 	db := openKeeping(t, 10)
 	const text = "SELECT $1::int * 2"

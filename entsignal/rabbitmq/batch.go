@@ -97,7 +97,7 @@ func (b *batch) send(ctx context.Context) {
 	}
 	defer b.finish()
 	for len(b.todo) > 0 {
-		n, open, err := b.round(ctx, b.todo)
+		n, open, err := b.round(ctx, b.todo, b.published)
 		b.todo = b.todo[n:]
 		if err == nil && len(open) > 0 {
 			err = b.isolate(ctx, open)
@@ -176,11 +176,11 @@ func (b *batch) checkFrames() {
 // round publishes a window of out and waits for its confirms. It returns how
 // many of out it took; of those, the ones that the broker left open when it
 // closed the channel with an error; and an error after which nothing else can
-// be published.
-func (b *batch) round(ctx context.Context, out []outgoing) (n int, open []outgoing, err error) {
+// be published. It calls written once all of out is.
+func (b *batch) round(ctx context.Context, out []outgoing, written func()) (n int, open []outgoing, err error) {
 	n, err = b.publish(ctx, out)
-	if n == len(b.todo) {
-		b.published()
+	if n == len(out) {
+		written()
 	}
 	taken := out[:n]
 	waitErr := b.await(ctx, taken)

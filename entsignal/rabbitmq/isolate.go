@@ -39,7 +39,7 @@ func (b *batch) alone(ctx context.Context, one []outgoing) error {
 		b.failAll(one, refused)
 		return nil
 	}
-	n, open, err := b.round(ctx, one)
+	n, open, err := b.round(ctx, one, func() {})
 	if n == 0 {
 		b.failAll(one, fmt.Errorf("%w; may have been stored before", err))
 	}

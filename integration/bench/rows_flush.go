@@ -23,7 +23,7 @@ func (s *stage) flushes(sc scale) []family {
 	shorter := backlog
 	shorter.Count = sc.messages
 	two, quorum, ordered, relay := shorter, shorter, shorter, shorter
-	two.Parallel = 2
+	two.Parallel, two.Count = 2, sc.backlog/2
 	quorum.Count, quorum.Parallel, quorum.Quorum = sc.quorum, 4, true
 	ordered.Program = "FlushOrdered"
 	relay.Program = "hand-written relay"

@@ -68,17 +68,22 @@ func integers(ids []any) (list string, ok bool) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if _, ok := id.(driver.Valuer); ok {
+		switch v, ok := integer(id); {
+		case !ok:
 			return "", false
-		}
-		switch v := reflect.ValueOf(id); {
 		case v.CanInt():
 			b = strconv.AppendInt(b, v.Int(), 10)
-		case v.CanUint():
-			b = strconv.AppendUint(b, v.Uint(), 10)
 		default:
-			return "", false
+			b = strconv.AppendUint(b, v.Uint(), 10)
 		}
 	}
 	return string(b), len(ids) > 0
+}
+
+// integer returns the value of an id of an integer type, signed or not, that is
+// stored as it is.
+func integer(id any) (reflect.Value, bool) {
+	v := reflect.ValueOf(id)
+	_, converts := id.(driver.Valuer)
+	return v, !converts && (v.CanInt() || v.CanUint())
 }

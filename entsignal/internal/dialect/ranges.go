@@ -1,9 +1,7 @@
 package dialect
 
 import (
-	"database/sql/driver"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 
@@ -71,17 +69,15 @@ func rangesOf(ids []any) ([]idRange, bool) {
 	return ranges, true
 }
 
-// wholeNumber returns the number that an id is stored as.
+// wholeNumber returns the number that an id is stored as. An unsigned one may be
+// too large for it.
 func wholeNumber(id any) (int64, bool) {
-	if _, ok := id.(driver.Valuer); ok {
+	switch v, ok := integer(id); {
+	case !ok:
 		return 0, false
-	}
-	switch v := reflect.ValueOf(id); {
 	case v.CanInt():
 		return v.Int(), true
-	case v.CanUint() && v.Uint() <= math.MaxInt64:
-		return int64(v.Uint()), true
 	default:
-		return 0, false
+		return int64(v.Uint()), v.Uint() <= math.MaxInt64
 	}
 }
