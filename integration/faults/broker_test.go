@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -13,15 +14,26 @@ import (
 	"github.com/entsignal/signalbus/entsignal/rabbitmq"
 )
 
-func TestMemoryAlarmHoldsSignalsBackAndLosesNone(t *testing.T) {
+func TestAlarmHoldsSignalsBackAndLosesNone(t *testing.T) {
+	words := strings.Fields
+	for name, a := range map[string]struct{ alarm, calm []string }{
+		"memory": {words("set_vm_memory_high_watermark 0.0000001"), words("set_vm_memory_high_watermark absolute 1GB")},
+		"disk":   {words("set_disk_free_limit 100000GB"), words("set_disk_free_limit 50MB")},
+	} {
+		t.Run(name, func(t *testing.T) { testAlarm(t, a.alarm, a.calm) })
+	}
+}
+
+// testAlarm flushes while an alarm is on, and after it. Both are commands of
+// rabbitmqctl.
+func testAlarm(t *testing.T, alarm, calm []string) {
 	r := newRelay(t, newDatabase(t), own.AMQP)
 	r.audit(t, 1, 1)
 	_, err := r.AuditLogged.FlushMany(ctx(t))
 	require.NoError(t, err)
 
-	calm := func() { ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB") }
-	t.Cleanup(calm)
-	ctl(t, "set_vm_memory_high_watermark", "0.0000001")
+	t.Cleanup(func() { ctl(t, calm...) })
+	ctl(t, alarm...)
 	const rows, times = 500, 5
 	r.audit(t, 2, rows)
 	// The broker says that it is blocked only when the next message comes, and
@@ -50,7 +62,7 @@ func TestMemoryAlarmHoldsSignalsBackAndLosesNone(t *testing.T) {
 	assert.Equal(t, 1, r.log.Count("rabbitmq: connection blocked"), "logged once")
 	assert.Equal(t, 1, r.log.Count("rabbitmq: connected"))
 
-	calm()
+	ctl(t, calm...)
 	r.log.await(t, "rabbitmq: connection unblocked")
 	n, err = r.bus.FlushMany(ctx(t), entsignal.Only("AuditLogged", "OrderPlaced"), entsignal.Burst(100))
 	require.NoError(t, err)
