@@ -143,11 +143,6 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 	return len(d.rows), err
 }
 
-// Single implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Single() bool {
-	return d.sel.pick == nil && len(d.sel.ids) == 1 && d.signal.Children == nil && d.signal.With == nil
-}
-
 // leaveOut leaves out the rows that may not be sent now. An ordered flush sends
 // nothing behind the first of them, and fails if that is the first of all. Send
 // of a client sends what it is asked to.

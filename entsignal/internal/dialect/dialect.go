@@ -24,8 +24,6 @@ type Batch interface {
 	// query. It returns how many there are. When a claim is tried again,
 	// Fetch is called again.
 	Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error)
-	// Single reports whether Fetch is one query, for one row that it names.
-	Single() bool
 	// Send hands the rows to the sender, at most once in the life of a batch.
 	// It returns how many were sent, and an error if not all were.
 	Send(ctx context.Context) (int, error)
@@ -97,7 +95,7 @@ var ErrBusy = errors.New("another ordered flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}, remove: removePostgres, removing: removingPostgres, order: orderPostgres}, nil
+		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres}, nil
 	case dialect.MySQL:
 		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:

@@ -45,8 +45,8 @@ func habitsOf(drv dialect.Driver) habits {
 
 // takesLiterals reports whether drv is a transaction of such a driver.
 func takesLiterals(drv dialect.Driver) bool {
-	t, ok := drv.(interface{ takesLiterals() bool })
-	return ok && t.takesLiterals()
+	t, ok := drv.(*tx)
+	return ok && t.literals
 }
 
 // In matches the rows that have one of the ids in the column, in the form that

@@ -18,11 +18,7 @@ type locking struct {
 	turn turn
 	// remove returns the statement that deletes the rows with these ids.
 	remove func(t *tx, table Table, ids []any) (string, []any)
-	// removing makes of a query one that also deletes the rows that it returns,
-	// which saves a single row a round trip. Several need a savepoint between
-	// the two. It is nil where the database can't.
-	removing func(table Table, query string) string
-	order    func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
+	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 	// hint makes an UPDATE find its rows by their key, where the optimizer may
 	// see it otherwise; see removeMySQL.
 	hint string
@@ -45,12 +41,6 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	defer t.end()
 
 	n, err := l.take(ctx, t, c)
-	if l.removing != nil && isPostgresUnsupported(err) {
-		t.end()
-		inSteps := *l
-		inSteps.removing = nil
-		return inSteps.Claim(ctx, c)
-	}
 	if n == 0 || err != nil {
 		return 0, err
 	}
@@ -94,16 +84,6 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 		} else if !mine {
 			return 0, ErrBusy
 		}
-	}
-	if l.removing != nil && !c.Ordered && c.Batch.Single() {
-		n, err := c.Batch.Fetch(ctx, removing{t, func(query string) string { return l.removing(c.Batch.Table(), query) }}, lock)
-		switch {
-		case err != nil:
-			return 0, fmt.Errorf("claim: %w", err)
-		case n == 1:
-			return n, ctx.Err()
-		}
-		// The row is gone or locked; or something keeps it, and speaks up below.
 	}
 	n, err := c.Batch.Fetch(ctx, t, lock)
 	if err != nil {

@@ -32,23 +32,11 @@ func removePostgres(t *tx, table Table, ids []any) (string, []any) {
 	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(within(t, table.IDColumn, ids)).Query()
 }
 
-// removingPostgres joins the rows that the query has locked. The server refuses
-// the statement, by isPostgresUnsupported, for a table with a rule that does
-// something else instead of a deletion.
-func removingPostgres(table Table, query string) string {
-	id := pgQuote(table.IDColumn)
-	return "DELETE FROM " + pgTable(table) + " AS entsignal_row USING (" + query + ") AS entsignal_claim" +
-		" WHERE entsignal_row." + id + " = entsignal_claim." + id + " RETURNING entsignal_claim.*"
-}
-
 // isPostgresConflict knows serialization_failure and deadlock_detected.
 func isPostgresConflict(err error) bool {
 	code := sqlState(err)
 	return code == "40001" || code == "40P01"
 }
-
-// isPostgresUnsupported knows feature_not_supported.
-func isPostgresUnsupported(err error) bool { return sqlState(err) == "0A000" }
 
 // isPostgresUnavailable knows the class of connection exceptions,
 // too_many_connections, and what a server says while it ends or begins.

@@ -81,17 +81,6 @@ func (t *tx) giveBack(ctx context.Context) error {
 	return release(ctx)
 }
 
-// removing is a transaction whose queries delete what they return.
-type removing struct {
-	*tx
-	rewrite func(query string) string
-}
-
-// Query runs the query that deletes.
-func (r removing) Query(ctx context.Context, query string, args, v any) error {
-	return r.tx.Query(ctx, r.rewrite(query), args, v)
-}
-
 func (t *tx) exec(ctx context.Context, statement string) error {
 	return t.Exec(ctx, statement, []any{}, nil)
 }
@@ -134,7 +123,5 @@ func (t *tx) Dialect() string { return t.name }
 
 // Close is a no-op.
 func (t *tx) Close() error { return nil }
-
-func (t *tx) takesLiterals() bool { return t.literals }
 
 var _ dialect.Driver = (*tx)(nil)
