@@ -48,13 +48,19 @@ func WithConnectTimeout(d time.Duration) Option {
 // first. A kept statement takes one round trip instead of two, and the server
 // doesn't parse it again. Without this option none are kept.
 //
-// A kept statement may get a plan that doesn't look at its arguments, as the
-// server's plan_cache_mode tells. After a migration that changes the type of a
-// column, a kept statement that reads or writes it may fail once on each
-// connection. One that fails is not kept.
-// A pooler between the program and the server that gives out a connection for a
-// transaction must know prepared statements (PgBouncer: since 1.21, by
-// max_prepared_statements).
+// What the server knows of a kept statement is of the time when it was prepared:
+//
+//   - The plan may be one that doesn't look at the arguments, as the server's
+//     plan_cache_mode tells. The statements of entsignal are planned anew.
+//   - The types of the arguments stay. After a migration that changes the type of a
+//     column, the statement may fail once, or it stores a value that went through
+//     the old type, until its connection ends: see [sql.DB.SetConnMaxLifetime].
+//
+// Don't use it behind a pooler that gives out its connections for one transaction
+// each and doesn't know prepared statements, as PgBouncer before 1.21 or without
+// max_prepared_statements: there a kept statement may be another program's. Nor
+// with pq.ConnectorWithNoticeHandler and its like, which expect a connection of
+// lib/pq.
 func WithStatementCache(n int) Option {
 	return func(cfg *config) error {
 		cfg.statements = n
@@ -134,7 +140,18 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // Driver returns lib/pq's driver. Connections that are opened by it directly
 // have no deadlines.
-func (c *Connector) Driver() driver.Driver { return c.pq.Driver() }
+func (c *Connector) Driver() driver.Driver {
+	if c.statements > 0 {
+		return keepingDriver{c.pq.Driver()}
+	}
+	return c.pq.Driver()
+}
+
+// keepingDriver tells whoever has a pool that its connections keep statements.
+type keepingDriver struct{ driver.Driver }
+
+// KeepsStatements is what entsignal looks for.
+func (keepingDriver) KeepsStatements() {}
 
 // Open returns a pool of connections to the database at dsn. It doesn't
 // connect. Its errors are those of [NewConnector].

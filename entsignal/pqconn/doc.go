@@ -14,6 +14,8 @@
 //	}
 //	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
 //
+// With [WithStatementCache] they also keep statements prepared.
+//
 // # The deadline bounds the longest statement
 //
 // While a statement runs the server sends nothing, so a statement or a lock

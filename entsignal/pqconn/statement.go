@@ -34,8 +34,11 @@ type pqStmt interface {
 // statement that has arguments each time, which is a round trip of its own.
 type preparing struct {
 	pqConn
-	// seen are the texts that came once. Preparing at the second time costs no
-	// more than lib/pq does, and a text that never comes again takes no place.
+	// cut is set when the context of a prepared statement has ended. lib/pq has
+	// asked the server to cancel it, and the answer may reach a later one.
+	cut bool
+	// seen are the texts that came once. Preparing at the second time costs as
+	// much as lib/pq does, and a text that never comes again takes no place.
 	seen       *simplelru.LRU[string, struct{}]
 	statements *simplelru.LRU[string, pqStmt]
 }
@@ -86,20 +89,35 @@ func run[R any](
 		return plain(c.pqConn, ctx, query, args)
 	}
 	r, err := prepared(s, ctx, args)
+	if err == nil {
+		return r, nil
+	}
+	c.cut = c.cut || ctx.Err() != nil
 	var refused *pq.Error
 	if !errors.As(err, &refused) {
 		return r, err
 	}
-	// It may have been prepared for what a migration has changed since, such as
-	// the type of an argument.
-	c.statements.Remove(query)
-	if isStale(refused) { // then nothing was run
+	if mayBeStale(refused) {
+		c.statements.Remove(query)
+	}
+	if isStale(refused) {
 		// Within a transaction the server refuses this too.
 		if again, againErr := plain(c.pqConn, ctx, query, args); againErr == nil {
 			return again, nil
 		}
 	}
 	return r, err
+}
+
+// IsValid implements [driver.Validator].
+func (c *preparing) IsValid() bool { return !c.cut && c.pqConn.IsValid() }
+
+// ResetSession implements [driver.SessionResetter].
+func (c *preparing) ResetSession(ctx context.Context) error {
+	if c.cut {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
 }
 
 // statement returns the prepared statement of a text, or nil while it isn't
@@ -128,3 +146,11 @@ func (c *preparing) statement(ctx context.Context, query string) (pqStmt, error)
 // it was deallocated (invalid_sql_statement_name), or because a migration changed
 // what it returns (feature_not_supported).
 func isStale(err *pq.Error) bool { return err.Code == "26000" || err.Code == "0A000" }
+
+// mayBeStale reports whether a statement was prepared, perhaps, for what a
+// migration has changed: an argument of another type is a data exception, or an
+// error of the class of names and types.
+func mayBeStale(err *pq.Error) bool {
+	class := err.Code.Class()
+	return isStale(err) || class == "22" || class == "42"
+}

@@ -46,6 +46,7 @@ func open(log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
+	db.SetConnMaxLifetime(time.Hour)
 	publisher, err := rabbitmq.NewPublisher(amqpURL, rabbitmq.WithAppID(appID), rabbitmq.WithLogger(log))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("AMQP_URL: %w", err), db.Close())

@@ -13,14 +13,13 @@ import (
 // handWrittenAutoflush is what one writes without a library to send each
 // signal after its commit: the transactions of the plain commit, and one
 // goroutine that claims, publishes and deletes what was committed while it did
-// so for those before.
+// so for those before. It connects as ours does.
 func handWrittenAutoflush(ctx context.Context, j job, m *meter) error {
-	db, err := sql.Open("postgres", j.DSN)
+	db, err := pool(j)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	db.SetMaxIdleConns(j.Parallel + 1)
 	conn, ch, err := dialConfirmed(j.AMQP)
 	if err != nil {
 		return err

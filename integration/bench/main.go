@@ -65,12 +65,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	rep, err := measure(ctx, at, sc, match, *profile, stderr)
+	whole := *only == "" && *profile == ""
+	rep, err := measure(ctx, at, sc, whole && !*quick, match, *profile, stderr)
 	if err != nil {
 		return err
 	}
 	rep.quick, rep.rounds = *quick, sc.rounds
-	if *only == "" && *profile == "" {
+	if whole {
 		if !*quick {
 			if rep.facts, err = sizes(ctx, at.module); err != nil {
 				return err
@@ -83,8 +84,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return rep.printTable(stdout)
 }
 
-// measure runs the families of the rows that match.
-func measure(ctx context.Context, at places, sc scale, match *regexp.Regexp, profile string, progress io.Writer) (rep report, err error) {
+// measure runs the families of the rows that match; if it is to be paced, with
+// less to do on a slow machine.
+func measure(ctx context.Context, at places, sc scale, paced bool, match *regexp.Regexp, profile string, progress io.Writer) (rep report, err error) {
 	s, err := newStage(ctx, profile)
 	if err != nil {
 		return rep, err
@@ -93,8 +95,10 @@ func measure(ctx context.Context, at places, sc scale, match *regexp.Regexp, pro
 	if rep.machine, err = s.machine(ctx); err != nil {
 		return rep, err
 	}
-	if sc, err = s.pace(ctx, sc); err != nil {
-		return rep, err
+	if paced {
+		if sc, err = s.pace(ctx, sc); err != nil {
+			return rep, err
+		}
 	}
 	for _, f := range s.families(at, sc) {
 		f = f.only(match)

@@ -49,12 +49,17 @@ func openWith(j job, pub *rabbitmq.Publisher, send entsignal.Sender[*ent.Event],
 	return &application{Client: ent.NewClient(ent.Driver(drv), ent.WithSignalBus(bus)), bus: bus, pub: pub}, nil
 }
 
-// driver connects to the job's database as docs/databases.md tells.
+// driver connects to the job's database.
 func driver(j job) (*entsql.Driver, error) {
-	var (
-		db  *sql.DB
-		err error
-	)
+	db, err := pool(j)
+	if err != nil {
+		return nil, err
+	}
+	return entsql.OpenDB(j.Database, db), nil
+}
+
+// pool connects to the job's database as docs/databases.md tells.
+func pool(j job) (db *sql.DB, err error) {
 	switch j.Database {
 	case dialect.Postgres:
 		var opts []pqconn.Option
@@ -73,7 +78,7 @@ func driver(j job) (*entsql.Driver, error) {
 		return nil, err
 	}
 	db.SetMaxIdleConns(2 * j.Parallel)
-	return entsql.OpenDB(j.Database, db), nil
+	return db, nil
 }
 
 func (a *application) close() error {

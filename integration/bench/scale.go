@@ -55,11 +55,15 @@ func (sc scale) paced(perSecond float64) scale {
 	return sc
 }
 
-// pace asks the broker how quick it is.
+// pace asks the broker how quick it is, twice, because at first it may be cold.
 func (s *stage) pace(ctx context.Context, sc scale) (scale, error) {
-	f, err := s.run(ctx, job{Program: "raw broker", Count: sc.messages / 4, Size: 300, Parallel: 1, Window: 1000})
-	if err != nil {
-		return sc, err
+	var quickest float64
+	for range 2 {
+		f, err := s.run(ctx, job{Program: "raw broker", Count: sc.messages / 4, Size: 300, Parallel: 1, Window: 1000})
+		if err != nil {
+			return sc, err
+		}
+		quickest = max(quickest, perSecond(f))
 	}
-	return sc.paced(perSecond(f)), nil
+	return sc.paced(quickest), nil
 }

@@ -20,6 +20,9 @@ type habits struct {
 	// several: it takes several statements without arguments at once, and
 	// tells the result of the last. go-sql-driver/mysql must be asked to.
 	several bool
+	// forgets: it keeps no statement prepared from one use to the next, and with
+	// it no plan. pgx does, and lib/pq with pqconn.WithStatementCache.
+	forgets bool
 }
 
 // habitsOf returns the habits of the driver behind drv. One in a wrapper isn't
@@ -33,9 +36,12 @@ func habitsOf(drv dialect.Driver) habits {
 	if !ok {
 		return habits{}
 	}
+	if _, ok := pool.Driver().(interface{ KeepsStatements() }); ok { // pqconn
+		return habits{literals: true, several: true}
+	}
 	switch path := reflect.Indirect(reflect.ValueOf(pool.Driver())).Type().PkgPath(); {
 	case strings.HasSuffix(path, "/lib/pq"):
-		return habits{literals: true, several: true}
+		return habits{literals: true, several: true, forgets: true}
 	case strings.HasSuffix(path, "/go-sql-driver/mysql"):
 		return habits{literals: true}
 	default:

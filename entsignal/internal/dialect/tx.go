@@ -18,6 +18,7 @@ type tx struct {
 	inner driver.Tx
 	name  string
 	habits
+	prelude string // runs before the first statement that has arguments
 	cancel  context.CancelFunc
 	settle  time.Duration
 	release func(context.Context) error // gives back the turn, if one was taken
@@ -49,7 +50,36 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 		}
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	return &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), habits: habitsOf(drv), cancel: cancel}, nil
+	begun := &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), habits: habitsOf(drv), cancel: cancel}
+	if begun.name == dialect.Postgres && !begun.forgets {
+		begun.prelude = planAnew
+	}
+	return begun, nil
+}
+
+// Query implements [dialect.ExecQuerier].
+func (t *tx) Query(ctx context.Context, query string, args, v any) error {
+	if err := t.prepare(ctx, args); err != nil {
+		return err
+	}
+	return t.ExecQuerier.Query(ctx, query, args, v)
+}
+
+// Exec implements [dialect.ExecQuerier].
+func (t *tx) Exec(ctx context.Context, query string, args, v any) error {
+	if err := t.prepare(ctx, args); err != nil {
+		return err
+	}
+	return t.ExecQuerier.Exec(ctx, query, args, v)
+}
+
+func (t *tx) prepare(ctx context.Context, args any) error {
+	if list, _ := args.([]any); t.prelude == "" || len(list) == 0 {
+		return nil
+	}
+	prelude := t.prelude
+	t.prelude = ""
+	return t.ExecQuerier.Exec(ctx, prelude, []any{}, nil)
 }
 
 // commit gives the turn back and commits.
