@@ -70,8 +70,9 @@ func TestBacklogThatComesToASmallTableIsNotScanned(t *testing.T) {
 // the whole table.
 func scanned(t *testing.T, admin *stdsql.DB) (n int) {
 	t.Helper()
+	deadline := ctx(t)
 	ask := func(query string) (n int) {
-		require.NoError(t, admin.QueryRowContext(ctx(t), query).Scan(&n))
+		require.NoError(t, admin.QueryRowContext(deadline, query).Scan(&n))
 		return n
 	}
 	// A session counts what it did before it ends.
