@@ -77,8 +77,7 @@ func TestSlowMachineHasLessToDo(t *testing.T) {
 	assert.Equal(t, full.backlog/2, half.backlog)
 	assert.Equal(t, full.commits/2, half.commits)
 	assert.Equal(t, full.large, half.large)
-	assert.Equal(t, quickScale().commits, full.paced(1).commits)
-	assert.Equal(t, quickScale(), quickScale().paced(1))
+	assert.Equal(t, full.commits/4, full.paced(1).commits, "what is measured must not become too little")
 }
 
 func TestWorkThatWasNotDoneIsAnError(t *testing.T) {

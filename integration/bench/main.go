@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	whole := *only == "" && *profile == ""
-	rep, err := measure(ctx, at, sc, whole && !*quick, match, *profile, stderr)
+	rep, err := measure(ctx, at, sc, whole, match, *profile, stderr)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func (s *stage) variants(sc scale) (all []family) {
 	for _, db := range []string{dialect.Postgres, dialect.MySQL} {
 		for _, quorum := range []bool{false, true} {
 			for _, size := range []int{300, 4096} {
+				if sc.fewer && quorum != (size == 4096) {
+					continue
+				}
 				name := fmt.Sprintf("FlushMany, burst 1000, 2 workers: %s, %s queue, %d bytes", databaseTitle(db), queueName(quorum), size)
 				all = append(all, s.besideBroker(sc, name, job{
 					Program: "FlushMany", Database: db, Quorum: quorum, Size: size, Count: sc.variant, Parallel: 2, Burst: sc.burst,

@@ -7,12 +7,13 @@ type scale struct {
 	rounds int
 	tries  int // of each window, before the rounds
 
-	messages int // of a flush
-	backlog  int // of the flush that is measured longest
-	quorum   int // of the flush to a quorum queue, which is faster
-	variant  int // of the flush from another database or to another queue
-	drained  int // rows of a flush with a sender that does nothing
-	small    int // the two backlogs that cost and memory are compared of
+	messages int  // of a flush
+	backlog  int  // of the flush that is measured longest
+	quorum   int  // of the flush to a quorum queue, which is faster
+	variant  int  // of the flush from another database or to another queue
+	fewer    bool // variants: those of small bodies to classic queues, and of large ones to quorum queues
+	drained  int  // rows of a flush with a sender that does nothing
+	small    int  // the two backlogs that cost and memory are compared of
 	large    int
 	commits  int // of 32 writers; one writer does a quarter
 	burst    int
@@ -30,28 +31,24 @@ func fullScale() scale {
 func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
-		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, drained: 40_000,
+		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, fewer: true, drained: 40_000,
 		small: 10_000, large: 100_000, commits: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
 // quickBroker is how many messages a second a raw broker takes on a machine on
-// which the full scale takes a quarter of an hour at most.
+// which the full scale takes a quarter of an hour at most, and the quick one
+// three minutes.
 const quickBroker = 16_000
 
 // paced returns the scale for a machine on which a raw broker takes that many
 // messages a second: on a slow one there is less to do, so that the time stays.
 // The large backlog stays too: memory and cost are compared over it.
 func (sc scale) paced(perSecond float64) scale {
-	share := min(perSecond/quickBroker, 1)
-	quick := quickScale()
-	pace := func(n *int, least int) { *n = max(int(float64(*n)*share), min(*n, least)) }
-	pace(&sc.messages, quick.messages)
-	pace(&sc.backlog, quick.backlog)
-	pace(&sc.quorum, quick.quorum)
-	pace(&sc.variant, quick.variant)
-	pace(&sc.drained, quick.drained)
-	pace(&sc.commits, quick.commits)
+	share := min(max(perSecond/quickBroker, 0.25), 1)
+	for _, n := range []*int{&sc.messages, &sc.backlog, &sc.quorum, &sc.variant, &sc.drained, &sc.commits} {
+		*n = int(float64(*n) * share)
+	}
 	return sc
 }
 
