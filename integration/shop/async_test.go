@@ -45,14 +45,14 @@ func TestAsyncQueueThatIsFullLeavesSignalsPendingAndSaysSoOnce(t *testing.T) {
 		require.ErrorIs(t, errs[0], entsignal.ErrQueueFull)
 		close(gate.open)
 		require.NoError(t, s.orders.WaitFor(ctx(t), func(keys []int) bool { return len(keys) == 2 }))
-		assert.ElementsMatch(t, numbers(2), s.orders.Keys())
+		assert.ElementsMatch(t, numbers(2), s.orders.Keys(), "two commits that nobody waits for")
 
 		for s.pending(t, "OrderPlaced") > 3 { // until the two are deleted
 		}
 		n, err := s.OrderPlaced.FlushMany(ctx(t))
 		require.NoError(t, err)
 		assert.Equal(t, 3, n)
-		assert.ElementsMatch(t, numbers(5), s.orders.Keys())
+		assert.Equal(t, numbers(5)[2:], s.orders.Keys()[2:])
 	})
 }
 
@@ -65,7 +65,7 @@ func TestAsyncCommitLargerThanTheQueueIsSentWhenItIsEmpty(t *testing.T) {
 			}
 		})
 		require.NoError(t, s.bus.Close(ctx(t)))
-		assert.ElementsMatch(t, numbers(5), s.orders.Keys())
+		assert.Equal(t, numbers(5), s.orders.Keys())
 	})
 }
 
