@@ -52,10 +52,11 @@ type report struct {
 type state int
 
 const (
-	ended   state = iota // a call
-	refused              // rows of a batch were not sent, or it is not known
-	ready                // the process
-	done                 // its transactions
+	ended     state = iota // a call
+	refused                // rows of a batch were not sent, or it is not known
+	ready                  // the process
+	done                   // its transactions
+	committed              // a transaction whose autoflush goes on
 )
 
 // IsChild reports whether this process was started by a run.
@@ -146,7 +147,7 @@ func (c *child) tell(r report) {
 }
 
 // do runs one call and tells how it ended; a commit that doesn't wait for its
-// autoflush is over sooner than that, and only its failure is told.
+// autoflush is over sooner than that: then only a failure ends it.
 func (c *child) do(worker, number int, f func(context.Context) error) error {
 	id := callID{c.Process, worker, number}
 	err := f(id.context(context.Background()))
@@ -156,6 +157,8 @@ func (c *child) do(worker, number int, f func(context.Context) error) error {
 		return err
 	case !c.mode.async || !c.Writes:
 		c.tell(report{batchID: batchID{callID: id}})
+	default:
+		c.tell(report{State: committed})
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ func (f Faults) atLeast(want Faults) bool {
 // sum is how many there are of all kinds.
 func (f Faults) sum() int { return f.Kills + f.Terms + f.Pauses + f.Sessions + f.Cuts }
 
+// end reports whether some of them end processes.
+func (f Faults) end() bool { return f.Kills > 0 || f.Terms > 0 }
+
 // strikes counts the faults while they happen.
 type strikes struct {
 	want   Faults
@@ -79,13 +82,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 // strike lets a fault happen to the process in a place. It reports whether the
 // process has ended by it.
 func (r *run) strike(ctx context.Context, at *stream, p *process, flushes bool) (over bool, err error) {
-	ends := r.Faults.Kills > 0 || r.Faults.Terms > 0
-	if flushes && r.Faults.Pauses > 0 && (!ends || at.IntN(2) == 0) {
+	if flushes && r.Faults.Pauses > 0 && (!r.Faults.end() || at.IntN(2) == 0) {
 		err := p.standStill(ctx, idleLimit(r.db)+at.between(200*time.Millisecond, 500*time.Millisecond))
 		r.strikes.count(Faults{Pauses: 1})
 		return false, err
 	}
-	if !ends {
+	if !r.Faults.end() {
 		return false, nil
 	}
 	if r.Faults.Kills == 0 || r.Faults.Terms > 0 && at.IntN(2) == 0 {

@@ -16,6 +16,9 @@ import (
 // patience is how long a process has to get ready, and to stop.
 const patience = 30 * time.Second
 
+// maxCalls is how many calls a strike waits for at most.
+const maxCalls = 8
+
 // process is a process that a run has started.
 type process struct {
 	number int
@@ -24,6 +27,7 @@ type process struct {
 	stderr bytes.Buffer
 	ready  chan struct{}
 	done   chan struct{} // its transactions are done
+	calls  chan struct{} // gets one for each call that has ended, up to maxCalls
 	over   chan struct{} // it has ended, and what follows is set
 
 	err     error
@@ -42,6 +46,7 @@ func start(binary string, env []string, o orders) (*process, error) {
 		cmd:    exec.Command(binary),
 		ready:  make(chan struct{}),
 		done:   make(chan struct{}),
+		calls:  make(chan struct{}, maxCalls),
 		over:   make(chan struct{}),
 	}
 	// The race detector delays each exit by a second if it isn't told not to.
@@ -81,13 +86,41 @@ func (p *process) follow(stdout io.Reader) {
 			close(p.ready)
 		case done:
 			close(p.done)
-		default:
+		case refused:
 			p.reports = append(p.reports, r)
+		case ended:
+			p.reports = append(p.reports, r)
+			p.callEnded()
+		case committed:
+			p.callEnded()
 		}
 	}
 	_, _ = io.Copy(io.Discard, stdout)
 	if err := p.cmd.Wait(); p.err == nil {
 		p.err = err
+	}
+}
+
+func (p *process) callEnded() {
+	select {
+	case p.calls <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until n more calls have ended, but not beyond patience: a call
+// may wait for what only a strike can end.
+func (p *process) await(ctx context.Context, n int) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for range n {
+		select {
+		case <-p.calls:
+		case <-p.over:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -202,8 +202,9 @@ func (r *run) disturbed(ctx context.Context) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// replace keeps a process running in a place, and lets faults strike it a
-// short while after it got ready, until it has ended.
+// replace keeps a process running in a place, and lets faults strike it until
+// it has ended: each after a short while, and one that ends it after some calls,
+// or none, so that on a slow machine too processes get something done before.
 func (r *run) replace(ctx context.Context, place int) error {
 	at := r.schedule.stream(fmt.Sprintf("processes %d", place))
 	for {
@@ -217,6 +218,9 @@ func (r *run) replace(ctx context.Context, place int) error {
 		case <-time.After(patience):
 		}
 		for over := false; !over; {
+			if r.Faults.end() {
+				p.await(ctx, at.IntN(maxCalls+1))
+			}
 			if !pause(ctx, at.between(150*time.Millisecond, 600*time.Millisecond)) {
 				return r.stop([]*process{p})
 			}
