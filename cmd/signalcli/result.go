@@ -65,7 +65,7 @@ func onlyClosed(err error) bool {
 	closed := false
 	var walk func(error) bool
 	walk = func(err error) bool {
-		switch e := err.(type) {
+		switch e := err.(type) { //nolint:errorlint // the walk itself
 		case interface{ Unwrap() []error }:
 			for _, part := range e.Unwrap() {
 				if !walk(part) {
@@ -76,8 +76,8 @@ func onlyClosed(err error) bool {
 		case interface{ Unwrap() error }:
 			return walk(e.Unwrap())
 		}
-		closed = closed || err == entsignal.ErrClosed
-		return err == entsignal.ErrClosed || err == entsignal.ErrBusy
+		closed = closed || err == entsignal.ErrClosed                 //nolint:errorlint // at its end
+		return err == entsignal.ErrClosed || err == entsignal.ErrBusy //nolint:errorlint // at its end
 	}
 	return walk(err) && closed
 }

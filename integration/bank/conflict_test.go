@@ -251,7 +251,7 @@ func TestConflictRunsAgainThoughItsErrorWasRewritten(t *testing.T) {
 			if tries++; tries > 1 {
 				return nil
 			}
-			return fmt.Errorf("can't pay: %v", b.conflict(t, ctx, tx, id))
+			return fmt.Errorf("can't pay: %v", b.conflict(t, ctx, tx, id)) //nolint:errorlint // as careless code does
 		})
 		require.NoError(t, err)
 		assert.Equal(t, 2, tries)

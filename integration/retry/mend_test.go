@@ -26,7 +26,7 @@ func TestFailedSignalsAreFoundByTheIDsThatTheyAreShownWith(t *testing.T) {
 		for i := range 3 {
 			w.BadgeGiven.Create().SetNumber(i + 1).ExecX(ctx(t))
 			w.MailWanted.Create().SetNumber(i + 1).ExecX(ctx(t))
-			<-w.errors
+			require.Error(t, <-w.errors)
 		}
 		_, err := w.bus.FlushMany(ctx(t), entsignal.Exclude("MailWanted"))
 		require.ErrorIs(t, err, errPoison)

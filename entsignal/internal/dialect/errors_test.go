@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -17,7 +18,7 @@ func (e *pgxError) SQLState() string { return e.code }
 
 func TestSerializationFailuresOfPostgres(t *testing.T) {
 	for code, want := range map[string]bool{"40001": true, "40P01": true, "55P03": false, "23505": false} {
-		assert.Equal(t, want, IsSerializationFailure(fmt.Errorf("x: %w", &pq.Error{Code: pq.ErrorCode(code)})), code)
+		assert.Equal(t, want, IsSerializationFailure(fmt.Errorf("x: %w", &pq.Error{Code: pqerror.Code(code)})), code)
 		assert.Equal(t, want, IsSerializationFailure(errors.Join(errors.New("x"), &pgxError{code})), code)
 	}
 	assert.False(t, IsSerializationFailure(nil))

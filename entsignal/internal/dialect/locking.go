@@ -89,10 +89,10 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
-	switch {
-	case n == 0:
+	switch n {
+	case 0:
 		return 0, nil
-	case n == 1: // it goes, or nothing does
+	case 1: // it goes, or nothing does
 		err = l.delete(ctx, t, c, n, "")
 	default:
 		err = l.delete(ctx, t, c, n, "SAVEPOINT entsignal")
