@@ -76,8 +76,9 @@ func onlyClosed(err error) bool {
 		case interface{ Unwrap() error }:
 			return walk(e.Unwrap())
 		}
-		closed = closed || err == entsignal.ErrClosed                 //nolint:errorlint // at its end
-		return err == entsignal.ErrClosed || err == entsignal.ErrBusy //nolint:errorlint // at its end
+		isClosed := errors.Is(err, entsignal.ErrClosed)
+		closed = closed || isClosed
+		return isClosed || errors.Is(err, entsignal.ErrBusy)
 	}
 	return walk(err) && closed
 }

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// patience is how long a process has to get ready, and to stop.
+// patience is how long a process has to get ready, for the calls that a strike
+// waits for, and to stop.
 const patience = 30 * time.Second
 
 // maxCalls is how many calls a strike waits for at most.

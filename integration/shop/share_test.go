@@ -159,10 +159,11 @@ func TestSharedBatchThatFailsTellsEachCommitOfItsOwnSignals(t *testing.T) {
 		gate.behind(t, s, n)
 		errs := s.errors.all()
 		require.Len(t, errs, n)
+		idText := regexp.MustCompile(`id \d+`)
 		var told []string
 		for _, err := range errs {
 			require.ErrorIs(t, err, bad)
-			ids := regexp.MustCompile(`id \d+`).FindAllString(err.Error(), -1)
+			ids := idText.FindAllString(err.Error(), -1)
 			assert.Len(t, ids, 1, "one signal of several: %v", err)
 			told = append(told, ids...)
 		}
