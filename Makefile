@@ -13,7 +13,12 @@ FUZZTIME ?= 20s
 KILLS ?= 500
 OUTAGE ?= 60s
 
-MAKEFLAGS += --no-print-directory
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# The ent projects of the examples and the tests, and what their code is
+# generated from. Most of that code isn't committed; see .gitignore.
+PROJECTS := $(patsubst %/entc.go,%/signal_bus.go,$(wildcard examples/*/ent/entc.go integration/*/ent/entc.go))
+GENERATOR := $(wildcard */go.mod) go.mod $(shell find entsignal mixin hooks -path '*/testdata' -prune -o \( -name '*.go' ! -name '*_test.go' -o -name '*.tmpl' \) -print)
 
 .PHONY: help
 help: ## list the targets
@@ -28,29 +33,29 @@ demo: ## run the quickstart: SQLite and a sender that prints
 # exec, because make tells only its own child to end, and a shell in between
 # doesn't pass it on.
 .PHONY: test
-test: race-compiler ## run all tests of all modules; starts the services that it needs
+test: race-compiler projects ## run all tests of all modules; starts the services that it needs
 	@go build -buildvcs=false -o bin/testsummary ./internal/cmd/testsummary
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 -vet=off $(TESTFLAGS) ./...
 
 .PHONY: soak
-soak: race-compiler ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), and a broker down for OUTAGE=60s
+soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), and a broker down for OUTAGE=60s
 	@cd integration && CGO_ENABLED=1 ENTSIGNAL_CRASH_KILLS=$(KILLS) exec ./services run \
 		go test -race -count=1 -v -timeout 12h ./crash
 	@cd integration && CGO_ENABLED=1 ENTSIGNAL_OUTAGE=$(OUTAGE) exec ./services run \
 		go test -race -count=1 -v -run 'DownUnderLoad' ./faults
 
 .PHONY: bench
-bench: ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
+bench: projects ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
 	@cd integration && exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 
 .PHONY: microbench
-microbench: ## run the benchmarks of the packages; BENCH=REGEXP chooses
+microbench: projects ## run the benchmarks of the packages; BENCH=REGEXP chooses
 	@exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
 
 # go test runs one fuzz test at a time. The seeds are a part of make test.
 .PHONY: fuzz
-fuzz: ## run each fuzz test for FUZZTIME (20s)
+fuzz: projects ## run each fuzz test for FUZZTIME (20s)
 	@set -e; grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9]*' . | sort | \
 	while IFS=: read -r file func; do \
 		(set -x; cd "$${file%/*}" && go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) .) </dev/null; \
@@ -58,10 +63,18 @@ fuzz: ## run each fuzz test for FUZZTIME (20s)
 
 .PHONY: generate
 generate: ## generate all code anew
-	@set -e; for m in $(MODULES); do (cd $$m && go generate ./...); done
+	@$(MAKE) --always-make --jobs=2 $(PROJECTS)
+
+.PHONY: projects
+projects: ## generate the code that is missing, or older than its schema or the generator
+	@$(MAKE) --jobs=2 $(PROJECTS)
+
+.SECONDEXPANSION:
+%/ent/signal_bus.go: %/ent/entc.go $$(wildcard $$*/ent/schema/*.go) $(GENERATOR)
+	cd $(@D) && go generate . && touch $(@F)
 
 .PHONY: lint
-lint: ## check format and correctness of all modules
+lint: projects ## check format and correctness of all modules
 	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -print | xargs -r gofmt -l) && \
 	if [ -n "$$unformatted" ]; then echo "gofmt:"; echo "$$unformatted"; exit 1; fi
 	@set -e; for m in $(MODULES); do (cd $$m && go vet ./...); done
