@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # The ent projects of the examples and the tests, and what their code is
 # generated from. Most of that code isn't committed; see .gitignore.
 PROJECTS := $(patsubst %/entc.go,%/signal_bus.go,$(wildcard examples/*/ent/entc.go integration/*/ent/entc.go))
-GENERATOR := $(wildcard */go.mod) go.mod $(shell find entsignal mixin hooks -path '*/testdata' -prune -o \( -name '*.go' ! -name '*_test.go' -o -name '*.tmpl' \) -print)
+GENERATOR := go.mod $(wildcard */go.mod) entsignal/annotation.go $(shell find entsignal/codegen mixin -path '*/testdata' -prune -o \( -name '*.go' ! -name '*_test.go' -o -name '*.tmpl' \) -print)
 
 .PHONY: help
 help: ## list the targets
