@@ -12,6 +12,11 @@ import (
 // transaction, sent over the message bus after the commit, and deleted. It
 // carries an annotation and nothing else: no field, no hook and no index.
 //
+// Each row of such an entity is deleted as soon as it is sent. So don't add the
+// mixin to an entity of your business, such as Order: your orders would be gone.
+// Add an entity for the message, such as OrderPlaced, and create one in the
+// transaction that creates the order.
+//
 //	func (OrderPlaced) Mixin() []ent.Mixin {
 //		return []ent.Mixin{mixin.Signal{}}
 //	}

@@ -176,6 +176,7 @@ import (
 )
 
 // {{ .Name }} holds the schema definition for the {{ .Name }} signal.
+// Each row is deleted as soon as it is sent.
 type {{ .Name }} struct {
 	ent.Schema
 }

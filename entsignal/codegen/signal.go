@@ -292,12 +292,20 @@ func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
 					}
 				case fk.OnDelete == schema.SetDefault, fk.OnDelete == schema.SetNull && fk.Columns[0].Nullable:
 				default:
-					errs = append(errs, fmt.Errorf("%s would refuse to let a signal be deleted after it was sent; add entsql.OnDelete(entsql.Cascade) to the edge's annotations", k.describe(table, fk)))
+					errs = append(errs, k.refuses(t, table, fk))
 				}
 			}
 		}
 	}
 	return errs
+}
+
+// refuses returns the error about a foreign key that points to the signal t, or
+// to what is deleted with it. A schema that is no message at all comes here too,
+// because most of those have such keys: a cascade would then delete what must
+// stay.
+func (k *foreignKeys) refuses(t *gen.Type, table *schema.Table, fk *schema.ForeignKey) error {
+	return fmt.Errorf("%s would refuse to let a signal be deleted, and every signal is once it was sent. Is %s a message, whose rows may be deleted? Then add entsql.OnDelete(entsql.Cascade) to the edge's annotations: it deletes the rows of %s together with the message. If these rows must stay, %[2]s is no signal: remove mixin.Signal, and record the message as an entity of its own, without this edge", k.describe(table, fk), t.Name, table.Name)
 }
 
 // describe names the edge that a foreign key comes from.
