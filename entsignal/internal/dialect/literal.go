@@ -9,6 +9,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
 // habits are what a driver does with the statements that it is given.
@@ -28,18 +30,14 @@ type habits struct {
 // habitsOf returns the habits of the driver behind drv. One in a wrapper isn't
 // known, and is given what every driver takes.
 func habitsOf(drv dialect.Driver) habits {
-	d, ok := drv.(*sql.Driver)
-	if !ok {
-		return habits{}
-	}
-	pool, ok := d.ExecQuerier.(*stdsql.DB)
+	pool, ok := entdriver.Executor(drv).(*stdsql.DB)
 	if !ok {
 		return habits{}
 	}
 	if _, ok := pool.Driver().(interface{ KeepsStatements() }); ok { // pqconn
 		return habits{literals: true, several: true}
 	}
-	switch path := reflect.Indirect(reflect.ValueOf(pool.Driver())).Type().PkgPath(); {
+	switch path := packageOf(pool.Driver()); {
 	case strings.HasSuffix(path, "/lib/pq"):
 		return habits{literals: true, several: true, forgets: true}
 	case strings.HasSuffix(path, "/go-sql-driver/mysql"):

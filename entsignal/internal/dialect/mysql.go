@@ -2,10 +2,7 @@ package dialect
 
 import (
 	"context"
-	"errors"
-	"reflect"
 	"strconv"
-	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -69,32 +66,4 @@ func isMySQLConflict(err error) bool {
 func isMySQLUnavailable(err error) bool {
 	number, ok := errorField(err, "mysql", "MySQLError", "Number")
 	return ok && (number == 1040 || number == 1053)
-}
-
-// errorField looks in the tree of err for a struct of that type, from a
-// package whose path contains pkg, and returns its integer field.
-func errorField(err error, pkg, typeName, field string) (int64, bool) {
-	v := reflect.Indirect(reflect.ValueOf(err))
-	if v.Kind() == reflect.Struct && v.Type().Name() == typeName && strings.Contains(v.Type().PkgPath(), pkg) {
-		switch f := v.FieldByName(field); {
-		case !f.IsValid():
-		case f.CanInt():
-			return f.Int(), true
-		case f.CanUint():
-			return int64(f.Uint()), true
-		}
-	}
-	switch u := err.(type) { //nolint:errorlint // this is the walk that errors.As can't do without the type
-	case interface{ Unwrap() []error }:
-		for _, err := range u.Unwrap() {
-			if n, ok := errorField(err, pkg, typeName, field); ok {
-				return n, true
-			}
-		}
-	default:
-		if inner := errors.Unwrap(err); inner != nil {
-			return errorField(inner, pkg, typeName, field)
-		}
-	}
-	return 0, false
 }

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -57,8 +56,8 @@ func isPostgresUnavailable(err error) bool {
 
 // sqlState returns the SQLSTATE of an error of lib/pq or pgx, or "".
 func sqlState(err error) string {
-	var state interface{ SQLState() string }
-	if !errors.As(err, &state) {
+	state, ok := asError[interface{ SQLState() string }](err)
+	if !ok {
 		return ""
 	}
 	return state.SQLState()

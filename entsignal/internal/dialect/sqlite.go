@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -284,12 +283,12 @@ func openLockFile(ctx context.Context, drv dialect.Driver) (*flock.Flock, error)
 // mattn/go-sqlite3 (field Code) without importing them: SQLITE_BUSY and
 // SQLITE_LOCKED, of which the extended codes keep the low byte.
 func isSQLiteBusy(err error) bool {
-	var coded interface {
+	type coded interface {
 		error
 		Code() int
 	}
-	if errors.As(err, &coded) && strings.Contains(reflect.Indirect(reflect.ValueOf(coded)).Type().PkgPath(), "sqlite") {
-		return isBusyCode(int64(coded.Code()))
+	if e, ok := asError[coded](err); ok && strings.Contains(packageOf(e), "sqlite") {
+		return isBusyCode(int64(e.Code()))
 	}
 	code, ok := errorField(err, "sqlite", "Error", "Code")
 	return ok && isBusyCode(code)

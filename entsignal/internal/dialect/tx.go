@@ -10,6 +10,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
 // tx is a transaction that ent's query builders take for a driver.
@@ -28,11 +30,9 @@ type tx struct {
 // above it, flushes that skip locked rows were seen to abort after they had
 // sent them. ctx bounds the start only; the transaction lives until end.
 func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) {
-	beginner, ok := drv.(interface {
-		BeginTx(context.Context, *stdsql.TxOptions) (dialect.Tx, error)
-	})
-	if !ok {
-		return nil, fmt.Errorf("driver %T can't start a READ COMMITTED transaction: it has no BeginTx method", drv)
+	beginner, err := entdriver.Begins(drv)
+	if err != nil {
+		return nil, err
 	}
 	// database/sql rolls back when the context given to BeginTx ends. The end
 	// of ctx must not undo a deletion whose messages are out.
