@@ -3,7 +3,6 @@ package entsignal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
@@ -23,7 +22,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 		return 0, because(work, err)
 	}
 	for try := 0; ; try++ {
-		n, err = b.within(work, func() (int, error) {
+		n, err = bounded(work, b, func(work context.Context) (int, error) {
 			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Settle: b.settleTime() / 2})
 		})
 		switch {
@@ -41,11 +40,6 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 	}
 }
 
-// The time of a batch: the sender gets the work time, the transaction's end
-// the settle time, and together they are the flush timeout.
-func (b *Bus) settleTime() time.Duration { return b.timeout / 5 }
-func (b *Bus) workTime() time.Duration   { return b.timeout - b.settleTime() }
-
 // serializationRetries is how often a batch is tried again.
 const serializationRetries = 11
 
@@ -56,52 +50,6 @@ func serializationBackoff(try int) time.Duration {
 		return 0
 	}
 	return min(100*time.Millisecond<<min(try-1, 4), time.Second)
-}
-
-// withWorkTime returns a context that ends with the work time.
-func (b *Bus) withWorkTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	return b.withTime(ctx, b.workTime())
-}
-
-// withTime returns a context that ends after d, as a part of the flush timeout.
-func (b *Bus) withTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, b.timeUp)
-}
-
-// errStuck is the error of a claim that didn't end when it had to.
-var errStuck = errors.New("left behind, still running")
-
-// within runs claim and returns its result; when ctx has ended and the settle
-// time has passed too it returns without it. Not every driver ends a query
-// when its context ends: lib/pq waits on a dead network until the kernel
-// gives up. The claim that is left behind is counted until it ends, sends
-// nothing anymore if it had not begun to, and deletes only what it sent.
-func (b *Bus) within(ctx context.Context, claim func() (int, error)) (int, error) {
-	type result struct {
-		n   int
-		err error
-	}
-	results := make(chan result, 1)
-	b.life.join()
-	go func() {
-		defer b.life.leave()
-		r := result{err: errors.New("the sender ended its goroutine")}
-		defer func() { results <- r }()
-		r.n, r.err = recovered(claim)
-	}()
-	select {
-	case r := <-results:
-		return r.n, r.err
-	case <-ctx.Done():
-	}
-	timer := time.NewTimer(b.settleTime())
-	defer timer.Stop()
-	select {
-	case r := <-results:
-		return r.n, r.err
-	case <-timer.C:
-		return 0, fmt.Errorf("%w: %w", errStuck, context.Cause(ctx))
-	}
 }
 
 // awayError is an error of a database that can't be reached. Those of senders
@@ -117,15 +65,6 @@ func ofDatabase(ctx context.Context, err error) error {
 		return &awayError{err}
 	}
 	return err
-}
-
-// because adds the end of ctx to an error of the database that came of it. Of
-// lib/pq that says only that the user cancelled a statement.
-func because(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 }
 
 // pause waits for d. It reports false if ctx ended or the bus is closing.

@@ -129,26 +129,22 @@ func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all
 		return 0, err
 	}
 	defer done()
-	err = all(func(match func(*sql.Selector)) (ids []any, err error) {
+	err = all(func(match func(*sql.Selector)) ([]any, error) {
 		m := dbdialect.Mend{
 			Driver: st.driver,
 			Table:  t.table(),
 			Set:    set,
-			Pick: func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (_ []any, err error) {
-				ids, err = t.ids(ctx, drv, func(s *sql.Selector) {
+			Pick: func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
+				return t.ids(ctx, drv, func(s *sql.Selector) {
 					match(s)
 					hasFailed(s)
 					lock(s)
 				})
-				return ids, err
 			},
 		}
-		n, err := b.mendOnce(ctx, st, m)
-		total += n
-		if err != nil { // if it was left behind, the ids are still Pick's
-			return nil, err
-		}
-		return ids, nil
+		ids, err := b.mendOnce(ctx, st, m)
+		total += len(ids)
+		return ids, err
 	})
 	if err != nil {
 		err = &FlushError{Signal: t.Name, Err: err}
@@ -156,12 +152,13 @@ func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all
 	return total, err
 }
 
-// mendOnce changes one page. It tries again after a conflict with a flush.
-func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) (int, error) {
+// mendOnce changes one page, and returns the ids of its rows. It tries again
+// after a conflict with a flush.
+func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) ([]any, error) {
 	for try := 0; ; try++ {
-		n, err := b.within(ctx, func() (int, error) { return st.Mend(ctx, m) })
-		if err == nil || try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
-			return n, err
+		ids, err := ask(ctx, b, func(ctx context.Context) ([]any, error) { return st.Mend(ctx, m) })
+		if err == nil || errors.Is(err, errStuck) || try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
+			return ids, err
 		}
 	}
 }
@@ -170,21 +167,21 @@ func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) (int, er
 func (t *task) listFailed(ctx context.Context) (all []FailedSignal, _ error) {
 	var after any
 	for {
-		var (
-			page []FailedSignal
-			last any
-		)
-		_, err := t.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
-			page, last, err = t.failed(ctx, drv, t.columns().span(after, nil, mendPage))
-			return len(page), err
+		type page struct {
+			failed []FailedSignal
+			last   any
+		}
+		p, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (p page, err error) {
+			p.failed, p.last, err = t.failed(ctx, drv, t.columns().span(after, nil, mendPage))
+			return p, err
 		})
 		if err != nil {
 			return all, fmt.Errorf("list: %w", err)
 		}
-		all = append(all, page...)
-		if len(page) < mendPage {
+		all = append(all, p.failed...)
+		if len(p.failed) < mendPage {
 			return all, nil
 		}
-		after = last
+		after = p.last
 	}
 }

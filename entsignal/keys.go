@@ -72,24 +72,24 @@ func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
 	seen := make(map[any]bool)
 	var after any
 	for {
-		var page, of []any
-		_, err := k.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
-			page, of, err = k.Signal.keys(ctx, drv, k.columns().oldest(after, top, listPage))
-			return len(page), err
+		type page struct{ ids, keys []any }
+		p, err := reading(ctx, k.task, func(ctx context.Context, drv dialect.Driver) (p page, err error) {
+			p.ids, p.keys, err = k.Signal.keys(ctx, drv, k.columns().oldest(after, top, listPage))
+			return p, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list the keys: %w", err)
 		}
-		for _, key := range of {
+		for _, key := range p.keys {
 			if !seen[key] && !k.waiting[key] {
 				seen[key] = true
 				keys = append(keys, key)
 			}
 		}
-		if len(page) < listPage {
+		if len(p.ids) < listPage {
 			return keys, nil
 		}
-		after = page[len(page)-1]
+		after = p.ids[len(p.ids)-1]
 	}
 }
 

@@ -16,13 +16,8 @@ func (b *Bus) tellMisfits(ctx context.Context, st store) error {
 	if b.misfitsTold.Load() {
 		return nil
 	}
-	var misfits []dbdialect.Misfit
-	_, err := b.within(ctx, func() (_ int, err error) {
-		found, err := st.Misfits(ctx, st.driver, b.timeout)
-		if err == nil {
-			misfits = found
-		}
-		return 0, err
+	misfits, err := ask(ctx, b, func(ctx context.Context) ([]dbdialect.Misfit, error) {
+		return st.Misfits(ctx, st.driver, b.timeout)
 	})
 	if err != nil || !b.misfitsTold.CompareAndSwap(false, true) {
 		return err

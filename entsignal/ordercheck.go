@@ -51,16 +51,13 @@ func (t *task) notStrict(ctx context.Context) (string, error) {
 }
 
 // idOrder tells what an ordered flush of the signal may rely on.
-func (t *task) idOrder(ctx context.Context) (order dbdialect.Order, _ error) {
+func (t *task) idOrder(ctx context.Context) (dbdialect.Order, error) {
 	if reason := t.columns().unordered(t.OrderBy); reason != "" {
 		return dbdialect.Order{Reason: reason}, nil
 	}
-	ctx, cancel := t.bus.withWorkTime(ctx)
-	defer cancel()
 	table := t.batch(t.meta, selection{}).Table()
-	_, err := t.bus.within(ctx, func() (_ int, err error) {
-		order, err = t.st.Order(ctx, t.st.driver, table)
-		return 0, err
+	order, err := ask(ctx, t.bus, func(ctx context.Context) (dbdialect.Order, error) {
+		return t.st.Order(ctx, t.st.driver, table)
 	})
 	if err != nil {
 		return dbdialect.Order{}, fmt.Errorf("check the order: %w", err)

@@ -90,29 +90,22 @@ type watch struct {
 }
 
 // look looks at the open transactions, and at the rows above an id.
-func (w *watch) look(ctx context.Context, above int64) (sight dbdialect.Sight, _ error) {
-	ctx, cancel := w.bus.withWorkTime(ctx)
-	defer cancel()
-	err := w.withMarks(ctx, func(marks *dbdialect.Marks) (err error) {
-		sight, err = w.seq.Look(ctx, w.st.driver, marks, above)
-		return err
+func (w *watch) look(ctx context.Context, above int64) (dbdialect.Sight, error) {
+	return withMarks(ctx, w, func(ctx context.Context, marks *dbdialect.Marks) (dbdialect.Sight, error) {
+		return w.seq.Look(ctx, w.st.driver, marks, above)
 	})
-	if err != nil {
-		return dbdialect.Sight{}, err
-	}
-	return sight, nil
 }
 
 // withMarks runs a query that uses the marks. If it is left behind they stay
 // its own: it may still use them.
-func (w *watch) withMarks(ctx context.Context, query func(*dbdialect.Marks) error) error {
+func withMarks[R any](ctx context.Context, w *watch, query func(context.Context, *dbdialect.Marks) (R, error)) (R, error) {
 	marks := w.marks
 	w.marks = nil
-	_, err := w.bus.within(ctx, func() (int, error) { return 0, query(marks) })
+	found, err := ask(ctx, w.bus, func(ctx context.Context) (R, error) { return query(ctx, marks) })
 	if !errors.Is(err, errStuck) {
 		w.marks = marks
 	}
-	return err
+	return found, err
 }
 
 // cutShort returns the error of a look that has failed. If that is because ctx
@@ -166,10 +159,8 @@ func (w *watch) wait(ctx context.Context, low, target int64) error {
 func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
 	defer cancel()
-	var held dbdialect.Held
-	err := w.withMarks(ctx, func(marks *dbdialect.Marks) (err error) {
-		held, err = w.seq.Held(ctx, w.st.driver, marks, low, target)
-		return err
+	held, err := withMarks(ctx, w, func(ctx context.Context, marks *dbdialect.Marks) (dbdialect.Held, error) {
+		return w.seq.Held(ctx, w.st.driver, marks, low, target)
 	})
 	if err != nil {
 		return nil, err

@@ -146,10 +146,8 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 
 // read returns the ids of the rows that match.
 func (t *task) read(ctx context.Context, match func(*sql.Selector)) ([]any, error) {
-	var ids []any
-	_, err := t.reading(ctx, func(drv dialect.Driver) (_ int, err error) {
-		ids, err = t.Signal.ids(ctx, drv, match)
-		return len(ids), err
+	ids, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) ([]any, error) {
+		return t.Signal.ids(ctx, drv, match)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list: %w", err)
@@ -164,23 +162,22 @@ func (t *task) pending(ctx context.Context) (int, error) {
 
 // pendingThat returns how many rows match.
 func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int, error) {
-	n, err := t.reading(ctx, func(drv dialect.Driver) (int, error) { return t.count(ctx, drv, match) })
+	n, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (int, error) { return t.count(ctx, drv, match) })
 	if err != nil {
 		return 0, fmt.Errorf("count: %w", err)
 	}
 	return n, nil
 }
 
-// reading runs read, and leaves it behind if it doesn't end with ctx.
-func (t *task) reading(ctx context.Context, read func(dialect.Driver) (int, error)) (int, error) {
-	n, err := t.bus.within(ctx, func() (n int, err error) {
-		err = t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
-			n, err = read(drv)
+// reading runs read within its bounds and returns what it has read.
+func reading[R any](ctx context.Context, t *task, read func(context.Context, dialect.Driver) (R, error)) (R, error) {
+	return ask(ctx, t.bus, func(ctx context.Context) (found R, _ error) {
+		err := t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
+			found, err = read(ctx, drv)
 			return err
 		})
-		return n, err
+		return found, err
 	})
-	return n, ofDatabase(ctx, err)
 }
 
 // top returns the highest id, or nil if there are no rows.

@@ -143,15 +143,15 @@ func (t *tx) locks(ctx context.Context, table Table, id any) (bool, error) {
 }
 
 // Mend implements [Dialect].
-func (l *locking) Mend(ctx context.Context, m Mend) (int, error) {
+func (l *locking) Mend(ctx context.Context, m Mend) ([]any, error) {
 	t, err := begin(ctx, m.Driver, false)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer t.end()
 	ids, err := m.Pick(ctx, t, waitForLocked)
 	if err != nil || len(ids) == 0 {
-		return 0, err
+		return nil, err
 	}
 	if m.Set == nil {
 		statement, args := l.remove(t, m.Table, ids)
@@ -160,7 +160,10 @@ func (l *locking) Mend(ctx context.Context, m Mend) (int, error) {
 		_, err = l.change(ctx, t, m.Table, Change{IDs: ids, Set: m.Set})
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(ids), t.commit(ctx)
+	if err := t.commit(ctx); err != nil {
+		return nil, err
+	}
+	return ids, nil
 }

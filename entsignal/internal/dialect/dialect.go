@@ -72,9 +72,9 @@ type Dialect interface {
 	// claim on the table, or on the key, is running. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
-	// Mend changes or deletes rows outside of claims, and returns how many. It
+	// Mend changes or deletes rows outside of claims, and returns their ids. It
 	// waits for the claims that hold them.
-	Mend(ctx context.Context, m Mend) (int, error)
+	Mend(ctx context.Context, m Mend) ([]any, error)
 	// TakesTurns reports whether only one claim runs at a time.
 	TakesTurns() bool
 	// Read runs read with a driver that sees committed rows and waits for no

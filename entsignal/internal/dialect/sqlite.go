@@ -76,14 +76,14 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 }
 
 // Mend implements [Dialect].
-func (s *sqlite) Mend(ctx context.Context, m Mend) (int, error) {
+func (s *sqlite) Mend(ctx context.Context, m Mend) ([]any, error) {
 	if err := s.lockWithin(ctx, m.Driver); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer s.unlock()
 	ids, err := m.Pick(ctx, m.Driver, func(*sql.Selector) {})
 	if err != nil || len(ids) == 0 {
-		return 0, err
+		return nil, err
 	}
 	err = write(ctx, m.Driver, func(tx dialect.Tx) error {
 		if m.Set != nil {
@@ -93,9 +93,9 @@ func (s *sqlite) Mend(ctx context.Context, m Mend) (int, error) {
 		return tx.Exec(ctx, statement, args, nil)
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(ids), nil
+	return ids, nil
 }
 
 func changeSQLite(ctx context.Context, tx dialect.Tx, table Table, changes []Change) error {
