@@ -2,6 +2,7 @@ package entsignal
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -98,7 +99,11 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 		defer cancel()
 	}
 	var fails failures
-	for ids := range slices.Chunk(group.ids, autoFlushBatch) {
+	all, err := t.storedIDs(group.ids)
+	if err != nil {
+		fails.add(len(all), err)
+	}
+	for ids := range slices.Chunk(all, autoFlushBatch) {
 		n, err := b.sendShare(ctx, st, t, ids)
 		if !fails.add(n, err) {
 			break
@@ -107,23 +112,34 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 	return fails.err()
 }
 
+// storedIDs returns what the database takes for the ids. One that occurs again,
+// as after an upsert, is taken once.
+func (t signalType) storedIDs(ids []any) (stored []any, err error) {
+	stored = make([]any, 0, len(ids))
+	seen := make(map[any]bool, len(ids))
+	for _, id := range ids {
+		v, e := t.storedID(id)
+		switch key := comparableID(v); {
+		case e != nil:
+			err = errors.Join(err, e)
+		case !seen[key]:
+			seen[key] = true
+			stored = append(stored, v)
+		}
+	}
+	return stored, err
+}
+
 type typeGroup struct {
 	name string
 	ids  []any
 }
 
-// byType sorts signals by type, in the order in which they were created. An
-// id that occurs again, as after an upsert, is taken once.
+// byType sorts signals by type, in the order in which they were created.
 func byType(created []Created) []typeGroup {
 	var groups []typeGroup
 	index := make(map[string]int)
-	seen := make(map[[2]string]bool, len(created))
 	for _, c := range created {
-		key := [2]string{c.Signal, formatID(c.ID)}
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
 		i, ok := index[c.Signal]
 		if !ok {
 			i = len(groups)

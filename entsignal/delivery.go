@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sort"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -55,8 +56,8 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 
 	rows    []T
 	ids     []any
-	ranks   map[string]int // of the ids, once somebody asks
-	blocked error          // why an ordered flush can't take the row behind rows
+	ranks   map[any]int // of the ids, once somebody asks
+	blocked error       // why an ordered flush can't take the row behind rows
 	called  bool
 	errs    []error // after Send: why a row stays; nil for one that goes
 	changes []dbdialect.Change
@@ -69,15 +70,15 @@ func (d *delivery[C, T, ID, Q]) key() string   { return d.sel.key }
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 	// Of a shared batch each commit asks.
 	if d.ranks == nil {
-		d.ranks = make(map[string]int, len(d.ids))
+		d.ranks = make(map[any]int, len(d.ids))
 		for i, id := range d.ids {
-			d.ranks[formatID(id)] = i
+			d.ranks[comparableID(id)] = i
 		}
 	}
 	var errs []error
 	failed := false
 	for _, id := range ids {
-		i, ok := d.ranks[formatID(id)]
+		i, ok := d.ranks[comparableID(id)]
 		if !ok { // gone before, or another's
 			continue
 		}
@@ -125,7 +126,9 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 		}
 		d.ids = make([]any, len(d.rows))
 		for i, row := range d.rows {
-			d.ids[i] = m.ID(row)
+			if d.ids[i], err = d.signal.storedIDOf(row); err != nil {
+				return nil, err
+			}
 		}
 		return d.ids, nil
 	}
@@ -159,9 +162,9 @@ func (d *delivery[C, T, ID, Q]) leaveOut(now time.Time) error {
 			d.rows, d.ids = append(d.rows, row), append(d.ids, ids[i])
 		case d.meta.Mode != ModeFlushOrdered:
 		case i == 0:
-			return state.blocked(ids[i])
+			return state.blocked(d.signal.text(row, ids[i]))
 		default:
-			d.blocked = state.blocked(ids[i])
+			d.blocked = state.blocked(d.signal.text(row, ids[i]))
 			return nil
 		}
 	}
@@ -173,24 +176,38 @@ func (d *delivery[C, T, ID, Q]) arrange() {
 	if len(d.rows) < 2 {
 		return
 	}
-	rank := make(map[string]int, len(d.sel.ids))
+	rank := make(map[any]int, len(d.sel.ids))
 	for i, id := range slices.Backward(d.sel.ids) { // the first of several counts
-		rank[formatID(id)] = i
+		rank[comparableID(id)] = i
 	}
-	slices.SortStableFunc(d.rows, func(a, b T) int {
-		return rank[formatID(d.signal.ID(a))] - rank[formatID(d.signal.ID(b))]
-	})
-	for i, row := range d.rows {
-		d.ids[i] = d.signal.ID(row)
+	places := make([]int, len(d.rows))
+	for i, id := range d.ids {
+		places[i] = rank[comparableID(id)]
 	}
+	sort.Stable(&byPlace[T]{places, d.rows, d.ids})
+}
+
+// byPlace sorts rows, and their ids, by their places.
+type byPlace[T any] struct {
+	places []int
+	rows   []T
+	ids    []any
+}
+
+func (s *byPlace[T]) Len() int           { return len(s.places) }
+func (s *byPlace[T]) Less(i, j int) bool { return s.places[i] < s.places[j] }
+func (s *byPlace[T]) Swap(i, j int) {
+	s.places[i], s.places[j] = s.places[j], s.places[i]
+	s.rows[i], s.rows[j] = s.rows[j], s.rows[i]
+	s.ids[i], s.ids[j] = s.ids[j], s.ids[i]
 }
 
 // Send implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	d.called = true
-	items := make([]Item, len(d.ids))
-	for i, id := range d.ids {
-		items[i].ID = formatID(id)
+	items := make([]Item, len(d.rows))
+	for i, row := range d.rows {
+		items[i].ID = d.signal.text(row, d.ids[i])
 	}
 	p := parting{
 		send: func(ctx context.Context, part span) error {

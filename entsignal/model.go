@@ -2,12 +2,14 @@ package entsignal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/schema/field"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
@@ -32,8 +34,12 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 
 	// Sender is nil if the application has none.
 	Sender Sender[T]
+	// Counted says that the column of the id has whole numbers.
+	Counted bool
 	// ID returns the id of a signal.
 	ID func(T) ID
+	// IDScanner, if set, points to the ValueScanner of the id's field.
+	IDScanner *field.TypeValueScanner[ID]
 	// Key returns the key of a signal. It is nil without OrderKey.
 	Key func(T) any
 	// Query returns a query for the signals that match, free of the
@@ -81,8 +87,12 @@ type Signal interface {
 	// failed returns those of the rows that match which have failed, and the
 	// id of the last one.
 	failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []FailedSignal, last any, err error)
-	// parseID returns the id of which formatID returns the text.
+	// storedID returns what the database takes for an id, as it does all the ids
+	// here.
+	storedID(id any) (any, error)
+	// parseID returns the id that the text stands for, and textOf the text.
 	parseID(text string) (any, error)
+	textOf(id any) string
 	// table tells where the rows are. It is known when the signal is bound.
 	table() dbdialect.Table
 	// batch returns a batch of the rows that sel picks.
@@ -91,11 +101,12 @@ type Signal interface {
 
 // NewSignal returns the signal that m describes.
 func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
-	return &signal[C, T, ID, Q]{Model: m}
+	return &signal[C, T, ID, Q]{Model: m, codec: newIDCodec(m.IDScanner)}
 }
 
 type signal[C, T, ID any, Q Query[T, ID]] struct {
 	Model[C, T, ID, Q]
+	codec   idCodec[ID]
 	config  C
 	stopped func(context.Context) error
 }
@@ -105,9 +116,7 @@ func (s *signal[C, T, ID, Q]) info() Info {
 }
 
 func (s *signal[C, T, ID, Q]) columns() columns {
-	idType := reflect.TypeFor[ID]()
-	counted := idType.Kind() >= reflect.Int && idType.Kind() <= reflect.Uint64
-	return columns{id: s.IDColumn, key: s.KeyColumn, order: s.OrderColumns, idType: idType, counted: counted, retry: s.Retry != nil}
+	return columns{id: s.IDColumn, key: s.KeyColumn, order: s.OrderColumns, idType: reflect.TypeFor[ID](), counted: s.Counted, retry: s.Retry != nil}
 }
 
 func (s *signal[C, T, ID, Q]) sendable() bool { return s.Sender != nil }
@@ -121,24 +130,57 @@ func (s *signal[C, T, ID, Q]) bind(config any, stopped func(context.Context) err
 	return nil
 }
 
-func (s *signal[C, T, ID, Q]) ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error) {
-	ids, err := s.Model.Query(s.config, drv, match).IDs(allowed(ctx))
-	if err != nil {
+// ids reads by the column alone: ent's own IDs can't read those that are structs.
+func (s *signal[C, T, ID, Q]) ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {
+	table, b := s.table(), sql.Dialect(drv.Dialect())
+	from := b.Table(table.Name).Schema(table.Schema)
+	selector := b.Select(from.C(table.IDColumn)).From(from)
+	match(selector)
+	query, args := selector.Query()
+	var rows sql.Rows
+	if err := drv.Query(ctx, query, args, &rows); err != nil {
 		return nil, err
 	}
-	erased := make([]any, len(ids))
-	for i, id := range ids {
-		erased[i] = id
+	defer rows.Close()
+	scan := func(dest any) error { return rows.Scan(dest) }
+	for rows.Next() {
+		id, err := s.codec.scan(scan)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := s.codec.value(id)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, stored)
 	}
-	return erased, nil
+	return ids, errors.Join(rows.Err(), rows.Close())
 }
 
 func (s *signal[C, T, ID, Q]) keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, _ error) {
 	rows, err := s.Model.Query(s.config, drv, match).All(allowed(ctx))
-	for _, row := range rows {
-		ids, keys = append(ids, s.ID(row)), append(keys, s.Key(row))
+	if err != nil {
+		return nil, nil, err
 	}
-	return ids, keys, err
+	for _, row := range rows {
+		id, err := s.storedIDOf(row)
+		if err != nil {
+			return nil, nil, err
+		}
+		ids, keys = append(ids, id), append(keys, s.Key(row))
+	}
+	return ids, keys, nil
+}
+
+// storedIDOf returns what the database takes for the id of a row.
+func (s *signal[C, T, ID, Q]) storedIDOf(row T) (any, error) { return s.codec.value(s.ID(row)) }
+
+// text returns the text of a row's id, of which stored is the database's value.
+func (s *signal[C, T, ID, Q]) text(row T, stored any) string {
+	if s.codec.plain() {
+		return formatID(stored)
+	}
+	return s.codec.text(s.ID(row))
 }
 
 func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error) {
@@ -152,17 +194,36 @@ func (s *signal[C, T, ID, Q]) failed(ctx context.Context, drv dialect.Driver, ma
 		match(s)
 		hasFailed(s)
 	}).All(allowed(ctx))
-	for _, row := range rows {
-		last = s.ID(row)
-		all = append(all, s.RetryState(row).failed(s.Name, last))
+	if err != nil || len(rows) == 0 {
+		return nil, nil, err
 	}
+	for _, row := range rows {
+		all = append(all, s.RetryState(row).failed(s.Name, s.codec.text(s.ID(row))))
+	}
+	last, err = s.storedIDOf(rows[len(rows)-1])
 	return all, last, err
 }
 
-func (s *signal[C, T, ID, Q]) parseID(text string) (any, error) { return parseID[ID](text) }
+func (s *signal[C, T, ID, Q]) storedID(id any) (any, error) {
+	typed, ok := id.(ID)
+	if !ok {
+		return nil, fmt.Errorf("an id of type %T; expected %s", id, reflect.TypeFor[ID]())
+	}
+	return s.codec.value(typed)
+}
+
+func (s *signal[C, T, ID, Q]) parseID(text string) (any, error) {
+	id, err := s.codec.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.codec.value(id)
+}
+
+func (s *signal[C, T, ID, Q]) textOf(id any) string { return s.codec.textOf(id) }
 
 func (s *signal[C, T, ID, Q]) table() dbdialect.Table {
-	t := dbdialect.Table{Name: s.Table, IDColumn: s.IDColumn}
+	t := dbdialect.Table{Name: s.Table, IDColumn: s.IDColumn, Counted: s.Counted}
 	if s.Schema != nil {
 		t.Schema = s.Schema(s.config)
 	}
@@ -179,7 +240,7 @@ type columns struct {
 	key     string // empty: there is none
 	order   []OrderTerm
 	idType  reflect.Type
-	counted bool // whether the ids are integers, which the database may count
+	counted bool // whether the ids are whole numbers, which the database may count
 	retry   bool // there are those of mixin.Retry
 }
 
@@ -188,7 +249,7 @@ type columns struct {
 // lock, the whole of a small table.
 func (c columns) listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(dbdialect.In(drv, s.C(c.id), ids)).OrderBy(s.C(c.id)).Limit(len(ids))
+		s.Where(dbdialect.In(drv, s.C(c.id), c.counted, ids)).OrderBy(s.C(c.id)).Limit(len(ids))
 	}
 }
 

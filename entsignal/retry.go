@@ -218,8 +218,8 @@ func (e *BlockedError) Error() string {
 }
 
 // blocked returns the error about a row that is not due.
-func (s RetryState) blocked(id any) *BlockedError {
-	e := &BlockedError{ID: formatID(id), Attempts: s.Attempts}
+func (s RetryState) blocked(id string) *BlockedError {
+	e := &BlockedError{ID: id, Attempts: s.Attempts}
 	switch {
 	case s.FailedAt != nil:
 		e.FailedAt = *s.FailedAt
@@ -233,10 +233,10 @@ func (s RetryState) blocked(id any) *BlockedError {
 }
 
 // failed describes the row to those who ask for the failed ones.
-func (s RetryState) failed(name string, id any) FailedSignal {
+func (s RetryState) failed(name, id string) FailedSignal {
 	f := FailedSignal{
 		Name:     name,
-		ID:       formatID(id),
+		ID:       id,
 		Attempts: s.Attempts,
 		FailedAt: s.FailedAt,
 		RetryAt:  s.RetryAt,

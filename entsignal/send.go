@@ -21,12 +21,16 @@ func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
 	case !t.sendable():
 		return fail(ErrNoSender)
 	}
+	stored, err := t.storedIDs(ids)
+	if err != nil {
+		return fail(err)
+	}
 	ctx, st, done, err := b.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	n, err := b.deliver(ctx, st, t, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: ids}), false)
+	n, err := b.deliver(ctx, st, t, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: stored}), false)
 	if err != nil {
 		err = &FlushError{Signal: name, Err: err}
 	}

@@ -90,6 +90,8 @@ func (n named) info() Info { return Info{Name: n.name} }
 
 func (named) sendable() bool { return true }
 
+func (named) storedID(id any) (any, error) { return id, nil }
+
 func (named) bind(any, func(context.Context) error) error { return nil }
 
 func (named) batch(Batch, selection) batch { return &delivery[any, any, any, Query[any, any]]{} }

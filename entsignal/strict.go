@@ -168,7 +168,7 @@ func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError
 	if held.Rows == 0 || len(held.By) == 0 {
 		return nil, nil
 	}
-	e := &HeldBackError{Count: held.Rows, FirstID: formatID(held.First), LastID: formatID(held.Last), Waited: w.waited}
+	e := &HeldBackError{Count: held.Rows, FirstID: w.textOf(held.First), LastID: w.textOf(held.Last), Waited: w.waited}
 	for _, by := range held.By {
 		e.Blockers = append(e.Blockers, Blocker(by))
 	}

@@ -43,13 +43,17 @@ func funcs() template.FuncMap {
 	}
 }
 
-// idPackages returns the packages of the ids: path to name, which is empty
-// where the path tells it. Left alone, goimports would have to guess.
+// idPackages returns the packages of the ids, and those that ent generates for
+// their ValueScanners: path to name, which is empty where the path tells it.
+// Left alone, goimports would have to guess.
 func idPackages(g *gen.Graph) map[string]string {
 	packages := make(map[string]string)
 	for _, t := range g.Nodes {
 		if !t.HasOneFieldID() {
 			continue
+		}
+		if t.ID.HasValueScanner() {
+			packages[path.Join(g.Package, t.PackageDir())] = t.PackageAlias()
 		}
 		pkg, name := t.ID.Type.PkgPath, t.ID.Type.PkgName
 		switch {

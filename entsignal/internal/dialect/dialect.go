@@ -40,6 +40,7 @@ type Table struct {
 	Schema   string // empty: the connection's
 	Name     string
 	IDColumn string
+	Counted  bool // the ids are whole numbers in the database
 }
 
 // String returns the table's name within the database.

@@ -54,9 +54,10 @@ func takesLiterals(drv dialect.Driver) bool {
 }
 
 // In matches the rows that have one of the ids in the column, in the form that
-// costs the driver the fewest round trips.
-func In(drv dialect.Driver, column string, ids []any) *sql.Predicate {
-	if takesLiterals(drv) {
+// costs the driver the fewest round trips. counted says that the column has whole
+// numbers.
+func In(drv dialect.Driver, column string, counted bool, ids []any) *sql.Predicate {
+	if counted && takesLiterals(drv) {
 		if list, ok := integers(ids); ok {
 			return sql.P(func(b *sql.Builder) { b.Ident(column).WriteString(" IN (" + list + ")") })
 		}

@@ -47,7 +47,7 @@ func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	}
 	b.WriteString("DELETE `t` FROM (SELECT ").Ident(table.IDColumn).WriteString(" AS `id` FROM ")
 	writeTable()
-	b.WriteString(" WHERE ").Join(In(t, table.IDColumn, ids))
+	b.WriteString(" WHERE ").Join(In(t, table.IDColumn, table.Counted, ids))
 	b.WriteString(" ORDER BY ").Ident(table.IDColumn).WriteString(" LIMIT " + strconv.Itoa(len(ids)) + ") AS `v` STRAIGHT_JOIN ")
 	writeTable()
 	b.WriteString(" AS `t` FORCE INDEX (PRIMARY) ON `t`.").Ident(table.IDColumn).WriteString(" = `v`.`id`")

@@ -34,7 +34,7 @@ func (postgresTurn) take(ctx context.Context, t *tx, table Table, key string) (b
 }
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {
-	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(within(t, table.IDColumn, ids)).Query()
+	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(within(t, table, ids)).Query()
 }
 
 // isPostgresConflict knows serialization_failure and deadlock_detected.

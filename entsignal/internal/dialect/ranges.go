@@ -25,10 +25,11 @@ const (
 // of the CPU time.
 //
 // It is not for MySQL, which locks the row behind a range too.
-func within(drv dialect.Driver, column string, ids []any) *sql.Predicate {
+func within(drv dialect.Driver, table Table, ids []any) *sql.Predicate {
+	column := table.IDColumn
 	ranges, ok := rangesOf(ids)
-	if !ok || len(ranges) > maxRanges || len(ranges)*rangeLength > len(ids) {
-		return In(drv, column, ids)
+	if !ok || !table.Counted || len(ranges) > maxRanges || len(ranges)*rangeLength > len(ids) {
+		return In(drv, column, table.Counted, ids)
 	}
 	bound := func(n int64) any { return n }
 	if takesLiterals(drv) {

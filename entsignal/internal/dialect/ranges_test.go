@@ -31,7 +31,7 @@ func TestRangesAreTheIDsAndNothingElse(t *testing.T) {
 
 func TestDeletionUsesRangesWhereTheyAreShorter(t *testing.T) {
 	statement := func(drv *tx, ids ...any) (string, []any) {
-		return sql.Dialect(dialect.Postgres).Delete("t").Where(within(drv, "id", ids)).Query()
+		return sql.Dialect(dialect.Postgres).Delete("t").Where(within(drv, Table{IDColumn: "id", Counted: true}, ids)).Query()
 	}
 	span := func(from, to int) (ids []any) {
 		for i := from; i <= to; i++ {

@@ -154,7 +154,7 @@ func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table
 		return nil
 	}
 	b := sql.Dialect(dialect.SQLite)
-	match := within(drv, table.IDColumn, ids)
+	match := within(drv, table, ids)
 	statement, args := b.Delete(table.Name).Where(match).Query()
 	for {
 		n, err := execCount(ctx, drv, statement, args)
