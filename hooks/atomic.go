@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	stdsql "database/sql"
 	"errors"
@@ -124,6 +125,8 @@ func (c *Client[D, X]) driverOf(tx X) *D {
 	return c.Transaction(drv)
 }
 
+var errNotCommitted = errors.New("a commit hook returned nil and has not called the next one")
+
 // attempts are the tries of one call of InTx.
 type attempts[D any, X Tx, T any] struct {
 	client *Client[D, X]
@@ -145,14 +148,14 @@ func (a *attempts[D, X, T]) try(ctx context.Context, losses int) (result T, agai
 	d := c.driverOf(tx)
 	var guard *txn.Guard
 	c.txs.Wrap(d, func(inner dialect.Tx) dialect.Tx {
-		guard = txn.NewGuard(inner, entsignal.IsSerializationFailure, leave)
+		guard = txn.NewGuard(inner, a.of.Driver().Dialect(), entsignal.IsSerializationFailure, leave)
 		return guard
 	})
 	scope := txn.NewScope(tx)
 	// Deferred, because fn may panic or end its goroutine.
 	defer func() {
 		scope.End()
-		if !guard.Committed() {
+		if committed, _ := guard.Committed(); !committed {
 			err = rolledBack(err, tx.Rollback())
 		}
 	}()
@@ -160,15 +163,19 @@ func (a *attempts[D, X, T]) try(ctx context.Context, losses int) (result T, agai
 	inner := context.WithValue(ctx, scopeKey[D, X]{c}, scope)
 	result, err = a.fn(c.txs.NewContext(inner, tx), tx)
 	if err != nil {
-		return result, guard.Conflict() != nil || entsignal.IsSerializationFailure(err), err
+		return result, guard.Conflict() || entsignal.IsSerializationFailure(err), err
 	}
 	scope.Close(ctx)
 	guard.AllowCommit()
-	if err := tx.Commit(); err != nil {
-		if guard.Committed() {
-			return result, false, fmt.Errorf("entsignal: the transaction is committed, but a commit hook failed: %w", err)
-		}
-		return result, entsignal.IsSerializationFailure(err), fmt.Errorf("entsignal: commit: %w", txn.WithEnd(ctx, err))
+	err = tx.Commit()
+	committed, commitErr := guard.Committed()
+	switch {
+	case committed && err != nil:
+		return result, false, fmt.Errorf("entsignal: the transaction is committed, but a commit hook failed: %w", err)
+	case !committed:
+		// A hook may have swallowed the error, or not have called the next one.
+		err = cmp.Or(err, commitErr, errNotCommitted)
+		return result, guard.Conflict() || entsignal.IsSerializationFailure(err), fmt.Errorf("entsignal: commit: %w", txn.WithEnd(ctx, err))
 	}
 	unwrap(reflect.ValueOf(result), func(v any) { c.txs.Unwrap(d, v) })
 	return result, false, nil

@@ -12,32 +12,45 @@ import (
 
 // Guard is the database's transaction of one try, as ent's builders see it.
 //
-// It remembers a conflict: what the function does after it is of no use, even
-// when it swallows the error. MySQL has rolled back by then, and would run the
-// statements that follow outside of any transaction; so they fail.
+// MySQL and SQLite roll a transaction back on their own, and would run what
+// follows outside of any. So the guard takes note of every error that a driver
+// reports, also while rows are read. After a conflict nothing more is done in
+// the try, even if its function swallows the error. After any other error the
+// guard asks the database whether the transaction still stands, but only if
+// the function goes on.
 type Guard struct {
 	tx         dialect.Tx
+	dialect    string
 	isConflict func(error) bool
 	ended      func()
 
+	// turn is held by the statement that runs, so that no other slips in
+	// between its failure and the note of it.
+	turn sync.Mutex
+
 	mu        sync.Mutex
-	conflict  error
-	failed    error // of the first statement that failed otherwise
+	rows      []*stdsql.Rows // those that may have more to say
+	doubt     error          // the first one since the transaction was known to stand
+	lost      error          // why nothing more is done
+	again     bool           // the transaction is lost to a conflict
+	commitErr error
 	mayCommit bool
 	committed bool
 }
 
-// NewGuard returns the guard of tx. It calls ended when the database has
-// committed or rolled back.
-func NewGuard(tx dialect.Tx, isConflict func(error) bool, ended func()) *Guard {
-	return &Guard{tx: tx, isConflict: isConflict, ended: sync.OnceFunc(ended)}
+// NewGuard returns the guard of tx, of a database of ent's dialect. It calls
+// ended when the database has committed or rolled back.
+func NewGuard(tx dialect.Tx, dialect string, isConflict func(error) bool, ended func()) *Guard {
+	return &Guard{tx: tx, dialect: dialect, isConflict: isConflict, ended: sync.OnceFunc(ended)}
 }
 
-// Conflict returns the conflict that ended the transaction, or nil.
-func (g *Guard) Conflict() error {
+// Conflict reports whether the transaction was lost to a conflict, so that it
+// should be run again, whatever its function returned.
+func (g *Guard) Conflict() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.conflict
+	g.lookAtRows()
+	return g.again
 }
 
 // AllowCommit is called when the function is done.
@@ -47,29 +60,41 @@ func (g *Guard) AllowCommit() {
 	g.mayCommit = true
 }
 
-// Committed reports whether the database has confirmed the commit.
-func (g *Guard) Committed() bool {
+// Committed reports whether the database has confirmed the commit. If it
+// hasn't, the error says why; it is nil if nobody has tried to commit.
+func (g *Guard) Committed() (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.committed
+	return g.committed, g.commitErr
 }
 
 // Commit implements driver.Tx.
 func (g *Guard) Commit() error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case !g.mayCommit:
+	if !g.mayCommit {
 		return errors.New("entsignal: Atomic commits the transaction when its function has returned nil; the function can't")
-	case g.conflict != nil:
-		return g.conflict
+	}
+	g.commitErr = g.commit()
+	return g.commitErr
+}
+
+func (g *Guard) commit() error {
+	// What nobody has read may be a conflict, after which the server would
+	// accept the COMMIT.
+	for _, rows := range g.rows {
+		g.note(rows.Close())
+	}
+	g.lookAtRows()
+	if err := g.settle(context.Background(), true); err != nil {
+		return err
 	}
 	err := g.tx.Commit()
 	g.ended()
 	g.committed = err == nil
-	if err != nil && g.failed != nil {
-		return fmt.Errorf("%w; a statement had failed before: %w", err, g.failed)
-	}
+	g.note(err)
 	return err
 }
 
@@ -86,7 +111,13 @@ func (g *Guard) Exec(ctx context.Context, query string, args, v any) error {
 
 // Query implements [dialect.ExecQuerier].
 func (g *Guard) Query(ctx context.Context, query string, args, v any) error {
-	return g.run(ctx, func() error { return g.tx.Query(ctx, query, args, v) })
+	return g.run(ctx, func() error {
+		if err := g.tx.Query(ctx, query, args, v); err != nil {
+			return err
+		}
+		g.watch(v)
+		return nil
+	})
 }
 
 // ExecContext is what clients with ent's feature sql/execquery call.
@@ -114,15 +145,21 @@ func (g *Guard) QueryContext(ctx context.Context, query string, args ...any) (ro
 	}
 	err = g.run(ctx, func() error {
 		rows, err = tx.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes them
+		if err == nil {
+			g.watch(rows)
+		}
 		return err
 	})
 	return rows, err
 }
 
-// run runs a statement and takes note of how it failed.
+// run runs a statement if the transaction stands, and takes note of how it
+// failed.
 func (g *Guard) run(ctx context.Context, statement func() error) error {
-	if err := g.Conflict(); err != nil {
-		return fmt.Errorf("entsignal: the transaction is lost to an earlier conflict: %w", err)
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	if err := g.stands(ctx); err != nil {
+		return fmt.Errorf("entsignal: the transaction is lost: %w", err)
 	}
 	err := statement()
 	if err == nil {
@@ -131,13 +168,60 @@ func (g *Guard) run(ctx context.Context, statement func() error) error {
 	err = WithEnd(ctx, err)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.isConflict(err):
-		g.conflict = err
-	case g.failed == nil:
-		g.failed = err
-	}
+	g.note(err)
 	return err
+}
+
+// stands returns nil if the transaction is open still.
+func (g *Guard) stands(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lookAtRows()
+	return g.settle(ctx, false)
+}
+
+// note takes note of what a driver has reported.
+func (g *Guard) note(err error) {
+	switch {
+	case err == nil:
+	case g.isConflict(err):
+		if !g.again {
+			g.lost, g.again = err, true
+		}
+	case g.doubt == nil:
+		g.doubt = err
+	}
+}
+
+// settle returns why the transaction is lost. If an error has cast doubt on
+// it, it asks the database.
+func (g *Guard) settle(ctx context.Context, committing bool) error {
+	switch {
+	case g.lost != nil || g.doubt == nil:
+		return g.lost
+	case g.dialect == dialect.Postgres && !committing:
+		return nil // it refuses every statement by itself
+	}
+	open, err := isOpen(ctx, g.dialect, g.tx)
+	if open {
+		g.doubt = nil
+		return nil
+	}
+	lost := fmt.Errorf("the database has rolled it back; a statement had failed before: %w", g.doubt)
+	if err != nil {
+		lost = fmt.Errorf("can't tell whether it stands: %w; a statement had failed before: %w", err, g.doubt)
+	}
+	if err == nil || committing {
+		// The end of a context that isn't Atomic's hides why the transaction
+		// was lost. Nothing is committed, so another try does no harm.
+		g.lost, g.again = lost, isEnd(g.doubt)
+	}
+	return lost
+}
+
+// isEnd reports whether the error tells of the end of a context.
+func isEnd(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // WithEnd adds to an error that ctx has ended, which not every driver tells:

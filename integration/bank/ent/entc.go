@@ -16,7 +16,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := entc.Generate("./schema", &gen.Config{}, entc.Extensions(ex)); err != nil {
+	cfg := &gen.Config{Features: []gen.Feature{gen.FeatureExecQuery}}
+	if err := entc.Generate("./schema", cfg, entc.Extensions(ex)); err != nil {
 		log.Fatal("running ent codegen: ", err)
 	}
 }
