@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 var errBad = errors.New("bad")
@@ -298,7 +300,7 @@ func TestPanicOfASenderCondemnsOnlyItsSignal(t *testing.T) {
 	assert.Equal(t, 4, n)
 	assert.EqualError(t, err, "1 of 5 not sent: id 2: panic: bad")
 	require.ErrorIs(t, err, errBad)
-	var p *panicError
+	var p *foreign.PanicError
 	assert.ErrorAs(t, err, &p, "its stack is for the log")
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // Created is a signal that was recorded.
@@ -52,7 +54,11 @@ func (b *Bus) committed(ctx context.Context, created []Created) {
 func (b *Bus) autoFlush(ctx context.Context, created []Created) {
 	// The end of a request must not keep its signals from being sent.
 	ctx = context.WithoutCancel(ctx)
-	for _, err := range b.autoFlushAll(ctx, created) {
+	errs, err := foreign.Call(func() ([]error, error) { return b.autoFlushAll(ctx, created), nil })
+	if err != nil {
+		errs = []error{err}
+	}
+	for _, err := range errs {
 		b.report(ctx, err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // The time of a batch: the sender gets the work time, the transaction's end
@@ -50,7 +52,7 @@ func bounded[R any](ctx context.Context, b *Bus, query func(context.Context) (R,
 	go func() {
 		r := result{err: errors.New("the sender ended its goroutine")}
 		defer func() { results <- r }()
-		r.value, r.err = recovered(func() (R, error) { return query(ctx) })
+		r.value, r.err = foreign.Call(func() (R, error) { return query(ctx) })
 	}()
 	select {
 	case r := <-results:

@@ -209,20 +209,6 @@ func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error)
 	}, nil
 }
 
-// report tells an error that no caller gets. That a broker is away was logged
-// when it was noticed, and is not logged for each commit.
-func (b *Bus) report(ctx context.Context, err error) {
-	if !IsUnavailable(err) {
-		args := []any{slog.Any("error", err)}
-		var p *panicError
-		if errors.As(err, &p) {
-			args = append(args, slog.String("stack", string(p.stack)))
-		}
-		b.log.ErrorContext(ctx, "autoflush failed, signals stay pending", args...)
-	}
-	b.handle(ctx, err)
-}
-
 // onces remembers what was said already.
 type onces struct{ m sync.Map }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sort"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"entgo.io/ent/privacy"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // batch is a batch of one signal type on its way.
@@ -216,8 +216,7 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 			// The sender gets a copy: one that sorts what it gets must not
 			// change which row is which.
 			rows := slices.Clone(d.rows[part.from:part.to])
-			_, err := recovered(func() (struct{}, error) { return struct{}{}, d.signal.Sender(withBatch(ctx, meta), rows) })
-			return err
+			return callSender(func() error { return d.signal.Sender(withBatch(ctx, meta), rows) })
 		},
 		stopped: d.signal.stopped,
 		ordered: d.meta.Mode == ModeFlushOrdered,
@@ -257,7 +256,7 @@ func partlySent(err error) (part *BatchError, mark func(error) error) {
 		switch err := err.(type) { //nolint:errorlint // the walk itself
 		case *BatchError:
 			return err, mark
-		case *FlushError, *panicError:
+		case *FlushError, *foreign.PanicError:
 			return nil, mark
 		case *unavailableError:
 			mark = Unavailable
@@ -284,31 +283,6 @@ func (d *delivery[C, T, ID, Q]) Done() []any {
 
 // Changes implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Changes() []dbdialect.Change { return d.changes }
-
-// recovered runs f, and makes a panic its error: a bus outlives the code of
-// the application that it calls.
-func recovered[R any](f func() (R, error)) (_ R, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{value: p, stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
-
-// panicError is a panic. Its text leaves the stack to the log.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-// Unwrap returns the value of the panic if it was an error.
-func (e *panicError) Unwrap() error {
-	err, _ := e.value.(error)
-	return err
-}
 
 // allowed passes by the project's privacy rules: they say what its users may
 // see, and the bus is none of them.

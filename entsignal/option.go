@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 const (
@@ -29,13 +31,14 @@ const (
 // A BusOption sets up a [Bus]. It is given to the generated NewSignalBus.
 type BusOption func(*Bus) error
 
-// WithLogger makes the bus log to l. The default is silence.
+// WithLogger makes the bus log to l. The default is silence. If the handler of l
+// panics, the error handler is told.
 func WithLogger(l *slog.Logger) BusOption {
 	return func(b *Bus) error {
 		if l == nil {
 			return errors.New("WithLogger: the logger is nil")
 		}
-		b.log = l
+		b.log = foreign.Logger(l, b.logHandlerPanicked)
 		return nil
 	}
 }
@@ -43,7 +46,8 @@ func WithLogger(l *slog.Logger) BusOption {
 // WithErrorHandler makes the bus call handle with every error that no caller
 // gets: those of autoflushes. The signals that it is about stay pending.
 // handle runs before the commit returns and gets a context that is not
-// cancelled. By default such errors are logged only.
+// cancelled. By default such errors are logged only. If handle panics, that is
+// logged.
 func WithErrorHandler(handle func(ctx context.Context, err error)) BusOption {
 	return func(b *Bus) error {
 		if handle == nil {

@@ -38,7 +38,7 @@ func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
 			}
 			err := ctx.Err()
 			if err == nil {
-				_, err = recovered(func() (struct{}, error) { return struct{}{}, send(one, signal) })
+				err = callSender(func() error { return send(one, signal) })
 			}
 			if err == nil {
 				continue

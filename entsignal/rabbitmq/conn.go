@@ -7,6 +7,8 @@ import (
 	"net"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // dialer connects to one broker. It is a function so that a Publisher has no
@@ -20,7 +22,7 @@ func newDialer(cfg *config, url string) dialer {
 
 		var raw *socket
 		release := func() bool { return true }
-		conn, err := amqp.DialConfig(url, amqp.Config{
+		settings := amqp.Config{
 			Heartbeat:       cfg.heartbeat,
 			TLSClientConfig: cloneTLS(cfg.tls), // DialConfig writes the server name into it
 			Properties:      properties(cfg.connectionName),
@@ -33,7 +35,9 @@ func newDialer(cfg *config, url string) dialer {
 				release = context.AfterFunc(ctx, func() { _ = c.Close() })
 				return raw, nil
 			},
-		})
+		}
+		// The TLS configuration may have callbacks of the application.
+		conn, err := foreign.Call(func() (*amqp.Connection, error) { return amqp.DialConfig(url, settings) })
 		if inTime := release(); !inTime || err != nil {
 			if raw != nil {
 				_ = raw.Close()

@@ -1,11 +1,14 @@
 package rabbitmq
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // An Option changes a [Publisher]. [NewPublisher] returns the error of an
@@ -96,7 +99,8 @@ func WithLogger(log *slog.Logger) Option {
 		if log == nil {
 			return errors.New("rabbitmq: WithLogger: the logger is nil")
 		}
-		cfg.log = log
+		// A panic of its handler must not end the process; nobody could be told.
+		cfg.log = foreign.Logger(log, func(context.Context, error) {})
 		return nil
 	}
 }
