@@ -94,8 +94,9 @@ Which flush to run:
 A message is sent at least once: it repeats where a crash or a lost connection
 hid a confirmation. Only "flushordered" keeps an order.
 
-Exit code: 0 done, 1 failed, 2 wrong usage. A signal type that fails doesn't
-keep the others from being flushed.`,
+Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted with signals left
+(not with --repeat, which only an interrupt ends: then 0). A signal type that
+fails doesn't keep the others from being flushed.`,
 		// Without Args and RunE cobra takes a missing or misspelt subcommand of
 		// a group for a wish to read its help, and exits 0.
 		Args:         subcommandOnly,

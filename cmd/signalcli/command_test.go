@@ -193,6 +193,7 @@ func TestRepeatIsFromStartToStartAndBacksOff(t *testing.T) {
 			}
 		}
 		assert.Equal(t, []string{"failing, going on to try", "working again"}, changes, "one line per change of state")
+		assert.Equal(t, 1, strings.Count(stderr, `"msg":"flushing repeatedly"`), stderr)
 		// Four failures of 1 s: at 0, 2, 4 and, as the backoff is above the
 		// rest of the interval then, 6 to 7; the next backoff is 2 to 4 s.
 		require.NotEmpty(t, flushed)
@@ -223,7 +224,7 @@ func TestFirstSignalEndsTheOpening(t *testing.T) {
 			p.signals <- os.Interrupt
 		}()
 		stdout, stderr, err := p.run(t.Context(), "flush")
-		assert.NoError(t, err, "nothing failed")
+		assert.Equal(t, 130, ExitCode(err), "nothing failed, and nothing is done")
 		assert.Equal(t, "0 signals sent, interrupted\n", stdout)
 		assert.Contains(t, stderr, "stopping after the batch in hand")
 		assert.Empty(t, p.exited)
@@ -247,6 +248,44 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 		assert.Error(t, err)
 		assert.Equal(t, []int{130}, p.exited)
 		assert.Contains(t, stderr, `level=WARN msg="exiting at once; what was being sent may be sent again" signal=terminated`)
+	})
+}
+
+// A terminal, a shell and a supervisor may all pass on the same signal.
+func TestSignalThatComesTwiceWithinHalfASecondIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opening := make(chan struct{})
+		p := newProgram(func(context.Context) (*entsignal.Bus, func() error, error) {
+			<-opening
+			return nil, nil, errors.New("gone")
+		})
+		p.exit = func(code int) { p.exited = append(p.exited, code); close(opening) }
+		go func() {
+			synctest.Wait()
+			p.signals <- os.Interrupt
+			time.Sleep(doubleTime - time.Millisecond)
+			p.signals <- os.Interrupt
+			synctest.Wait()
+			assert.Empty(t, p.exited)
+			time.Sleep(2 * time.Millisecond)
+			p.signals <- os.Interrupt
+		}()
+		_, stderr, err := p.run(t.Context(), "flush")
+		assert.Error(t, err)
+		assert.Equal(t, []int{130}, p.exited)
+		assert.Contains(t, stderr, "still finishing the batch in hand; another signal exits at once")
+	})
+}
+
+func TestRepeatLogsASummaryEachMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		p := newProgram(func(context.Context) (*entsignal.Bus, func() error, error) { return emptyBus(t) })
+		_, stderr, err := p.run(ctx, "flushmany", "--repeat", "10s")
+		require.NoError(t, err, "an interrupt is how a repeated flush ends")
+		assert.Contains(t, stderr, `msg="flushing repeatedly" mode=flushmany signals=all every=10s`)
+		assert.Equal(t, 2, strings.Count(stderr, "msg=summary sent=0 runs="), stderr)
 	})
 }
 

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +28,8 @@ func newDiscardCommand(sys system, g *global) *cobra.Command {
 		Use:   "discard NAME --id ID... [--yes]",
 		Short: "Delete failed signals for good, unsent",
 		Long: `Delete signals that have failed. Their messages are not sent, and nothing brings
-them back. It asks before, unless --yes is given; where nobody can answer, --yes
-has to be. Signals that have not failed can't be discarded. The ids are those
+them back. It shows them and asks before, unless --yes is given; where nobody can
+answer, --yes has to be. Signals that have not failed can't be discarded. The ids are those
 that "failed" shows.`,
 		Example: `  signalbus discard OrderPlaced --id 17
 
@@ -43,17 +46,55 @@ that "failed" shows.`,
 				return cli.UsageErrorf(c, "nobody can be asked, because standard input is no terminal; to discard signals for good give --yes")
 			}
 			return g.mend(c, sys, args[0], "discarded", ids, func(ctx context.Context, bus *entsignal.Bus) (int, error) {
-				if !yes && !confirmed(c, fmt.Sprintf("Discard %d %s for good, unsent?", distinct(ids), args[0])) {
-					return 0, errKept
+				if !yes {
+					showDiscarded(ctx, c, bus, args[0], ids)
+					if !confirmed(c, fmt.Sprintf("Discard %d %s for good, unsent?", distinct(ids), args[0])) {
+						return 0, errKept
+					}
 				}
 				return bus.Discard(ctx, args[0], ids...)
 			})
 		}),
 	}
-	c.Flags().Var(namesValue{&ids}, "id", "id of a failed signal; may be given several times")
+	c.Flags().Var(namesValue{&ids, "ID"}, "id", "id of a failed signal; may be given several times")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	complete(c, "id", cobra.NoFileCompletions)
 	return c
+}
+
+// maxAsked is how many signals are shown before the question whether to discard
+// them.
+const maxAsked = 20
+
+// showDiscarded shows on standard error what is about to be discarded. What
+// can't be looked up is shown by its id: the discarding itself will tell why.
+func showDiscarded(ctx context.Context, c *cobra.Command, bus *entsignal.Bus, name string, ids []string) {
+	failed, _ := bus.Failed(ctx, entsignal.Only(name))
+	known := make(map[string]entsignal.FailedSignal, len(failed))
+	for _, f := range failed {
+		known[f.ID] = f
+	}
+	now, shown := time.Now(), 0
+	t := tabwriter.NewWriter(c.ErrOrStderr(), 0, 0, 2, ' ', 0)
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
+		if shown++; shown > maxAsked {
+			break
+		}
+		f, ok := known[id]
+		if !ok {
+			fmt.Fprintf(t, "%s %s\tnot known as failed\t\t\n", name, oneLine(id))
+			continue
+		}
+		state, _ := stateOf(f, now)
+		fmt.Fprintf(t, "%s %s\tattempts %d\t%s\t%s\n", name, oneLine(id), f.Attempts, state, oneLine(redact(f.Error)))
+	}
+	_ = t.Flush()
+	if more := distinct(ids) - maxAsked; more > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "and %d more\n", more)
+	}
 }
 
 // confirmed asks a question on standard error, and reports whether the answer

@@ -17,15 +17,22 @@ const (
 	exitInterrupted = 130 // as a shell shows a process that SIGINT has ended
 )
 
+// errInterrupted is the error of a flush that a signal has stopped before it
+// was done.
+var errInterrupted = errors.New("interrupted: signals are left; run the command again to send them")
+
 // ExitCode returns the exit code for what the root command's Execute
-// returned: 0 for nil, 2 for wrong usage, with which nothing was sent, and 1
-// for any other error.
+// returned: 0 for nil, 2 for wrong usage, with which nothing was sent, 130 for a
+// flush without --repeat that was interrupted before it was done and of which
+// nothing failed, and 1 for any other error.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
 	case cli.IsUsage(err), isRootUsage(err):
 		return exitUsage
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
 	default:
 		return exitFailed
 	}

@@ -1,10 +1,12 @@
 package signalcli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,11 +18,20 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// maxShownError bounds how many characters of an error the table shows.
-const maxShownError = 100
+const (
+	// maxShownError bounds how many characters of an error the table shows.
+	maxShownError = 100
+	// defaultShown is how many signals "failed" lists unless --limit says
+	// otherwise.
+	defaultShown = 50
+)
 
 func newFailedCommand(sys system, g *global) *cobra.Command {
-	return &cobra.Command{
+	var (
+		limit   int
+		byError bool
+	)
+	c := &cobra.Command{
 		Use:   "failed [NAME...]",
 		Short: "List the signals that could not be sent",
 		Long: `List the signals whose sending has failed: those that wait for their next
@@ -28,15 +39,28 @@ attempt, and those that are dead, which no flush sends anymore. It knows of
 signals with mixin.Retry only. Without names it lists those of all types.
 
 AGE is for how long a signal has been dead. Mend the cause, and give dead
-signals back with "retry", or delete them with "discard".`,
+signals back with "retry", or delete them with "discard".
+
+As text it lists the first 50 signals and says how many more there are; see
+--limit. As JSON it lists all of them, unless --limit is given. With --by-error
+it shows each error once, and how many signals have it.`,
 		Example: `  signalbus failed
-  signalbus failed OrderPlaced
+  signalbus failed OrderPlaced --limit 0
+
+  # thousands of them: which errors are they?
+  signalbus failed --by-error
 
   # for a monitor: how many are dead
   signalbus failed --output json | jq 'map(select(.dead)) | length'`,
 		ValidArgsFunction: completeNames(sys),
 		SilenceUsage:      true,
 		RunE: g.runE(func(c *cobra.Command, names []string) error {
+			switch {
+			case limit < 0:
+				return cli.UsageErrorf(c, "--limit %d; expected 0, for all, or more", limit)
+			case byError && c.Flags().Changed("limit"):
+				return cli.UsageErrorf(c, "--by-error and --limit exclude each other")
+			}
 			return withBus(c, sys, func(ctx context.Context, bus *entsignal.Bus) error {
 				selected := selection{names: names}
 				if _, err := selected.choose(bus.Signals()); err != nil {
@@ -52,15 +76,80 @@ signals back with "retry", or delete them with "discard".`,
 				for i := range failed {
 					failed[i].Error = redact(failed[i].Error)
 				}
-				show := printFailed
-				if g.output.Value == "json" {
-					show = func(w io.Writer, failed []entsignal.FailedSignal) error { return printJSON(w, failed) }
-				}
 				// A type that can't be listed doesn't keep the others from the reader.
-				return errors.Join(show(c.OutOrStdout(), failed), err)
+				return errors.Join(g.showFailed(c, failed, limit, byError), err)
 			})
 		}),
 	}
+	c.Flags().IntVar(&limit, "limit", defaultShown, "how many signals to list; 0 lists all")
+	c.Flags().BoolVar(&byError, "by-error", false, "count the signals that have the same error")
+	complete(c, "limit", cobra.NoFileCompletions)
+	return c
+}
+
+// showFailed prints failed signals in the form that the flags ask for.
+func (g *global) showFailed(c *cobra.Command, failed []entsignal.FailedSignal, limit int, byError bool) error {
+	json, w := g.output.Value == "json", c.OutOrStdout()
+	if byError {
+		groups := groupByError(failed)
+		if json {
+			return printJSON(w, groups)
+		}
+		return printGroups(w, groups)
+	}
+	shown := failed
+	if limit > 0 && limit < len(failed) && (!json || c.Flags().Changed("limit")) {
+		shown = failed[:limit]
+	}
+	if json {
+		return printJSON(w, shown)
+	}
+	err := printFailed(w, shown)
+	if more := len(failed) - len(shown); more > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%d more are not shown; --limit 0 lists all, --by-error counts them by their error\n", more)
+	}
+	return err
+}
+
+// failedGroup is the failed signals of a type that have the same error.
+type failedGroup struct {
+	Name    string `json:"name"`
+	Error   string `json:"error"`
+	Count   int    `json:"count"`
+	Dead    int    `json:"dead"`     // of these
+	FirstID string `json:"first_id"` // the lowest
+}
+
+// groupByError returns the groups, for each type the largest first.
+func groupByError(failed []entsignal.FailedSignal) []failedGroup {
+	groups := []failedGroup{}
+	index := make(map[[2]string]int)
+	for _, f := range failed {
+		key := [2]string{f.Name, f.Error}
+		i, ok := index[key]
+		if !ok {
+			i = len(groups)
+			index[key] = i
+			groups = append(groups, failedGroup{Name: f.Name, Error: f.Error, FirstID: f.ID})
+		}
+		groups[i].Count++
+		if f.Dead {
+			groups[i].Dead++
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b failedGroup) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), b.Count-a.Count)
+	})
+	return groups
+}
+
+func printGroups(w io.Writer, groups []failedGroup) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SIGNAL\tCOUNT\tDEAD\tFIRST ID\tERROR")
+	for _, g := range groups {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", g.Name, g.Count, g.Dead, oneLine(g.FirstID), oneLine(g.Error))
+	}
+	return t.Flush()
 }
 
 func printFailed(w io.Writer, failed []entsignal.FailedSignal) error {
@@ -68,16 +157,23 @@ func printFailed(w io.Writer, failed []entsignal.FailedSignal) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SIGNAL\tID\tATTEMPTS\tSTATE\tAGE\tERROR")
 	for _, f := range failed {
-		state, age := "waits", "-"
-		switch {
-		case f.FailedAt != nil:
-			state, age = "dead", roughly(now.Sub(*f.FailedAt))
-		case f.RetryAt != nil && f.RetryAt.After(now):
-			state = "waits " + roughly(f.RetryAt.Sub(now))
-		}
+		state, age := stateOf(f, now)
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", f.Name, oneLine(f.ID), f.Attempts, state, age, oneLine(f.Error))
 	}
 	return t.Flush()
+}
+
+// stateOf tells whether a failed signal is dead or waits for its next attempt,
+// and for how long it has been dead.
+func stateOf(f entsignal.FailedSignal, now time.Time) (state, age string) {
+	switch {
+	case f.FailedAt != nil:
+		return "dead", roughly(now.Sub(*f.FailedAt))
+	case f.RetryAt != nil && f.RetryAt.After(now):
+		return "waits " + roughly(f.RetryAt.Sub(now)), "-"
+	default:
+		return "waits", "-"
+	}
 }
 
 // roughly returns a duration in its largest unit.

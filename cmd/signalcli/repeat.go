@@ -3,6 +3,7 @@ package signalcli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -14,6 +15,9 @@ const (
 	// The pauses after runs that failed, under --repeat.
 	minBackoff = 500 * time.Millisecond
 	maxBackoff = 30 * time.Second
+	// summaryEvery is how often a repeated flush logs what it did, so that its
+	// log shows that it lives when nothing else happens.
+	summaryEvery = time.Minute
 )
 
 // loop runs the flush once, or with --repeat until the stopper stops it.
@@ -24,9 +28,15 @@ func (f *flusher) loop(screen *screen) result {
 	var (
 		stopping = f.stopper.stopping
 		health   = health{}
+		summary  = summary{since: time.Now()}
 		last     result // of the last run that tells something
 		sent     int
 	)
+	signals := any("all")
+	if len(f.selected.names) > 0 {
+		signals = f.selected.names
+	}
+	f.log.Info("flushing repeatedly", "mode", f.mode.String(), "signals", signals, "every", f.repeat.d.String())
 	for failed := 0; stopping.Err() == nil; {
 		begin := time.Now()
 		r := f.try(screen)
@@ -39,6 +49,7 @@ func (f *flusher) loop(screen *screen) result {
 		}
 		last = r
 		f.report(&health, r)
+		summary.add(f.log, r)
 		pause := f.repeat.d - time.Since(begin)
 		if r.ok() {
 			failed = 0
@@ -70,6 +81,29 @@ func (f *flusher) report(h *health, r result) {
 		}
 		f.log.Error("failing, going on to try", args...)
 	}
+}
+
+// summary counts what the runs of a repeated flush did since the last line of
+// the log about it.
+type summary struct {
+	since        time.Time
+	runs, failed int
+	sent         int
+}
+
+// add counts a run, and logs the summary when it is time for it.
+func (s *summary) add(log *slog.Logger, r result) {
+	s.runs++
+	s.sent += r.Sent
+	if !r.ok() {
+		s.failed++
+	}
+	period := time.Since(s.since)
+	if period < summaryEvery {
+		return
+	}
+	log.Info("summary", "sent", s.sent, "runs", s.runs, "failed_runs", s.failed, "period", period.Round(time.Second).String())
+	*s = summary{since: time.Now()}
 }
 
 // health is the state of a repeated flush: what fails, and since when. At

@@ -17,7 +17,8 @@ type result struct {
 	Error       string    `json:"error,omitempty"` // of no single signal type
 	Interrupted bool      `json:"interrupted"`
 
-	err error // the cause of Error
+	err  error // the cause of Error
+	left bool  // it was stopped before it was done
 }
 
 // failure is a signal type that failed.
@@ -33,6 +34,7 @@ func newResult(sent int, err error) result {
 	r := result{Sent: sent, Failed: []failure{}}
 	for _, e := range parts(err) {
 		if onlyClosed(e) {
+			r.left = true
 			continue // not a failure: the stop that was asked for
 		}
 		var flush *entsignal.FlushError

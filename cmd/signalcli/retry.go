@@ -42,7 +42,7 @@ flush does. The ids are those that "failed" shows.`,
 			})
 		}),
 	}
-	c.Flags().Var(namesValue{&ids}, "id", "id of a failed signal; may be given several times")
+	c.Flags().Var(namesValue{&ids, "ID"}, "id", "id of a failed signal; may be given several times")
 	c.Flags().BoolVar(&all, "all", false, "all failed signals of the type")
 	complete(c, "id", cobra.NoFileCompletions)
 	return c

@@ -45,7 +45,7 @@ type flusher struct {
 func (f *flusher) flags(c *cobra.Command) {
 	f.burst.most = entsignal.MaxBurstCount
 	flags := c.Flags()
-	flags.VarP(namesValue{&f.exclude}, "exclude", "e", "leave a signal out; may be given several times")
+	flags.VarP(namesValue{&f.exclude, "NAME"}, "exclude", "e", "leave a signal out; may be given several times")
 	flags.VarP(&f.repeat, "repeat", "r", "flush again and again, this long from start to start")
 	flags.Var(&f.timeout, "timeout", "end a run that takes longer; what isn't sent stays pending")
 	flags.Var(&f.burst, "burst", "rows per transaction, in place of each signal's burst count")
@@ -81,6 +81,9 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	r.Interrupted = f.stopper.stopping.Err() != nil
 	if err := r.print(c.OutOrStdout(), f.global.output.Value); err != nil {
 		return err
+	}
+	if r.Interrupted && r.left && r.ok() && f.repeat.d == 0 {
+		return errInterrupted
 	}
 	return r.cause()
 }

@@ -4,7 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 )
+
+// doubleTime is how long the first signal may come again without meaning more:
+// a terminal sends it to the whole process group, and a supervisor, a shell or
+// make may pass it on as well.
+const doubleTime = 500 * time.Millisecond
 
 // stopper listens for the signals that end a flush. The first asks it to stop
 // after the batch in hand, so that no message is sent whose row then stays;
@@ -25,16 +31,26 @@ func listen(parent context.Context, sys system, log *slog.Logger) *stopper {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for n := 0; ; n++ {
+		var (
+			first  os.Signal // nil: none has come
+			double <-chan time.Time
+		)
+		for {
 			select {
 			case s := <-signals:
-				if n == 0 {
+				switch {
+				case first == nil:
+					first, double = s, time.After(doubleTime)
 					stop()
 					log.Info("stopping after the batch in hand; a second signal exits at once", "signal", s.String())
-					continue
+				case double != nil && s == first: // it is the same request
+				default:
+					log.Warn("exiting at once; what was being sent may be sent again", "signal", s.String())
+					sys.exit(exitInterrupted)
 				}
-				log.Warn("exiting at once; what was being sent may be sent again", "signal", s.String())
-				sys.exit(exitInterrupted)
+			case <-double:
+				double = nil
+				log.Info("still finishing the batch in hand; another signal exits at once")
 			case <-quit:
 				return
 			}

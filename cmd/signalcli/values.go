@@ -92,7 +92,10 @@ func (v *countValue) Type() string { return "int" }
 
 // namesValue is a flag that may be given several times, each time with one
 // name. pflag's own lists also split at commas, or can't be completed.
-type namesValue struct{ names *[]string }
+type namesValue struct {
+	names *[]string
+	kind  string // of the names, for the help: NAME or ID
+}
 
 // Set implements pflag's Value.
 func (v namesValue) Set(s string) error {
@@ -109,4 +112,4 @@ func (v namesValue) String() string {
 }
 
 // Type implements pflag's Value.
-func (v namesValue) Type() string { return "NAME" }
+func (v namesValue) Type() string { return v.kind }
