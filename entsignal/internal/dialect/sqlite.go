@@ -9,7 +9,6 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
-	"github.com/gofrs/flock"
 )
 
 // sqlite claims by turns. SQLite has no row locks, and a transaction that
@@ -21,7 +20,7 @@ type sqlite struct {
 	turn chan struct{} // holds a token while a claim runs; guards the rest
 
 	located bool
-	file    *flock.Flock // nil for an in-memory database
+	file    *lockFile // nil for an in-memory database
 	// sent has the rows that were sent and could not be deleted.
 	sent map[Table][]any
 }
@@ -31,8 +30,6 @@ func newSQLite() *sqlite {
 }
 
 const (
-	// lockFileSuffix is appended to the path of the database.
-	lockFileSuffix = "-entsignal.lock"
 	// pollEvery is how often a lock that another process holds is tried.
 	pollEvery = 5 * time.Millisecond
 	// orderedPatience is how long an ordered claim waits for its turn before
@@ -243,14 +240,7 @@ func (s *sqlite) lockFile(ctx context.Context, drv dialect.Driver) error {
 	if s.file == nil {
 		return nil
 	}
-	mine, err := s.file.TryLockContext(ctx, pollEvery)
-	if err == nil && !mine {
-		err = errors.New("not locked")
-	}
-	if err != nil {
-		return fmt.Errorf("lock file %s: %w", s.file.Path(), err)
-	}
-	return nil
+	return s.file.lock(ctx)
 }
 
 func (s *sqlite) unlock() {
@@ -258,25 +248,6 @@ func (s *sqlite) unlock() {
 		_ = s.file.Unlock()
 	}
 	<-s.turn
-}
-
-// openLockFile returns the lock file of the database that drv is connected
-// to, or nil if the database is in memory. The file stays when the lock is
-// free: to remove it would take it from under those who wait.
-func openLockFile(ctx context.Context, drv dialect.Driver) (*flock.Flock, error) {
-	var rows sql.Rows
-	if err := drv.Query(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'", []any{}, &rows); err != nil {
-		return nil, fmt.Errorf("find the database file: %w", err)
-	}
-	defer rows.Close()
-	var path sql.NullString
-	if err := sql.ScanOne(&rows, &path); err != nil {
-		return nil, fmt.Errorf("find the database file: %w", err)
-	}
-	if path.String == "" {
-		return nil, nil
-	}
-	return flock.New(path.String + lockFileSuffix), nil
 }
 
 // isSQLiteBusy knows the errors of modernc.org/sqlite (method Code) and of
