@@ -52,6 +52,7 @@ func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 		IDColumn:  "id",
 		AutoFlush: true,
 		Sender:    s.OrderPlaced,
+		Counted:   true,
 		ID:        func(n *OrderPlaced) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *OrderPlacedQuery {
 			q := &OrderPlacedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeOrderPlaced}}

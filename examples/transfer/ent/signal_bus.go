@@ -53,6 +53,7 @@ func (s SignalSenders) entsignalMoneyMoved() entsignal.Signal {
 		AutoFlush:  true,
 		BurstCount: 500,
 		Sender:     s.MoneyMoved,
+		Counted:    true,
 		ID:         func(n *MoneyMoved) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *MoneyMovedQuery {
 			q := &MoneyMovedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeMoneyMoved}}

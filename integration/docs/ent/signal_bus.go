@@ -58,6 +58,7 @@ func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 		IDColumn:  "id",
 		AutoFlush: true,
 		Sender:    s.OrderPlaced,
+		Counted:   true,
 		ID:        func(n *OrderPlaced) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *OrderPlacedQuery {
 			q := &OrderPlacedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeOrderPlaced}}
@@ -115,6 +116,7 @@ func (s SignalSenders) entsignalShipmentDue() entsignal.Signal {
 		OrderBy:      []entsignal.OrderTerm{"customer", "-priority"},
 		OrderColumns: []entsignal.OrderTerm{"customer", "-priority"},
 		Sender:       s.ShipmentDue,
+		Counted:      true,
 		ID:           func(n *ShipmentDue) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *ShipmentDueQuery {
 			q := &ShipmentDueQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeShipmentDue}}

@@ -58,6 +58,7 @@ func (s SignalSenders) entsignalDocumentPrinted() entsignal.Signal {
 		IDColumn:  "id",
 		AutoFlush: true,
 		Sender:    s.DocumentPrinted,
+		Counted:   true,
 		ID:        func(n *DocumentPrinted) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *DocumentPrintedQuery {
 			q := &DocumentPrintedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeDocumentPrinted}}
@@ -115,6 +116,7 @@ func (s SignalSenders) entsignalDocumentShared() entsignal.Signal {
 		OrderBy:      []entsignal.OrderTerm{"-number"},
 		OrderColumns: []entsignal.OrderTerm{"-number"},
 		Sender:       s.DocumentShared,
+		Counted:      true,
 		ID:           func(n *DocumentShared) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *DocumentSharedQuery {
 			q := &DocumentSharedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeDocumentShared}}
