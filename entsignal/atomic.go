@@ -89,5 +89,5 @@ func RetryOnConstraint(err error) error {
 // mattn/go-sqlite3. A lock that wasn't free in time (PostgreSQL's NOWAIT and
 // lock_timeout, MySQL's lock wait timeout) is none.
 func IsSerializationFailure(err error) bool {
-	return errors.Is(err, ErrSerialization) || dbdialect.IsSerializationFailure(err)
+	return errors.Is(err, ErrSerialization) || errors.Is(err, txn.ErrGivesWay) || dbdialect.IsSerializationFailure(err)
 }

@@ -45,14 +45,15 @@ func InTx[D any, X Tx, T any](ctx context.Context, c *Client[D, X], client Trans
 		}
 		return fn(c.txs.NewContext(ctx, tx), tx)
 	}
-	a := attempts[D, X, T]{client: c, of: client, fn: fn}
+	a := attempts[D, X, T]{client: c, of: client, fn: fn, contender: c.lane.NewContender()}
 	var err error
 	if a.opts, err = txOptions(o, client.Driver()); err != nil {
 		return none, err
 	}
 	var result T
 	err = txn.Run(ctx, o, func(losses int) (again bool, err error) {
-		result, again, err = a.try(ctx, losses)
+		a.contender.Begin(ctx, losses, losses == o.Retries)
+		result, again, err = a.try(ctx)
 		return again, err
 	})
 	if err != nil {
@@ -129,26 +130,26 @@ var errNotCommitted = errors.New("a commit hook returned nil and has not called 
 
 // attempts are the tries of one call of InTx.
 type attempts[D any, X Tx, T any] struct {
-	client *Client[D, X]
-	of     Transactor[D, X]
-	fn     func(context.Context, X) (T, error)
-	opts   *stdsql.TxOptions
+	client    *Client[D, X]
+	of        Transactor[D, X]
+	fn        func(context.Context, X) (T, error)
+	opts      *stdsql.TxOptions
+	contender *txn.Contender
 }
 
 // try runs fn in a transaction of its own and commits it. It reports with its
 // error whether to try again.
-func (a *attempts[D, X, T]) try(ctx context.Context, losses int) (result T, again bool, err error) {
+func (a *attempts[D, X, T]) try(ctx context.Context) (result T, again bool, err error) {
 	c := a.client
-	leave := c.lane.Enter(ctx, losses)
 	tx, err := a.of.BeginTx(ctx, a.opts)
 	if err != nil {
-		leave()
+		a.contender.End()
 		return result, entsignal.IsSerializationFailure(err), err
 	}
 	d := c.driverOf(tx)
 	var guard *txn.Guard
 	c.txs.Wrap(d, func(inner dialect.Tx) dialect.Tx {
-		guard = txn.NewGuard(inner, a.of.Driver().Dialect(), entsignal.IsSerializationFailure, leave)
+		guard = txn.NewGuard(inner, a.of.Driver().Dialect(), entsignal.IsSerializationFailure, a.contender)
 		return guard
 	})
 	scope := txn.NewScope(tx)
@@ -157,6 +158,7 @@ func (a *attempts[D, X, T]) try(ctx context.Context, losses int) (result T, agai
 		scope.End()
 		if committed, _ := guard.Committed(); !committed {
 			err = rolledBack(err, tx.Rollback())
+			_ = guard.Rollback() // a rollback hook may not have called the next one
 		}
 	}()
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"entgo.io/ent/dialect"
@@ -31,11 +32,14 @@ func TestContendedIncrementsAreExact(t *testing.T) {
 				var (
 					wg       sync.WaitGroup
 					failures = make(chan error, goroutines*increments)
+					losses   [20]atomic.Int64 // how many calls lost so often
 				)
 				for range goroutines {
 					wg.Go(func() {
 						for range increments {
+							tries := 0
 							failures <- b.Atomic(ctx(t), func(ctx context.Context, tx *ent.Tx) error {
+								tries++
 								read := tx.Account.Get
 								if level == sql.LevelRepeatableRead { // at which MySQL doesn't notice a lost update
 									read = func(ctx context.Context, id int) (*ent.Account, error) { return tx.Account.Lock(ctx, id) }
@@ -49,10 +53,16 @@ func TestContendedIncrementsAreExact(t *testing.T) {
 								}
 								return tx.MoneyMoved.Create().SetNumber(a.Balance + 1).Exec(ctx)
 							}, entsignal.Isolation(level))
+							losses[tries-1].Add(1)
 						}
 					})
 				}
 				wg.Wait()
+				for n := range losses {
+					if calls := losses[n].Load(); calls > 0 {
+						t.Logf("%d calls lost %d times", calls, n)
+					}
+				}
 				close(failures)
 				for err := range failures {
 					assert.NoError(t, err)
@@ -64,6 +74,41 @@ func TestContendedIncrementsAreExact(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStrangersDontPayForTransactionsThatContend(t *testing.T) {
+	t.Parallel()
+	testdb.On(t, servers, func(t *testing.T, db *testdb.DB) {
+		b := open(t, db)
+		ann, bob := b.account(t, "ann").ID, b.account(t, "bob").ID
+		add := func(id int, fails func(tries int) error) (tries int, err error) {
+			err = b.Atomic(ctx(t), func(ctx context.Context, tx *ent.Tx) error {
+				tries++
+				if _, err := tx.Account.Lock(ctx, id); err != nil {
+					return err
+				}
+				if err := tx.Account.UpdateOneID(id).AddBalance(1).Exec(ctx); err != nil {
+					return err
+				}
+				return fails(tries)
+			}, quick)
+			return tries, err
+		}
+		none := func(int) error { return nil }
+		tries, err := add(ann, func(tries int) error {
+			if tries < 3 {
+				return entsignal.ErrSerialization
+			}
+			// By now it has its row for itself, and no other.
+			strangers, err := add(bob, none)
+			assert.NoError(t, err)
+			assert.Equal(t, 1, strangers)
+			return nil
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 3, tries)
+		assert.Equal(t, 1, b.balance(t, bob))
+	})
 }
 
 func upTo(n int) []int {

@@ -22,6 +22,7 @@ type Guard struct {
 	tx         dialect.Tx
 	dialect    string
 	isConflict func(error) bool
+	contender  *Contender
 	ended      func()
 
 	// turn is held by the statement that runs, so that no other slips in
@@ -38,10 +39,10 @@ type Guard struct {
 	committed bool
 }
 
-// NewGuard returns the guard of tx, of a database of ent's dialect. It calls
-// ended when the database has committed or rolled back.
-func NewGuard(tx dialect.Tx, dialect string, isConflict func(error) bool, ended func()) *Guard {
-	return &Guard{tx: tx, dialect: dialect, isConflict: isConflict, ended: sync.OnceFunc(ended)}
+// NewGuard returns the guard of tx, of a database of ent's dialect. It ends the
+// try of the contender when the database has committed or rolled back.
+func NewGuard(tx dialect.Tx, dialect string, isConflict func(error) bool, c *Contender) *Guard {
+	return &Guard{tx: tx, dialect: dialect, isConflict: isConflict, contender: c, ended: sync.OnceFunc(c.End)}
 }
 
 // Conflict reports whether the transaction was lost to a conflict, so that it
@@ -106,12 +107,12 @@ func (g *Guard) Rollback() error {
 
 // Exec implements [dialect.ExecQuerier].
 func (g *Guard) Exec(ctx context.Context, query string, args, v any) error {
-	return g.run(ctx, func() error { return g.tx.Exec(ctx, query, args, v) })
+	return g.run(ctx, query, args, func() error { return g.tx.Exec(ctx, query, args, v) })
 }
 
 // Query implements [dialect.ExecQuerier].
 func (g *Guard) Query(ctx context.Context, query string, args, v any) error {
-	return g.run(ctx, func() error {
+	return g.run(ctx, query, args, func() error {
 		if err := g.tx.Query(ctx, query, args, v); err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func (g *Guard) ExecContext(ctx context.Context, query string, args ...any) (res
 	if !ok {
 		return nil, fmt.Errorf("entsignal: %T has no ExecContext", g.tx)
 	}
-	err = g.run(ctx, func() error {
+	err = g.run(ctx, query, args, func() error {
 		result, err = tx.ExecContext(ctx, query, args...)
 		return err
 	})
@@ -143,7 +144,7 @@ func (g *Guard) QueryContext(ctx context.Context, query string, args ...any) (ro
 	if !ok {
 		return nil, fmt.Errorf("entsignal: %T has no QueryContext", g.tx)
 	}
-	err = g.run(ctx, func() error {
+	err = g.run(ctx, query, args, func() error {
 		rows, err = tx.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes them
 		if err == nil {
 			g.watch(rows)
@@ -153,15 +154,19 @@ func (g *Guard) QueryContext(ctx context.Context, query string, args ...any) (ro
 	return rows, err
 }
 
-// run runs a statement if the transaction stands, and takes note of how it
-// failed.
-func (g *Guard) run(ctx context.Context, statement func() error) error {
+// run runs a statement if the transaction stands and nobody has to be given
+// way to, and takes note of how it failed.
+func (g *Guard) run(ctx context.Context, query string, args any, statement func() error) error {
 	g.turn.Lock()
 	defer g.turn.Unlock()
 	if err := g.stands(ctx); err != nil {
 		return fmt.Errorf("entsignal: the transaction is lost: %w", err)
 	}
-	err := statement()
+	list, _ := args.([]any)
+	err := g.contender.Touch(query, list)
+	if err == nil {
+		err = statement()
+	}
 	if err == nil {
 		return nil
 	}

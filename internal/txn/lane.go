@@ -2,41 +2,186 @@ package txn
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
-// Lane lets a transaction that has lost to others again and again run alone
-// among those of its client. With a random pause only, one call in some
-// hundred was seen to lose nine times to nine others.
-type Lane struct{ width *semaphore.Weighted }
+// Lane is where the transactions of one client that lose to each other again
+// and again take turns; see the comment of the package.
+type Lane struct {
+	mu      sync.Mutex
+	open    map[*Contender]struct{} // those of which a try is under way
+	line    []*Contender            // those that have lost too often, the oldest first
+	oldest  int                     // age of the one that was new last
+	changed chan struct{}           // closed when one of open or line has gone
+}
 
 const (
-	// laneWidth is more transactions than a client ever runs at once.
-	laneWidth = 1 << 30
-	// lanePatience is how long one transaction waits for others in the lane.
-	// Then it runs all the same: a transaction may well be begun by the
-	// function of another, for which it would wait for ever.
+	// lossesForLine is after how many losses a transaction stands in line.
+	lossesForLine = 2
+	// lanePatience is how long a transaction waits for one other. Then it runs
+	// all the same: it may have been begun by the function of that other, for
+	// which it would wait for ever.
 	lanePatience = time.Second
-	// lossesForLane is after how many losses a transaction runs alone.
-	lossesForLane = 2
 )
 
-// NewLane returns the lane of a client.
-func NewLane() *Lane { return &Lane{semaphore.NewWeighted(laneWidth)} }
+// ErrGivesWay is what a statement fails with that would get in the way of a
+// transaction which has lost too often.
+var ErrGivesWay = errors.New("entsignal: the transaction gives way to one that has lost more often, and is run again after it")
 
-// Enter waits until a transaction that has lost so often may begin. It
-// returns what to call when that has ended.
-func (l *Lane) Enter(ctx context.Context, losses int) (leave func()) {
-	width := int64(1)
-	if losses >= lossesForLane {
-		width = laneWidth
+// NewLane returns the lane of a client.
+func NewLane() *Lane {
+	return &Lane{open: make(map[*Contender]struct{}), changed: make(chan struct{})}
+}
+
+// Contender is one call of Atomic, in all its tries.
+type Contender struct {
+	lane    *Lane
+	age     int             // place in line; 0 if it was never there
+	wants   map[string]bool // rows of the tries that were lost
+	has     map[string]bool // rows that this try has written or locked
+	insists bool            // it gives way to nobody
+}
+
+// NewContender returns a call that has not begun yet.
+func (l *Lane) NewContender() *Contender {
+	return &Contender{lane: l, wants: make(map[string]bool)}
+}
+
+// Begin is called before each try, with how many were lost. The first tries
+// don't wait. If this is the last one it won't give way to others. End must be
+// called when the database has ended the transaction.
+func (c *Contender) Begin(ctx context.Context, losses int, isLast bool) {
+	l := c.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.has, c.insists = make(map[string]bool), isLast
+	if losses >= lossesForLine && len(c.wants) > 0 {
+		l.stand(c)
+		if !l.wait(ctx, c) {
+			l.leave(c)
+			c.insists = true
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lanePatience)
-	defer cancel()
-	if l.width.Acquire(ctx, width) != nil {
-		return func() {}
+	l.open[c] = struct{}{}
+}
+
+// End ends a try.
+func (c *Contender) End() {
+	l := c.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for row := range c.has {
+		c.wants[row] = true
 	}
-	return func() { l.width.Release(width) }
+	delete(l.open, c)
+	l.leave(c)
+}
+
+// Touch is called before a statement of the try. It returns [ErrGivesWay] if
+// that would write or lock what one before it in line needs.
+func (c *Contender) Touch(query string, args []any) error {
+	row, ok := rowOf(query, args)
+	if !ok {
+		return nil
+	}
+	l := c.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.has[row] {
+		return nil
+	}
+	for _, other := range l.line {
+		if other == c || c.insists {
+			break
+		}
+		if other.wants[row] {
+			c.wants[row] = true
+			return ErrGivesWay
+		}
+	}
+	c.has[row] = true
+	return nil
+}
+
+// stand puts c into the line, by age.
+func (l *Lane) stand(c *Contender) {
+	if c.age == 0 {
+		l.oldest++
+		c.age = l.oldest
+	}
+	at, _ := slices.BinarySearchFunc(l.line, c.age, func(other *Contender, age int) int { return other.age - age })
+	l.line = slices.Insert(l.line, at, c)
+}
+
+// leave takes c out of the line, and wakes those that wait.
+func (l *Lane) leave(c *Contender) {
+	if len(l.line) == 0 {
+		return
+	}
+	l.line = slices.DeleteFunc(l.line, func(other *Contender) bool { return other == c })
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// wait waits until nobody is in the way of c. It reports false when it has
+// waited too long for one other, or ctx has ended.
+func (l *Lane) wait(ctx context.Context, c *Contender) bool {
+	timer := time.NewTimer(lanePatience)
+	defer timer.Stop()
+	for first := l.before(c, nil); first != nil; {
+		changed := l.changed
+		l.mu.Unlock()
+		free := true
+		select {
+		case <-changed:
+		case <-timer.C:
+			free = false
+		case <-ctx.Done():
+			free = false
+		}
+		l.mu.Lock()
+		if !free {
+			return false
+		}
+		if next := l.before(c, first); next != first {
+			first = next
+			timer.Reset(lanePatience)
+		}
+	}
+	return true
+}
+
+// before returns one that is in the way of c, or nil: before it in line, or
+// under way with one of its rows. It returns last for as long as that is one.
+func (l *Lane) before(c, last *Contender) *Contender {
+	others := slices.Clone(l.line[:slices.Index(l.line, c)])
+	others = slices.DeleteFunc(others, func(other *Contender) bool { return !share(other.wants, c.wants) })
+	for other := range l.open {
+		if share(other.has, c.wants) {
+			others = append(others, other)
+		}
+	}
+	switch {
+	case len(others) == 0:
+		return nil
+	case slices.Contains(others, last):
+		return last
+	default:
+		return others[0]
+	}
+}
+
+func share(a, b map[string]bool) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for row := range a {
+		if b[row] {
+			return true
+		}
+	}
+	return false
 }
