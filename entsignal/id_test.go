@@ -1,11 +1,16 @@
 package entsignal
 
 import (
+	stdsql "database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
+	"strings"
 	"testing"
 
+	"entgo.io/ent/schema/field"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -58,6 +63,79 @@ func TestIDIsReadFromTheTextThatItIsShownAs(t *testing.T) {
 	other, err := parse[netip.Addr]("2001:DB8:0::1")
 	require.NoError(t, err, "a type that reads texts may read several for one id")
 	assert.Equal(t, "2001:db8::1", formatID(other))
+}
+
+// Ids without a text of their own.
+type (
+	wrapped   struct{ n int64 }     // by methods
+	scannedBy struct{ text string } // by a ValueScanner
+	spelled   struct{ text string } // with one for machines
+)
+
+func (w wrapped) Value() (driver.Value, error) { return w.n, nil }
+
+func (w *wrapped) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return errBad
+	}
+	w.n = n
+	return nil
+}
+
+func (s *spelled) MarshalText() ([]byte, error) { return []byte("s:" + s.text), nil }
+
+func (s *spelled) UnmarshalText(text []byte) error {
+	after, ok := strings.CutPrefix(string(text), "s:")
+	if !ok {
+		return errBad
+	}
+	s.text = after
+	return nil
+}
+
+func TestIDWithoutATextIsShownAsItIsStored(t *testing.T) {
+	text, err := codecTrip(newIDCodec[wrapped](nil), wrapped{-7})
+	require.NoError(t, err)
+	assert.Equal(t, "-7", text)
+
+	var scanner field.TypeValueScanner[scannedBy] = field.ValueScannerFunc[scannedBy, *stdsql.NullString]{
+		V: func(f scannedBy) (driver.Value, error) { return "f" + f.text, nil },
+		S: func(v *stdsql.NullString) (scannedBy, error) {
+			return scannedBy{strings.TrimPrefix(v.String, "f")}, nil
+		},
+	}
+	text, err = codecTrip(newIDCodec(&scanner), scannedBy{"x"})
+	require.NoError(t, err)
+	assert.Equal(t, "fx", text)
+
+	text, err = codecTrip(newIDCodec[*spelled](nil), &spelled{"a"})
+	require.NoError(t, err)
+	assert.Equal(t, "s:a", text)
+
+	for id, want := range map[string]string{"plain": "plain", "\x00\xff": "0x00ff", "0x00": "0x30783030", "": ""} {
+		text, err = codecTrip(newIDCodec[[]byte](nil), []byte(id))
+		require.NoError(t, err)
+		assert.Equal(t, want, text)
+	}
+
+	var unset field.TypeValueScanner[scannedBy]
+	_, err = newIDCodec(&unset).value(scannedBy{})
+	assert.ErrorContains(t, err, "import the package runtime")
+}
+
+// codecTrip returns the text of an id that can be read back from it, and from
+// what is stored.
+func codecTrip[ID any](c idCodec[ID], id ID) (string, error) {
+	text := c.text(id)
+	back, err := c.parse(text)
+	if err != nil {
+		return text, err
+	}
+	if !reflect.DeepEqual(id, back) {
+		return text, fmt.Errorf("%v became %v", id, back)
+	}
+	return text, nil
 }
 
 func TestTextThatCanBeNoIDSaysWhatWasExpected(t *testing.T) {

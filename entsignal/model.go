@@ -2,6 +2,7 @@ package entsignal
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
@@ -40,7 +41,8 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 	ID func(T) ID
 	// IDScanner, if set, points to the ValueScanner of the id's field.
 	IDScanner *field.TypeValueScanner[ID]
-	// Key returns the key of a signal. It is nil without OrderKey.
+	// Key returns the key of a signal, which may be a driver.Valuer. It is nil
+	// without OrderKey.
 	Key func(T) any
 	// Query returns a query for the signals that match, free of the
 	// interceptors that a project adds to its client.
@@ -167,10 +169,48 @@ func (s *signal[C, T, ID, Q]) keys(ctx context.Context, drv dialect.Driver, matc
 		if err != nil {
 			return nil, nil, err
 		}
-		ids, keys = append(ids, id), append(keys, s.Key(row))
+		key, err := storedKey(s.Key(row))
+		if err != nil {
+			return nil, nil, err
+		}
+		ids, keys = append(ids, id), append(keys, key)
 	}
 	return ids, keys, nil
 }
+
+// storedKey returns what the database takes for a key: two keys are the same if
+// that is. It can be compared.
+func storedKey(key any) (any, error) {
+	v, ok := key.(driver.Valuer)
+	if !ok {
+		return key, nil
+	}
+	stored, err := v.Value()
+	if b, ok := stored.([]byte); ok {
+		return keyBytes(b), err
+	}
+	return stored, err
+}
+
+// keyBytes is a key that is stored as bytes.
+type keyBytes string
+
+// Value implements [driver.Valuer].
+func (k keyBytes) Value() (driver.Value, error) { return []byte(k), nil }
+
+// Stored returns v as the field's ValueScanner, which is not set before the
+// program runs, gives it to the database.
+func Stored[V any](scanner *field.TypeValueScanner[V], v V) driver.Valuer {
+	return stored[V]{scanner, v}
+}
+
+type stored[V any] struct {
+	scanner *field.TypeValueScanner[V]
+	v       V
+}
+
+// Value implements [driver.Valuer].
+func (s stored[V]) Value() (driver.Value, error) { return (*s.scanner).Value(s.v) }
 
 // storedIDOf returns what the database takes for the id of a row.
 func (s *signal[C, T, ID, Q]) storedIDOf(row T) (any, error) { return s.codec.value(s.ID(row)) }

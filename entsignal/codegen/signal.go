@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -44,7 +45,7 @@ func funcs() template.FuncMap {
 }
 
 // idPackages returns the packages of the ids, and those that ent generates for
-// their ValueScanners: path to name, which is empty where the path tells it.
+// the ValueScanners of ids and keys: path to name, which is empty where the path tells it.
 // Left alone, goimports would have to guess.
 func idPackages(g *gen.Graph) map[string]string {
 	packages := make(map[string]string)
@@ -52,7 +53,7 @@ func idPackages(g *gen.Graph) map[string]string {
 		if !t.HasOneFieldID() {
 			continue
 		}
-		if t.ID.HasValueScanner() {
+		if t.ID.HasValueScanner() || hasKeyScanner(t) {
 			packages[path.Join(g.Package, t.PackageDir())] = t.PackageAlias()
 		}
 		pkg, name := t.ID.Type.PkgPath, t.ID.Type.PkgName
@@ -65,6 +66,15 @@ func idPackages(g *gen.Graph) map[string]string {
 		}
 	}
 	return packages
+}
+
+// hasKeyScanner reports whether t has an order key with a ValueScanner.
+func hasKeyScanner(t *gen.Type) bool {
+	a, err := entsignal.DecodeAnnotation(t.Annotations[entsignal.AnnotationName])
+	if err != nil || a.OrderKey == nil {
+		return false
+	}
+	return slices.ContainsFunc(t.Fields, func(f *gen.Field) bool { return f.Name == *a.OrderKey && f.HasValueScanner() })
 }
 
 // signalsOf returns the signals of a graph, and all that is wrong with them.
@@ -125,9 +135,17 @@ func checkType(t *gen.Type, a entsignal.Annotation) error {
 		return errors.New("a signal needs an id of one field; composite ids are not supported")
 	case !t.HasOneFieldID():
 		return errors.New("a signal needs an id field")
+	case !isIDType(t.ID):
+		return fmt.Errorf("field %q of type %s can't be the id of a signal: its values may come back from the database as others, or not at all; expected an integer, a string, bytes, a UUID, or field.Other", t.ID.Name, t.ID.Type)
 	default:
 		return nil
 	}
+}
+
+// isIDType reports whether a row can be found by its id as it was read. Ids of
+// other types ent can create but not read, or a database rounds them.
+func isIDType(f *gen.Field) bool {
+	return f.Type.Type.Integer() || f.IsString() || f.IsBytes() || f.IsUUID() || f.IsOther()
 }
 
 func burstCount(a entsignal.Annotation) (int, error) {
@@ -193,19 +211,15 @@ func (s *signal) key(a entsignal.Annotation) error {
 	case f == s.ID:
 		return fmt.Errorf("OrderKey: field %q is the id, which no two signals share; expected a field that tells what they are about", f.Name)
 	case !isKeyType(f):
-		return fmt.Errorf("OrderKey: field %q of type %s; expected a plain integer, string, enum, bool or UUID, of which equal values are equal in the database and in Go", f.Name, f.Type)
+		return fmt.Errorf("OrderKey: field %q of type %s; expected an integer, string, enum, bool or UUID, or a type that is stored as one", f.Name, f.Type)
 	}
 	s.OrderKey, s.LockOrderKey = f, a.LockOrderKey
 	return nil
 }
 
-// isKeyType reports whether values of the field can be found again as they
-// were read: not so times and floats, which a database may round, and types
-// that are stored in another form.
+// isKeyType reports whether rows can be found again by the key of one that was
+// read: not so by times and floats, which a database may round.
 func isKeyType(f *gen.Field) bool {
-	if f.HasValueScanner() || f.Type.RType != nil && f.Type.RType.IsPtr() {
-		return false
-	}
 	return f.Type.Type.Integer() || f.IsString() || f.IsEnum() || f.IsBool() || f.IsUUID()
 }
 

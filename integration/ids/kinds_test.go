@@ -19,8 +19,8 @@ type kind struct {
 	lock func(ctx context.Context, tx *ent.Tx) error
 }
 
-// kinds are all types of ids.
-var kinds = []kind{
+// allKinds are all types of ids.
+var allKinds = []kind{
 	{
 		name: ent.TypeCoded,
 		create: func(ctx context.Context, c *ent.Client, numbers []int) error {
@@ -87,6 +87,19 @@ var kinds = []kind{
 		},
 	},
 	{
+		name: ent.TypeRaw,
+		create: func(ctx context.Context, c *ent.Client, numbers []int) error {
+			return c.Raw.MapCreateBulk(numbers, func(b *ent.RawCreate, i int) { b.SetNumber(numbers[i]) }).Exec(ctx)
+		},
+		send: func(ctx context.Context, c *ent.Client, numbers []int) (int, error) {
+			return c.Raw.Send(ctx, chosen(c.Raw.Query().AllX(ctx), numbers, func(s *ent.Raw) int { return s.Number })...)
+		},
+		lock: func(ctx context.Context, tx *ent.Tx) error {
+			_, err := tx.Raw.Lock(ctx, tx.Raw.Query().FirstX(ctx).ID)
+			return err
+		},
+	},
+	{
 		name: ent.TypeReferred,
 		create: func(ctx context.Context, c *ent.Client, numbers []int) error {
 			return c.Referred.MapCreateBulk(numbers, func(b *ent.ReferredCreate, i int) { b.SetNumber(numbers[i]) }).Exec(ctx)
@@ -136,9 +149,16 @@ func senders(r *recorder) ent.SignalSenders {
 		Hashed:     record(r, func(s *ent.Hashed) int { return s.Number }),
 		Linked:     record(r, func(s *ent.Linked) int { return s.Number }),
 		Packed:     record(r, func(s *ent.Packed) int { return s.Number }),
+		Raw:        record(r, func(s *ent.Raw) int { return s.Number }),
 		Referred:   record(r, func(s *ent.Referred) int { return s.Number }),
 		Serialized: record(r, func(s *ent.Serialized) int { return s.Number }),
 		Unsigned:   record(r, func(s *ent.Unsigned) int { return s.Number }),
+
+		KeyedByRef:   record(r, func(s *ent.KeyedByRef) int { return s.Number }),
+		LockedByRef:  record(r, func(s *ent.LockedByRef) int { return s.Number }),
+		KeyedByCode:  record(r, func(s *ent.KeyedByCode) int { return s.Number }),
+		KeyedByUUID:  record(r, func(s *ent.KeyedByUUID) int { return s.Number }),
+		OrderedByRef: record(r, func(s *ent.OrderedByRef) int { return s.Number }),
 	}
 }
 

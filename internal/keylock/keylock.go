@@ -4,6 +4,7 @@ package keylock
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var errMySQL = errors.New("MySQL and MariaDB have no lock of a key that ends wit
 
 // Lock locks the keys of a table for the transaction in which drv works. Any
 // program can lock the same key: the text that is hashed is "entsignal", the
-// table and the key, with a space between. SQLite, where one transaction
+// table and the key as it is stored, with a space between. SQLite, where one transaction
 // writes at a time, needs no lock.
 func Lock(ctx context.Context, drv dialect.Driver, table string, keys []any) error {
 	switch drv.Dialect() {
@@ -34,6 +35,16 @@ func Lock(ctx context.Context, drv dialect.Driver, table string, keys []any) err
 	}
 	texts := make([]string, len(keys))
 	for i, key := range keys {
+		if v, ok := key.(driver.Valuer); ok {
+			stored, err := v.Value()
+			if err != nil {
+				return err
+			}
+			key = stored
+		}
+		if b, ok := key.([]byte); ok {
+			key = string(b)
+		}
 		texts[i] = fmt.Sprint(key)
 	}
 	list, err := json.Marshal(texts)

@@ -96,6 +96,13 @@ func (p *Packed) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
+// NewBytes returns bytes that are no text.
+func NewBytes() []byte {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b)
+	return append(b, 0xff)
+}
+
 // UUID hides a UUID. It has no text.
 type UUID struct{ uuid uuid.UUID }
 

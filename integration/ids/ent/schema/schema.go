@@ -102,3 +102,90 @@ type Unsigned struct{ signal }
 func (Unsigned) Fields() []ent.Field {
 	return []ent.Field{field.Uint64("id"), field.Int("number")}
 }
+
+// Raw has ids that are bytes.
+type Raw struct{ signal }
+
+// Fields of the Raw.
+func (Raw) Fields() []ent.Field {
+	return []ent.Field{
+		field.Bytes("id").DefaultFunc(kinds.NewBytes).SchemaType(map[string]string{dialect.MySQL: "varbinary(64)"}),
+		field.Int("number"),
+	}
+}
+
+// ordered is a signal whose order is told by a field of a type of its own.
+type ordered struct{ ent.Schema }
+
+func (ordered) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
+
+// KeyedByRef is ordered by a key with a ValueScanner, which its writers lock.
+type KeyedByRef struct{ ordered }
+
+// Annotations of the KeyedByRef.
+func (KeyedByRef) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.BurstCount(2), entsignal.OrderKey("ref")}
+}
+
+// Fields of the KeyedByRef.
+func (KeyedByRef) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int("id").GoType(kinds.Number{}).ValueScanner(kinds.NumberScanner),
+		field.String("ref").GoType(kinds.Ref{}).ValueScanner(kinds.RefScanner),
+		field.Int("number"),
+	}
+}
+
+// LockedByRef is as KeyedByRef, and its writers wait for each other.
+type LockedByRef struct{ KeyedByRef }
+
+// Annotations of the LockedByRef.
+func (LockedByRef) Annotations() []schema.Annotation {
+	return append(KeyedByRef{}.Annotations(), entsignal.LockOrderKey())
+}
+
+// KeyedByCode is ordered by a key that is a pointer with a TextValueScanner.
+type KeyedByCode struct{ ordered }
+
+// Annotations of the KeyedByCode.
+func (KeyedByCode) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.BurstCount(2), entsignal.OrderKey("code")}
+}
+
+// Fields of the KeyedByCode.
+func (KeyedByCode) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("code").GoType(&kinds.Code{}).ValueScanner(field.TextValueScanner[*kinds.Code]{}),
+		field.Int("number"),
+	}
+}
+
+// KeyedByUUID is ordered by a key that is a struct.
+type KeyedByUUID struct{ ordered }
+
+// Annotations of the KeyedByUUID.
+func (KeyedByUUID) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.BurstCount(2), entsignal.OrderKey("uuid")}
+}
+
+// Fields of the KeyedByUUID.
+func (KeyedByUUID) Fields() []ent.Field {
+	return []ent.Field{field.UUID("uuid", kinds.UUID{}), field.Int("number")}
+}
+
+// OrderedByRef is ordered by a field with a ValueScanner.
+type OrderedByRef struct{ ordered }
+
+// Annotations of the OrderedByRef.
+func (OrderedByRef) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.BurstCount(2), entsignal.OrderBy(entsignal.Desc("ref"))}
+}
+
+// Fields of the OrderedByRef.
+func (OrderedByRef) Fields() []ent.Field {
+	return []ent.Field{
+		field.UUID("id", kinds.UUID{}).Default(kinds.NewUUID),
+		field.String("ref").GoType(kinds.Ref{}).ValueScanner(kinds.RefScanner),
+		field.Int("number"),
+	}
+}

@@ -24,7 +24,7 @@ func (base) Fields() []ent.Field {
 		field.Strings("tags"),
 		field.Time("at"),
 		field.Float("rate"),
-		field.String("link").GoType(&url.URL{}).ValueScanner(field.BinaryValueScanner[*url.URL]{}),
+		field.Bytes("link").GoType(&url.URL{}).ValueScanner(field.BinaryValueScanner[*url.URL]{}),
 	}
 }
 
@@ -56,9 +56,9 @@ type KeyOfFloat struct{ base }
 
 func (KeyOfFloat) Annotations() []schema.Annotation { return keyed("rate") }
 
-type KeyOfValueScanner struct{ base }
+type KeyOfBytes struct{ base }
 
-func (KeyOfValueScanner) Annotations() []schema.Annotation { return keyed("link") }
+func (KeyOfBytes) Annotations() []schema.Annotation { return keyed("link") }
 
 type KeyOfID struct{ base }
 
