@@ -25,7 +25,7 @@ func (d lateDatabase) Order(context.Context, dialect.Driver, dbdialect.Table) (d
 	return dbdialect.Order{Reason: "late"}, nil
 }
 
-func (d lateDatabase) Misfits(context.Context, dialect.Driver, time.Duration) ([]dbdialect.Misfit, error) {
+func (d lateDatabase) Check(context.Context, dialect.Driver, dbdialect.Table, time.Duration) ([]dbdialect.Misfit, error) {
 	<-d.end
 	return []dbdialect.Misfit{{Setting: "late"}}, nil
 }
@@ -57,6 +57,8 @@ func (storedSignal) columns() columns { return columns{id: "id", counted: true} 
 
 func (storedSignal) batch(Batch, selection) batch { return storedBatch{} }
 
+func (storedSignal) table() dbdialect.Table { return dbdialect.Table{Name: "t"} }
+
 type storedBatch struct{ batch }
 
 func (storedBatch) Table() dbdialect.Table { return dbdialect.Table{Name: "t"} }
@@ -73,8 +75,8 @@ func TestAnswersThatComeTooLateAreNobodys(t *testing.T) {
 		"keys": func(ctx context.Context, t *task) (any, error) {
 			return (&byKey{task: t}).list(ctx, nil)
 		},
-		"misfits": func(ctx context.Context, t *task) (any, error) { return nil, t.bus.tellMisfits(ctx, t.st) },
-		"mend":    func(ctx context.Context, t *task) (any, error) { return t.bus.mendOnce(ctx, t.st, dbdialect.Mend{}) },
+		"check": func(ctx context.Context, t *task) (any, error) { return t.check(ctx) },
+		"mend":  func(ctx context.Context, t *task) (any, error) { return t.bus.mendOnce(ctx, t.st, dbdialect.Mend{}) },
 		"look": func(ctx context.Context, t *task) (any, error) {
 			return (&watch{task: t, seq: t.st.Dialect.(lateDatabase), marks: &dbdialect.Marks{}}).look(ctx, 0)
 		},

@@ -32,7 +32,6 @@ type Bus struct {
 	autoFlushOff atomic.Bool
 	life         lifecycle
 	told         onces
-	misfitsTold  atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	client *Client

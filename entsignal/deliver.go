@@ -18,11 +18,11 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
 	defer func() { b.noteBatch(work, t, d, err) }()
-	if err := b.tellMisfits(work, st); work.Err() != nil {
-		return 0, because(work, err)
-	}
 	for try := 0; ; try++ {
 		n, err = bounded(work, b, func(work context.Context) (int, error) {
+			if err := b.check(work, st, d.Table()); err != nil {
+				return 0, err
+			}
 			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Settle: b.settleTime() / 2})
 		})
 		switch {

@@ -156,7 +156,12 @@ func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all
 // after a conflict with a flush.
 func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) ([]any, error) {
 	for try := 0; ; try++ {
-		ids, err := ask(ctx, b, func(ctx context.Context) ([]any, error) { return st.Mend(ctx, m) })
+		ids, err := ask(ctx, b, func(ctx context.Context) ([]any, error) {
+			if err := b.check(ctx, st, m.Table); err != nil {
+				return nil, err
+			}
+			return st.Mend(ctx, m)
+		})
 		if err == nil || errors.Is(err, errStuck) || try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
 			return ids, err
 		}

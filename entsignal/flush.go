@@ -141,6 +141,7 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more, on
 		}
 		tasks = left
 	}
+	each((*task).check)
 	switch mode {
 	case ModeFlush:
 		each((*task).list)

@@ -109,11 +109,10 @@ func (l *locking) change(ctx context.Context, t *tx, table Table, c Change) (int
 // does nothing if another flush has locked the row by now: that one notes what
 // comes of it.
 func (l *locking) noteAlone(ctx context.Context, c Claim, change Change) error {
-	t, err := begin(ctx, c.Driver, false)
+	t, err := l.begin(ctx, c.Driver, c.Settle)
 	if err != nil {
 		return err
 	}
-	t.settle = c.Settle
 	defer t.end()
 	table := c.Batch.Table()
 	mine, err := t.locks(ctx, table, change.IDs[0])
@@ -144,7 +143,7 @@ func (t *tx) locks(ctx context.Context, table Table, id any) (bool, error) {
 
 // Mend implements [Dialect].
 func (l *locking) Mend(ctx context.Context, m Mend) ([]any, error) {
-	t, err := begin(ctx, m.Driver, false)
+	t, err := l.begin(ctx, m.Driver, 0)
 	if err != nil {
 		return nil, err
 	}

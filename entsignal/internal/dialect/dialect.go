@@ -84,9 +84,11 @@ type Dialect interface {
 	// Order tells whether the ids of a table come in the order in which they
 	// are committed, or how to make a flush see to it.
 	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
-	// Misfits returns the settings that don't fit a bus whose batches take up to
-	// batch each.
-	Misfits(ctx context.Context, drv dialect.Driver, batch time.Duration) ([]Misfit, error)
+	// Check asks, before the first claim of a table, whether the server and the
+	// table are fit for claims, and remembers it if they are. The error says why
+	// they aren't, and what to do. It also returns the settings that don't fit a bus
+	// whose batches take up to batch each.
+	Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error)
 }
 
 // ErrBusy is returned by a claim of an ordered flush while another one runs.
@@ -96,9 +98,9 @@ var ErrBusy = errors.New("another ordered flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres}, nil
+		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres}, nil
 	case dialect.MySQL:
-		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
+		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

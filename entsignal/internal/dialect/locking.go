@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -22,6 +23,12 @@ type locking struct {
 	// hint makes an UPDATE find its rows by their key, where the optimizer may
 	// see it otherwise; see removeMySQL.
 	hint string
+	// askServer asks what the server is like, and askTable a table: whether it is
+	// known, what doesn't fit, and why nothing of it may be claimed.
+	askServer func(ctx context.Context, drv dialect.Driver, batch time.Duration) (traits, []Misfit, error)
+	askTable  func(ctx context.Context, drv dialect.Driver, t Table) (known bool, _ []Misfit, _ error)
+
+	fitness
 }
 
 // A turn lets one ordered flush of a table, or of a key, run at a time. A transaction holds it, so
@@ -33,11 +40,10 @@ type turn interface {
 
 // Claim implements [Dialect].
 func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
-	t, err := begin(ctx, c.Driver, false)
+	t, err := l.begin(ctx, c.Driver, c.Settle)
 	if err != nil {
 		return 0, err
 	}
-	t.settle = c.Settle
 	defer t.end()
 
 	n, err := l.take(ctx, t, c)
@@ -53,7 +59,9 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	defer cancel()
 	switch {
 	case sent == n:
-		err = t.commit(ctx)
+		if err = t.commit(ctx); err != nil && !IsUnavailable(err) {
+			l.server.Store(nil) // something refused that nobody knew of
+		}
 	case n == 1: // without a savepoint, which would cost each healthy row a statement
 		t.end()
 		if err := l.noteAlone(ctx, c, changes[0]); err != nil {
@@ -74,6 +82,19 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	return sent, sendErr
 }
 
+// begin starts the transaction of a claim, or of what is like one.
+func (l *locking) begin(ctx context.Context, drv dialect.Driver, settle time.Duration) (*tx, error) {
+	t, err := begin(ctx, drv, false)
+	if err != nil {
+		return nil, err
+	}
+	t.settle = settle
+	if known := l.server.Load(); known != nil {
+		t.server = *known
+	}
+	return t, nil
+}
+
 // take locks and deletes the rows of the claim and returns how many.
 func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	lock := skipLocked
@@ -89,15 +110,19 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
-	switch n {
-	case 0:
+	if n == 0 {
 		return 0, nil
-	case 1: // it goes, or nothing does
-		err = l.delete(ctx, t, c, n, "")
-	default:
-		err = l.delete(ctx, t, c, n, "SAVEPOINT entsignal")
 	}
-	if err != nil {
+	var first []string
+	if t.server.deferrable {
+		// Before the savepoint, which would take it back. What is refused at the
+		// commit is sent again for ever.
+		first = append(first, "SET CONSTRAINTS ALL IMMEDIATE")
+	}
+	if n > 1 { // else it goes, or nothing does
+		first = append(first, "SAVEPOINT entsignal")
+	}
+	if err := l.delete(ctx, t, c, n, first...); err != nil {
 		return 0, err
 	}
 	return n, ctx.Err()
@@ -107,9 +132,9 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 // what is to be noted in these. noteErr says why that isn't noted.
 func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []Change) (noteErr, err error) {
 	// The row locks outlive the rollback to the savepoint.
-	undo := "ROLLBACK TO SAVEPOINT entsignal"
+	undo := []string{"ROLLBACK TO SAVEPOINT entsignal"}
 	if len(changes) > 0 {
-		if err := t.exec(ctx, undo); err != nil {
+		if err := t.exec(ctx, undo[0]); err != nil {
 			return nil, err
 		}
 		// Before the deletion: a failure here must not undo it, nor may a
@@ -117,12 +142,12 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []
 		if err := l.note(ctx, t, c.Batch.Table(), changes, time.Now().Add(c.Settle/2)); err != nil {
 			noteErr = &NotNotedError{err}
 		} else {
-			undo = ""
+			undo = nil
 		}
 	}
 	switch {
 	case sent > 0:
-		err = l.delete(ctx, t, c, sent, undo)
+		err = l.delete(ctx, t, c, sent, undo...)
 	case noteErr != nil: // then there is nothing to keep
 		return noteErr, nil
 	}
@@ -133,17 +158,17 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []
 }
 
 // delete deletes the rows of the batch that are done, of which there are want,
-// after another statement if there is one. A trigger or a rule that keeps some
+// after other statements if there are some. A trigger or a rule that keeps some
 // makes it fail: what can't be deleted would be sent for ever.
-func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first string) error {
+func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first ...string) error {
 	statement, args := l.remove(t, c.Batch.Table(), c.Batch.Done())
-	switch {
-	case first == "":
-	case t.several && len(args) == 0:
-		statement = first + "; " + statement
-	default:
-		if err := t.exec(ctx, first); err != nil {
-			return fmt.Errorf("%s: %w", first, err)
+	if t.several && len(args) == 0 {
+		statement = strings.Join(append(first, statement), "; ")
+		first = nil
+	}
+	for _, before := range first {
+		if err := t.exec(ctx, before); err != nil {
+			return fmt.Errorf("%s: %w", before, err)
 		}
 	}
 	n, err := execCount(ctx, t, statement, args)

@@ -23,10 +23,14 @@ type sqlite struct {
 	file    *lockFile // nil for an in-memory database
 	// sent has the rows that were sent and could not be deleted.
 	sent map[Table][]any
+	// guards has what may refuse a deletion.
+	guards map[Table]guards
+
+	fitness
 }
 
 func newSQLite() *sqlite {
-	return &sqlite{turn: make(chan struct{}, 1), sent: make(map[Table][]any)}
+	return &sqlite{turn: make(chan struct{}, 1), sent: make(map[Table][]any), guards: make(map[Table]guards)}
 }
 
 const (
@@ -53,6 +57,9 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
 	if err := ctx.Err(); n == 0 || err != nil {
+		return 0, err
+	}
+	if err := s.tryDelete(ctx, c.Driver, table, c.Batch.Done()); err != nil {
 		return 0, err
 	}
 	sent, sendErr := c.Batch.Send(ctx)
@@ -119,6 +126,11 @@ func write(ctx context.Context, drv dialect.Driver, f func(dialect.Tx) error) er
 		}
 		return tx.Commit()
 	}
+	return inTurn(ctx, try)
+}
+
+// inTurn runs try again while another connection writes, until ctx ends.
+func inTurn(ctx context.Context, try func() error) error {
 	for {
 		err := try()
 		if err == nil || !isSQLiteBusy(err) {
@@ -153,40 +165,31 @@ func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table
 	b := sql.Dialect(dialect.SQLite)
 	match := within(drv, table, ids)
 	statement, args := b.Delete(table.Name).Where(match).Query()
-	for {
-		n, err := execCount(ctx, drv, statement, args)
-		switch {
-		case err == nil && n == len(ids):
-			delete(s.sent, table)
-			return nil
-		case err == nil:
-			return s.checkGone(ctx, drv, table)
-		case !isSQLiteBusy(err):
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pollEvery):
-		}
+	n := 0
+	err := inTurn(ctx, func() (err error) {
+		n, err = execCount(ctx, drv, statement, args)
+		return err
+	})
+	switch {
+	case err != nil:
+		delete(s.guards, table) // there may be one that is new
+		return err
+	case n < len(ids):
+		return s.checkGone(ctx, drv, table)
 	}
+	delete(s.sent, table)
+	return nil
 }
 
 // checkGone is called when fewer rows were deleted than were sent: the
 // application has deleted some itself, or a trigger keeps them.
 func (s *sqlite) checkGone(ctx context.Context, drv dialect.Driver, table Table) error {
-	b := sql.Dialect(dialect.SQLite)
-	query, args := b.Select(sql.Count("*")).From(b.Table(table.Name)).Where(sql.In(table.IDColumn, s.sent[table]...)).Query()
-	var rows sql.Rows
-	if err := drv.Query(ctx, query, args, &rows); err != nil {
-		return err
-	}
-	defer rows.Close()
-	left, err := sql.ScanInt(&rows)
+	left, err := countSQLite(ctx, drv, table, s.sent[table])
 	if err != nil {
 		return err
 	}
 	if left > 0 {
+		delete(s.guards, table)
 		return fmt.Errorf("%d of %d rows of %s stay after their deletion; does a trigger keep them?", left, len(s.sent[table]), table)
 	}
 	delete(s.sent, table)

@@ -20,6 +20,7 @@ type tx struct {
 	inner driver.Tx
 	name  string
 	habits
+	server  traits
 	prelude string // runs before the first statement that has arguments
 	cancel  context.CancelFunc
 	settle  time.Duration

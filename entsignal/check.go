@@ -1,0 +1,26 @@
+package entsignal
+
+import (
+	"context"
+	"log/slog"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// check returns why nothing of a table may be claimed: an error of its database
+// that can't be, or of a server or a table that would lose or double messages.
+// It logs, once, which settings don't fit a bus.
+func (b *Bus) check(ctx context.Context, st store, table dbdialect.Table) error {
+	misfits, err := st.Check(ctx, st.driver, table, b.timeout)
+	for _, m := range misfits {
+		if b.told.first("misfit " + m.Setting + " " + m.Value) {
+			b.log.WarnContext(ctx, m.Effect, slog.String("setting", m.Setting), slog.String("value", m.Value), slog.String("flush_timeout", b.timeout.String()))
+		}
+	}
+	return err
+}
+
+// check is the check of a flush, before it reads.
+func (t *task) check(ctx context.Context) (int, error) {
+	return ask(ctx, t.bus, func(ctx context.Context) (int, error) { return 0, t.bus.check(ctx, t.st, t.table()) })
+}
