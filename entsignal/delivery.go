@@ -114,6 +114,9 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 			if d.sel.skipDead && m.Retry != nil {
 				isAlive(s)
 			}
+			if m.Retry != nil {
+				selectTimes(s)
+			}
 			lock(s)
 		})
 		for _, load := range []func(Q){m.Children, m.With} {
@@ -156,7 +159,7 @@ func (d *delivery[C, T, ID, Q]) leaveOut(now time.Time) error {
 	rows, ids := d.rows, d.ids
 	d.rows, d.ids = nil, nil
 	for i, row := range rows {
-		state := d.signal.RetryState(row)
+		state := d.signal.retryState(row)
 		switch {
 		case state.due(now):
 			d.rows, d.ids = append(d.rows, row), append(d.ids, ids[i])
@@ -231,7 +234,7 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 		switch {
 		case o.err == nil:
 		case o.blame && d.signal.Retry != nil:
-			f := failure{id: d.ids[i], state: d.signal.RetryState(d.rows[i]), err: o.err}
+			f := failure{id: d.ids[i], state: d.signal.retryState(d.rows[i]), err: o.err}
 			failed = append(failed, f)
 			d.errs[i] = fmt.Errorf("id %s (%s): %w", showID(items[i].ID), d.signal.Retry.attempt(f), o.err)
 		default:

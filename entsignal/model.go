@@ -233,12 +233,13 @@ func (s *signal[C, T, ID, Q]) failed(ctx context.Context, drv dialect.Driver, ma
 	rows, err := s.Model.Query(s.config, drv, func(s *sql.Selector) {
 		match(s)
 		hasFailed(s)
+		selectTimes(s)
 	}).All(allowed(ctx))
 	if err != nil || len(rows) == 0 {
 		return nil, nil, err
 	}
 	for _, row := range rows {
-		all = append(all, s.RetryState(row).failed(s.Name, s.codec.text(s.ID(row))))
+		all = append(all, s.retryState(row).failed(s.Name, s.codec.text(s.ID(row))))
 	}
 	last, err = s.storedIDOf(rows[len(rows)-1])
 	return all, last, err

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
@@ -42,6 +43,29 @@ type RetryState struct {
 	RetryAt  *time.Time // not to be tried before; nil: at any time
 	FailedAt *time.Time // parked as dead since; nil: alive
 	Error    *string
+}
+
+// selectTimes makes a query of rows select what retryState needs.
+func selectTimes(s *sql.Selector) { dbdialect.SelectInstants(s, FieldRetryAt, FieldFailedAt) }
+
+// retryState returns what mixin.Retry keeps in a row that was read with
+// selectTimes.
+func (s *signal[C, T, ID, Q]) retryState(row T) RetryState {
+	state := s.RetryState(row)
+	selected, ok := any(row).(interface {
+		Value(name string) (ent.Value, error)
+	})
+	if !ok {
+		return state
+	}
+	get := func(name string) (any, error) { return selected.Value(name) }
+	if at, ok := dbdialect.Instant(get, FieldRetryAt); ok {
+		state.RetryAt = at
+	}
+	if at, ok := dbdialect.Instant(get, FieldFailedAt); ok {
+		state.FailedAt = at
+	}
+	return state
 }
 
 // due reports whether the row may be sent now.
@@ -169,7 +193,7 @@ func isDue(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		s.Where(sql.P(func(b *sql.Builder) {
 			b.WriteString("CASE WHEN ").Ident(s.C(FieldFailedAt)).WriteString(" IS NOT NULL OR ").
-				Ident(s.C(FieldRetryAt)).WriteString(" > ").Arg(storedTime(now)).WriteString(" THEN 1 ELSE 0 END <> 1")
+				Join(dbdialect.Later(s, FieldRetryAt, storedTime(now))).WriteString(" THEN 1 ELSE 0 END <> 1")
 		}))
 	}
 }
@@ -192,7 +216,7 @@ func isDead(s *sql.Selector) { s.Where(sql.NotNull(s.C(FieldFailedAt))) }
 // isWaiting matches the rows that wait for their next attempt.
 func isWaiting(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(sql.And(sql.IsNull(s.C(FieldFailedAt)), sql.GT(s.C(FieldRetryAt), storedTime(now))))
+		s.Where(sql.And(sql.IsNull(s.C(FieldFailedAt)), dbdialect.Later(s, FieldRetryAt, storedTime(now))))
 	}
 }
 

@@ -69,10 +69,13 @@ func (c Change) update(dialectName string, table Table, hint string) (string, []
 			b.Comma()
 		}
 		b.Ident(v.Column).WriteString(" = ")
-		if v.Value == nil {
+		switch value := v.Value.(type) {
+		case nil:
 			b.WriteString("NULL")
-		} else {
-			b.Arg(v.Value)
+		case time.Time:
+			b.Arg(timeArg(dialectName, value))
+		default:
+			b.Arg(value)
 		}
 	}
 	b.WriteString(" WHERE ").Join(sql.In(table.IDColumn, c.IDs...))
