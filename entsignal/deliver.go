@@ -23,21 +23,45 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			if err := b.check(work, st, d.Table()); err != nil {
 				return 0, err
 			}
-			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Settle: b.settleTime() / 2})
+			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Patience: b.turnPatience(d), Settle: b.settleTime() / 2})
 		})
 		switch {
 		case err == nil:
 			return n, nil
 		case errors.Is(err, errStuck): // d still belongs to the claim that is stuck
 			return 0, err
-		case errors.Is(err, dbdialect.ErrBusy):
+		case errors.Is(err, dbdialect.ErrBusy) && ordered:
 			return 0, ErrBusy
+		case errors.Is(err, dbdialect.ErrBusy):
+			return 0, Unavailable(errTurnTaken)
 		case d.started():
 			return n, err
 		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(work, serializationBackoff(try)):
 			return n, ofDatabase(work, err)
 		}
 	}
+}
+
+// errTurnTaken is the error of an autoflush that could not begin.
+var errTurnTaken = errors.New("another flush has the database's turn, and its sender takes long; the signals wait for a flush")
+
+// orderedTurnPatience is how long one claim of an ordered flush waits for its
+// turn. The flush itself tries again, as long as its caller wants it to.
+const orderedTurnPatience = 50 * time.Millisecond
+
+// turnPatience is how long a claim waits for its turn on a database where claims
+// take turns: there a sender that hangs would hold up the commits of every type
+// and every process. 0 stands for the whole time of the claim.
+func (b *Bus) turnPatience(d batch) time.Duration {
+	switch d.mode() {
+	case ModeFlushOrdered:
+		return orderedTurnPatience
+	case ModeAutoFlush:
+		if b.queue == nil { // else no commit waits
+			return b.workTime() / 16
+		}
+	}
+	return 0
 }
 
 // serializationRetries is how often a batch is tried again.

@@ -29,6 +29,8 @@ type batch interface {
 	started() bool
 	// key returns the text of the key that the rows have in common, or nothing.
 	key() string
+	// mode says which way of sending the batch is of.
+	mode() Mode
 }
 
 // A selection decides which rows a batch takes: either those with the ids, in
@@ -66,6 +68,7 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
 func (d *delivery[C, T, ID, Q]) key() string   { return d.sel.key }
+func (d *delivery[C, T, ID, Q]) mode() Mode    { return d.meta.Mode }
 
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 	// Of a shared batch each commit asks.

@@ -61,6 +61,9 @@ type Claim struct {
 	Ordered bool
 	// Key, if not empty, restricts that to the claims with the same key.
 	Key string
+	// Patience is how long to wait where claims take turns; then the error is
+	// [ErrBusy]. 0 stands for as long as the context of the claim.
+	Patience time.Duration
 	// Settle bounds the statements that end the transaction. They run even
 	// when the context of the claim has ended.
 	Settle time.Duration
@@ -70,7 +73,8 @@ type Claim struct {
 type Dialect interface {
 	// Claim locks the rows of a batch, sends and deletes them. It returns how
 	// many rows it deleted for good. The error is [ErrBusy] if another ordered
-	// claim on the table, or on the key, is running. After an error the rows that were not
+	// claim on the table, or on the key, is running, or if the turn was not free
+	// in time. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
 	// Mend changes or deletes rows outside of claims, and returns their ids. It
@@ -91,8 +95,9 @@ type Dialect interface {
 	Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error)
 }
 
-// ErrBusy is returned by a claim of an ordered flush while another one runs.
-var ErrBusy = errors.New("another ordered flush is running")
+// ErrBusy is returned by a claim of an ordered flush while another one runs, and
+// by one that waited for its turn in vain.
+var ErrBusy = errors.New("another flush is running")
 
 // New returns the dialect of drv.
 func New(drv dialect.Driver) (Dialect, error) {

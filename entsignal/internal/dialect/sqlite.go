@@ -36,9 +36,6 @@ func newSQLite() *sqlite {
 const (
 	// pollEvery is how often a lock that another process holds is tried.
 	pollEvery = 5 * time.Millisecond
-	// orderedPatience is how long an ordered claim waits for its turn before
-	// it says that it is not free.
-	orderedPatience = 50 * time.Millisecond
 )
 
 // Claim implements [Dialect].
@@ -204,16 +201,15 @@ func (s *sqlite) Read(_ context.Context, drv dialect.Driver, read func(dialect.D
 	return read(drv)
 }
 
-// lock takes the turn. An ordered claim, whose caller has its own patience,
-// gets ErrBusy if the turn isn't free soon.
+// lock takes the turn.
 func (s *sqlite) lock(ctx context.Context, c Claim) error {
-	wait, cancel := ctx, context.CancelFunc(func() {})
-	if c.Ordered {
-		wait, cancel = context.WithTimeout(ctx, orderedPatience)
+	if c.Patience == 0 {
+		return s.lockWithin(ctx, c.Driver)
 	}
+	wait, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
 	err := s.lockWithin(wait, c.Driver)
-	if c.Ordered && err != nil && wait.Err() != nil {
+	if err != nil && wait.Err() != nil {
 		return ErrBusy
 	}
 	return err
