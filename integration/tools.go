@@ -2,4 +2,7 @@
 
 package integration
 
-import _ "entgo.io/ent/entc"
+import (
+	_ "entgo.io/contrib/entgql"
+	_ "entgo.io/ent/entc"
+)

@@ -56,14 +56,15 @@ func (r Retry) Annotations() []schema.Annotation {
 // Fields implements ent's Mixin.
 func (Retry) Fields() []ent.Field {
 	const hidden = `json:"-"` // a sender may well send the entity as JSON
+	skip := notInGraphQL{Skip: skipAll}
 	return []ent.Field{
-		field.Int(entsignal.FieldAttempts).Default(0).StructTag(hidden).
+		field.Int(entsignal.FieldAttempts).Default(0).StructTag(hidden).Annotations(skip).
 			Comment("how often sending this signal has failed"),
-		field.Time(entsignal.FieldRetryAt).Optional().Nillable().StructTag(hidden).
+		field.Time(entsignal.FieldRetryAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
 			Comment("not to be tried before that time"),
-		field.Time(entsignal.FieldFailedAt).Optional().Nillable().StructTag(hidden).
+		field.Time(entsignal.FieldFailedAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
 			Comment("parked as dead since then"),
-		field.Text(entsignal.FieldError).Optional().Nillable().StructTag(hidden).
+		field.Text(entsignal.FieldError).Optional().Nillable().StructTag(hidden).Annotations(skip).
 			Comment("the error of the last attempt"),
 	}
 }

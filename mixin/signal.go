@@ -10,7 +10,7 @@ import (
 
 // Signal makes an entity a signal: a message that is recorded in a
 // transaction, sent over the message bus after the commit, and deleted. It
-// carries an annotation and nothing else: no field, no hook and no index.
+// carries annotations and nothing else: no field, no hook and no index.
 //
 // Each row of such an entity is deleted as soon as it is sent. So don't add the
 // mixin to an entity of your business, such as Order: your orders would be gone.
@@ -20,9 +20,12 @@ import (
 //	func (OrderPlaced) Mixin() []ent.Mixin {
 //		return []ent.Mixin{mixin.Signal{}}
 //	}
+//
+// With ent's extension entgql a signal is no part of the GraphQL API, unless its
+// schema has an annotation of entgql's own.
 type Signal struct{ mixin.Schema }
 
 // Annotations implements ent's Mixin.
 func (Signal) Annotations() []schema.Annotation {
-	return []schema.Annotation{entsignal.Annotation{Signal: true}}
+	return []schema.Annotation{entsignal.Annotation{Signal: true}, notInGraphQL{Skip: skipAll}}
 }
