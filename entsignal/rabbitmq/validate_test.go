@@ -101,7 +101,7 @@ func TestLongestValidStringsAndHeadersAreAccepted(t *testing.T) {
 
 func TestHeaderNumbersKeepTheirValue(t *testing.T) {
 	for in, want := range map[any]any{
-		1: int32(1), math.MaxInt32: int32(math.MaxInt32), math.MaxInt32 + 1: int64(math.MaxInt32 + 1), math.MinInt64: int64(math.MinInt64),
+		1: int32(1), math.MaxInt32: int32(math.MaxInt32), int64(math.MaxInt32 + 1): int64(math.MaxInt32 + 1), int64(math.MinInt64): int64(math.MinInt64),
 		uint(5): int32(5), uint64(1 << 40): int64(1 << 40), int8(-1): int8(-1), uint16(9): uint16(9), int64(1): int64(1),
 		float32(1.5): float32(1.5), amqp.Decimal{Scale: 1, Value: 2}: amqp.Decimal{Scale: 1, Value: 2},
 	} {
