@@ -21,16 +21,20 @@ type HeldBackError struct {
 	Blockers []Blocker
 }
 
-// A Blocker is a transaction that has drawn ids and is open. Of the sessions
+// A Blocker is a transaction that is open and may have drawn ids. Of the sessions
 // of other users PostgreSQL tells the state and the age only to members of
 // pg_read_all_stats.
 type Blocker struct {
-	PID         int           // process id of the session; 0 for a prepared transaction
-	GID         string        // name of a prepared transaction
-	User        string        // who runs it
-	Application string        // application_name of the session, as far as it sets one
-	State       string        // such as "active" or "idle in transaction"; empty if unknown
-	Age         time.Duration // since it began, or was prepared; 0 if unknown
+	PID         int    // process id of the session; 0 for a prepared transaction
+	GID         string // name of a prepared transaction
+	User        string // who runs it
+	Application string // application_name of the session, as far as it sets one
+	State       string // such as "active" or "idle in transaction"; empty if unknown
+	// Wrote says whether it has written anything yet. One that hasn't may have
+	// drawn ids for what it writes later, or it reads the view pg_sequences,
+	// which takes the same lock; the database doesn't tell which.
+	Wrote bool
+	Age   time.Duration // since it began, or was prepared; 0 if unknown
 }
 
 // String describes the transaction.
@@ -49,6 +53,9 @@ func (b Blocker) String() string {
 	}
 	if b.State != "" {
 		s.WriteString(", " + b.State)
+	}
+	if !b.Wrote && b.GID == "" {
+		s.WriteString(", has written nothing yet")
 	}
 	if b.Age > 0 {
 		fmt.Fprintf(&s, ", open for %v", b.Age.Round(time.Millisecond))

@@ -77,11 +77,11 @@ func kinOfPostgres(version string) []Misfit {
 	}
 }
 
-const relationPostgres = `SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass($1)`
+const relationPostgres = `SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)`
 
 // askTablePostgres asks whether the server keeps what is in a table.
 func askTablePostgres(ctx context.Context, drv dialect.Driver, t Table) (known bool, misfits []Misfit, _ error) {
-	err := query(ctx, drv, relationPostgres, []any{pgTable(t)}, func(rows *sql.Rows) error {
+	err := query(ctx, drv, fmt.Sprintf(relationPostgres, pgLiteral(pgTable(t))), nil, func(rows *sql.Rows) error {
 		var persistence string
 		if err := rows.Scan(&persistence); err != nil {
 			return err

@@ -41,6 +41,7 @@ type Holder struct {
 	User        string
 	Application string
 	State       string
+	Wrote       bool          // whether it has written anything yet
 	Age         time.Duration // since the transaction began, or was prepared
 }
 

@@ -36,7 +36,7 @@ JOIN pg_depend p ON
 	p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i'
 	OR p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
 JOIN pg_sequence s ON s.seqrelid = CASE p.classid WHEN 'pg_class'::regclass THEN p.objid ELSE p.refobjid END
-WHERE a.attrelid = to_regclass($1) AND a.attname = $2`
+WHERE a.attrelid = to_regclass(%s) AND a.attname = %s`
 
 // plainDefault is a default that is the sequence's next value and nothing else.
 var plainDefault = regexp.MustCompile(`^nextval\('(?:[^']|'')+'::regclass\)$`)
@@ -51,7 +51,7 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 		defaultsExpression string
 	}
 	var all []found
-	err := query(ctx, drv, findSequence, []any{pgTable(t), t.IDColumn}, func(rows *sql.Rows) error {
+	err := query(ctx, drv, fmt.Sprintf(findSequence, pgLiteral(pgTable(t)), pgLiteral(t.IDColumn)), nil, func(rows *sql.Rows) error {
 		f := found{Sequence: Sequence{table: pgTable(t), id: pgQuote(t.IDColumn)}}
 		if err := rows.Scan(&f.oid, &f.name, &f.cache, &f.increment, &f.cycle, &f.allowed, &f.defaultsExpression); err != nil {
 			return err
@@ -147,12 +147,13 @@ const countHeld = `SELECT count(*), COALESCE(min(%[1]s), 0), COALESCE(max(%[1]s)
 const holders = `
 SELECT DISTINCT COALESCE(l.pid, 0), COALESCE(p.gid, ''), COALESCE(a.usename, p.owner, '')::text,
 	COALESCE(a.application_name, ''), COALESCE(a.state, ''),
+	EXISTS (SELECT FROM pg_locks w WHERE w.virtualtransaction = l.virtualtransaction AND w.locktype = 'transactionid' AND w.mode = 'ExclusiveLock'),
 	EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(a.xact_start, p.prepared))::float8 AS age
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid'
 LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
-WHERE l.locktype = 'relation' AND l.relation = %[1]d AND l.virtualtransaction = ANY (string_to_array($1, ' '))
+WHERE l.locktype = 'relation' AND l.relation = %[1]d AND l.virtualtransaction = ANY (string_to_array(%[2]s, ' '))
 	AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY age DESC NULLS LAST`
 
@@ -163,12 +164,12 @@ func (s *Sequence) Held(ctx context.Context, drv dialect.Driver, m *Marks, low, 
 		return rows.Scan(&h.Rows, &h.First, &h.Last)
 	})
 	if err == nil {
-		err = query(ctx, drv, fmt.Sprintf(holders, s.oid), []any{strings.Join(m.below(top), " ")}, func(rows *sql.Rows) error {
+		err = query(ctx, drv, fmt.Sprintf(holders, s.oid, pgLiteral(strings.Join(m.below(top), " "))), nil, func(rows *sql.Rows) error {
 			var (
 				by  Holder
 				age stdsql.NullFloat64
 			)
-			if err := rows.Scan(&by.PID, &by.GID, &by.User, &by.Application, &by.State, &age); err != nil {
+			if err := rows.Scan(&by.PID, &by.GID, &by.User, &by.Application, &by.State, &by.Wrote, &age); err != nil {
 				return err
 			}
 			by.Age = time.Duration(age.Float64 * float64(time.Second))
@@ -190,7 +191,21 @@ func pgTable(t Table) string {
 	return pgQuote(t.Schema) + "." + pgQuote(t.Name)
 }
 
-// query runs a query and calls scan for each row.
+// pgLiteral returns a text as PostgreSQL writes it in a statement, whatever
+// its standard_conforming_strings.
+func pgLiteral(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(text, `\`) {
+		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
+
+// query runs a query and calls scan for each row. On PostgreSQL it must have no
+// arguments outside of a transaction: with them lib/pq, and pgx by default, prepare
+// the statement first, and a pooler that gives out its connections for one
+// transaction each may then run it on another one, where it is unknown or is another
+// program's.
 func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any, scan func(*sql.Rows) error) error {
 	if args == nil {
 		args = []any{}

@@ -28,6 +28,7 @@ type Servers struct {
 	Certificates string // a directory for [Authority.Issue]; then call Certify
 
 	dir     string
+	names   []string
 	env     []string
 	cleaner *exec.Cmd
 	alive   io.Closer
@@ -37,12 +38,8 @@ type Servers struct {
 // directory. It belongs into a TestMain, because RabbitMQ takes seconds; Stop
 // must be called at the end, also after an error.
 func Start(certify func(dir string) error) (s *Servers, err error) {
-	s = &Servers{}
-	if s.dir, err = os.MkdirTemp("", "entsignal-servers-"); err != nil {
-		return s, err
-	}
-	// The servers run as users of their own, who have to get in.
-	if err := os.Chmod(s.dir, 0o755); err != nil {
+	s = &Servers{names: []string{"postgres", "rabbitmq"}}
+	if err := s.makeDir(); err != nil {
 		return s, err
 	}
 	s.Certificates = filepath.Join(s.dir, "certificates")
@@ -60,29 +57,49 @@ func Start(certify func(dir string) error) (s *Servers, err error) {
 	s.Postgres = fmt.Sprintf("postgres://entsignal:entsignal@localhost:%d/entsignal?sslmode=disable", port+amqpPorts)
 	s.AMQP = fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d/", port)
 	s.AMQPS = fmt.Sprintf("amqps://guest:guest@localhost:%d/", port+amqpPorts-1)
+	s.setEnv(
+		"ENTSIGNAL_SERVICES_TLS="+s.Certificates,
+		"ENTSIGNAL_SERVICES_AMQP_PORT="+strconv.Itoa(port),
+		"ENTSIGNAL_SERVICES_POSTGRES_PORT="+strconv.Itoa(port+amqpPorts),
+	)
+	return s, s.start()
+}
+
+// makeDir makes the directory of all that the servers write.
+func (s *Servers) makeDir() (err error) {
+	if s.dir, err = os.MkdirTemp("", "entsignal-servers-"); err != nil {
+		return err
+	}
+	// The servers run as users of their own, who have to get in.
+	return os.Chmod(s.dir, 0o755)
+}
+
+// setEnv sets what integration/services sees.
+func (s *Servers) setEnv(settings ...string) {
 	for _, v := range os.Environ() {
 		// These name the servers that all tests share.
 		if !strings.HasPrefix(v, "ENTSIGNAL_") {
 			s.env = append(s.env, v)
 		}
 	}
-	s.env = append(s.env,
-		"ENTSIGNAL_SERVICES_DIR="+filepath.Join(s.dir, "data"),
-		"ENTSIGNAL_SERVICES_TLS="+s.Certificates,
-		"ENTSIGNAL_SERVICES_AMQP_PORT="+strconv.Itoa(port),
-		"ENTSIGNAL_SERVICES_POSTGRES_PORT="+strconv.Itoa(port+amqpPorts),
-	)
+	s.env = append(s.env, "ENTSIGNAL_SERVICES_DIR="+filepath.Join(s.dir, "data"))
+	s.env = append(s.env, settings...)
+}
+
+// start starts the servers.
+func (s *Servers) start() error {
 	if err := s.watch(); err != nil {
-		return s, err
+		return err
 	}
-	_, err = s.run("up", "postgres", "rabbitmq")
-	return s, err
+	_, err := s.run(append([]string{"up"}, s.names...)...)
+	return err
 }
 
 // watch starts a process that stops the servers when the test has ended,
 // however it ended: it waits for the end of its input.
 func (s *Servers) watch() error {
-	s.cleaner = exec.Command("bash", "-c", `cat; kill -CONT "$(cut -d ' ' -f 1 "$2/data/rabbitmq/pid")" 2>/dev/null; "$1" down postgres rabbitmq; rm -rf "$2"`, "bash", script, s.dir)
+	s.cleaner = exec.Command("bash", append([]string{"-c", `cat; kill -CONT "$(cut -d ' ' -f 1 "$2/data/rabbitmq/pid" 2>/dev/null)" 2>/dev/null; "$1" down "${@:3}"; rm -rf "$2"`,
+		"bash", script, s.dir}, s.names...)...)
 	s.cleaner.Env = s.env
 	s.cleaner.Stderr = os.Stderr
 	// Neither a Ctrl-C nor the end of the test's process group reaches it.
