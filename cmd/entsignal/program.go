@@ -82,6 +82,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -130,6 +131,8 @@ func open(context.Context) (*entsignal.Bus, func() error, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
+	// After a failover the address may lead to another server.
+	db.SetConnMaxLifetime(5 * time.Minute)
 	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)), ent.WithSignalBus(bus))
 	return bus, client.Close, nil
 }

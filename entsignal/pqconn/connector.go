@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -58,9 +59,7 @@ func WithConnectTimeout(d time.Duration) Option {
 //
 // Don't use it behind a pooler that gives out its connections for one transaction
 // each and doesn't know prepared statements, as PgBouncer before 1.21 or without
-// max_prepared_statements: there a kept statement may be another program's. Nor
-// with pq.ConnectorWithNoticeHandler and its like, which expect a connection of
-// lib/pq.
+// max_prepared_statements: there a kept statement may be another program's.
 func WithStatementCache(n int) Option {
 	return func(cfg *config) error {
 		cfg.statements = n
@@ -79,10 +78,13 @@ func positive(name string, d time.Duration) error {
 }
 
 // Connector is a [driver.Connector] on lib/pq, for [sql.OpenDB]. It is safe
-// for use by many goroutines.
+// for use by many goroutines. pq.ConnectorWithNoticeHandler and its like can't
+// take it: they expect a connection of lib/pq.
 type Connector struct {
 	pq         *pq.Connector
 	statements int // to keep prepared on each connection
+	attrs      pq.TargetSessionAttrs
+	turns      atomic.Int64 // how often a server was found to be read-only
 }
 
 // NewConnector returns a connector for the database at dsn, a URL or a list of
@@ -122,20 +124,26 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 		return nil, dsnError(err)
 	}
 	connector.Dialer(&dialer{timeout: cfg.timeout})
-	return &Connector{pq: connector, statements: cfg.statements}, nil
+	return &Connector{pq: connector, statements: cfg.statements, attrs: pqCfg.TargetSessionAttrs}, nil
 }
 
 // Connect opens a connection within the connect timeout.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	born := c.turns.Load()
 	conn, err := c.pq.Connect(ctx)
-	if err != nil || c.statements == 0 {
-		return conn, err
-	}
-	p, err := newPreparing(conn, c.statements)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, notConnected(err, c.attrs)
 	}
-	return p, nil
+	inner, ok := conn.(pqConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("pqconn: a connection of this lib/pq (%T) can't do what those of 1.12 can", conn), conn.Close())
+	}
+	if c.statements > 0 {
+		if inner, err = newPreparing(inner, c.statements); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return &writable{pqConn: inner, turns: &c.turns, born: born}, nil
 }
 
 // Driver returns lib/pq's driver. Connections that are opened by it directly

@@ -218,3 +218,38 @@ func TestUnusableOptionsAreRefused(t *testing.T) {
 		assert.ErrorContains(t, err, "pqconn: ")
 	}
 }
+
+func TestConnectionsToAServerThatTakesNoWritesAreReplaced(t *testing.T) {
+	for _, opts := range [][]Option{nil, {WithStatementCache(10)}} {
+		proxy, proxyURL := newProxy(t)
+		db := open(t, proxyURL+"&default_transaction_read_only=on", opts...)
+		db.SetMaxIdleConns(3)
+		var conns []*sql.Conn
+		for range 3 {
+			c, err := db.Conn(t.Context())
+			require.NoError(t, err)
+			conns = append(conns, c)
+		}
+		for _, c := range conns {
+			require.NoError(t, c.Close())
+		}
+		require.EqualValues(t, 3, proxy.Accepted())
+		_, err := db.ExecContext(t.Context(), "CREATE TABLE not_created (v int)")
+		var refused *pq.Error
+		require.ErrorAs(t, err, &refused, "the error is the server's")
+		assert.EqualValues(t, "25006", refused.Code)
+		require.NoError(t, db.PingContext(t.Context()))
+		assert.EqualValues(t, 4, proxy.Accepted(), "all three were old")
+		assert.Equal(t, 1, db.Stats().OpenConnections)
+
+		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), "CREATE TABLE not_created (v int)")
+		require.Error(t, err)
+		require.NoError(t, tx.Rollback())
+		_, err = db.ExecContext(t.Context(), "SELECT 1/0")
+		require.Error(t, err)
+		require.NoError(t, db.PingContext(t.Context()))
+		assert.EqualValues(t, 4, proxy.Accepted(), "the program asked for that, and other errors say nothing about the server")
+	}
+}

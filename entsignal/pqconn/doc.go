@@ -16,6 +16,16 @@
 //
 // With [WithStatementCache] they also keep statements prepared.
 //
+// # Failover
+//
+// A pool would keep a connection to a server that takes no writes anymore, and
+// fail by it again and again. When a server refuses a statement for that reason
+// (SQLSTATE 25006, or 0A000 when a transaction begins), and the transaction isn't
+// read-only by wish of the program, the pool drops that connection and all that
+// are older than the refusal. The statement fails; the next one goes to where the
+// address leads by then. With several hosts in the DSN, target_session_attrs
+// finds the one that takes writes.
+//
 // # The deadline bounds the longest statement
 //
 // While a statement runs the server sends nothing, so a statement or a lock

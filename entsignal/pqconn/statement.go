@@ -43,11 +43,7 @@ type preparing struct {
 	statements *simplelru.LRU[string, pqStmt]
 }
 
-func newPreparing(c driver.Conn, limit int) (*preparing, error) {
-	inner, ok := c.(pqConn)
-	if !ok {
-		return nil, fmt.Errorf("pqconn: WithStatementCache: a connection of this lib/pq (%T) can't do what those of 1.12 can", c)
-	}
+func newPreparing(inner pqConn, limit int) (*preparing, error) {
 	seen, err := simplelru.NewLRU[string, struct{}](limit, nil)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type Proxy struct {
 	// after the other, in each direction.
 	Latency atomic.Int64
 
-	target   string
+	target   atomic.Pointer[string]
 	listener net.Listener
 	tasks    sync.WaitGroup
 	accepted atomic.Int64
@@ -59,7 +59,8 @@ func New(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &Proxy{target: target, listener: l, over: make(chan struct{}), pairs: make(map[*pair]struct{})}
+	p := &Proxy{listener: l, over: make(chan struct{}), pairs: make(map[*pair]struct{})}
+	p.Redirect(target)
 	p.tasks.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -87,6 +88,10 @@ func ForURL(t testing.TB, server, defaultPort string) (p *Proxy, through string)
 
 // Addr returns the address of the proxy.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Redirect makes new connections go to the server at another address. Those that
+// are open stay where they are.
+func (p *Proxy) Redirect(target string) { p.target.Store(&target) }
 
 // Accepted returns how many connections were made.
 func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
@@ -139,7 +144,7 @@ func (p *Proxy) accept() {
 			return
 		}
 		p.accepted.Add(1)
-		server, err := net.Dial("tcp", p.target)
+		server, err := net.Dial("tcp", *p.target.Load())
 		if err != nil {
 			_ = client.Close()
 			continue

@@ -119,11 +119,11 @@ func IsSerializationFailure(err error) bool {
 	return err != nil && (isPostgresConflict(err) || isMySQLConflict(err) || isSQLiteBusy(err))
 }
 
-// IsUnavailable reports whether err says that the database can't be reached,
-// or takes no more connections.
+// IsUnavailable reports whether err says that the database can't be reached, or
+// takes no more connections, or no writes.
 func IsUnavailable(err error) bool {
 	var network *net.OpError
-	return errors.Is(err, driver.ErrBadConn) || errors.As(err, &network) || isPostgresUnavailable(err) || isMySQLUnavailable(err)
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errStandby) || errors.As(err, &network) || isPostgresUnavailable(err) || isMySQLUnavailable(err)
 }
 
 // notDeleted is the error of a batch that was sent and yet stays.

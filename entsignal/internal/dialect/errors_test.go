@@ -30,6 +30,14 @@ type MySQLError struct{ Number uint16 }
 
 func (e *MySQLError) Error() string { return "" }
 
+func TestServersThatTakeNoWritesAreAway(t *testing.T) {
+	for code, want := range map[string]bool{"25006": true, "57P01": true, "08006": true, "0A000": false, "42501": false} {
+		assert.Equal(t, want, IsUnavailable(fmt.Errorf("x: %w", &pq.Error{Code: pqerror.Code(code)})), code)
+		assert.Equal(t, want, IsUnavailable(errors.Join(errors.New("x"), &pgxError{code})), code)
+	}
+	assert.False(t, IsUnavailable(nil))
+}
+
 func TestErrorsOfOtherPackagesAreNoConflicts(t *testing.T) {
 	assert.False(t, IsSerializationFailure(&MySQLError{Number: 1213}))
 }

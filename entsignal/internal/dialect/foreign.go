@@ -34,13 +34,22 @@ func asError[T any](err error) (found T, ok bool) {
 // package whose path contains pkg, and returns its integer field.
 func errorField(err error, pkg, typeName, field string) (n int64, ok bool) {
 	walk(err, func(err error) bool {
-		v := reflect.Indirect(reflect.ValueOf(err))
-		if v.Kind() == reflect.Struct && v.Type().Name() == typeName && strings.Contains(v.Type().PkgPath(), pkg) {
+		if v := reflect.Indirect(reflect.ValueOf(err)); isOfType(v, pkg, typeName) {
 			n, ok = integerField(v, field)
 		}
 		return ok
 	})
 	return n, ok
+}
+
+// hasType reports whether there is a struct of that type, from a package whose
+// path contains pkg, in the tree of err.
+func hasType(err error, pkg, typeName string) bool {
+	return walk(err, func(err error) bool { return isOfType(reflect.Indirect(reflect.ValueOf(err)), pkg, typeName) })
+}
+
+func isOfType(v reflect.Value, pkg, typeName string) bool {
+	return v.Kind() == reflect.Struct && v.Type().Name() == typeName && strings.Contains(v.Type().PkgPath(), pkg)
 }
 
 // walk calls visit with each error in the tree of err until it returns true. A

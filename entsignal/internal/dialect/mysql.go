@@ -79,8 +79,16 @@ func isMySQLConflict(err error) bool {
 	return ok && (number == 1213 || number == 1020)
 }
 
-// isMySQLUnavailable knows ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN.
+// isMySQLUnavailable knows ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN, and what
+// a server says that takes no writes: ER_OPTION_PREVENTS_STATEMENT, which of the
+// statements of a bus is about read_only, ER_READ_ONLY_MODE and
+// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
 func isMySQLUnavailable(err error) bool {
-	number, ok := errorField(err, "mysql", "MySQLError", "Number")
-	return ok && (number == 1040 || number == 1053)
+	number, _ := errorField(err, "mysql", "MySQLError", "Number")
+	switch number {
+	case 1040, 1053, 1290, 1836, 1792:
+		return true
+	default:
+		return false
+	}
 }

@@ -44,15 +44,23 @@ func isPostgresConflict(err error) bool {
 }
 
 // isPostgresUnavailable knows the class of connection exceptions,
-// too_many_connections, and what a server says while it ends or begins.
+// too_many_connections, what a server says while it ends or begins, and
+// read_only_sql_transaction. Of an error without a code it knows that pgx has
+// found no server to connect to, perhaps because none takes writes.
 func isPostgresUnavailable(err error) bool {
 	switch code := sqlState(err); code {
-	case "53300", "57P01", "57P02", "57P03":
+	case "53300", "57P01", "57P02", "57P03", "25006":
 		return true
+	case "":
+		return hasType(err, "pgconn", "ConnectError")
 	default:
 		return strings.HasPrefix(code, "08")
 	}
 }
+
+// isStandby reports whether err says that a transaction that writes can't begin
+// (feature_not_supported): the server is a standby.
+func isStandby(err error) bool { return sqlState(err) == "0A000" }
 
 // sqlState returns the SQLSTATE of an error of lib/pq or pgx, or "".
 func sqlState(err error) string {

@@ -27,6 +27,9 @@ type tx struct {
 	release func(context.Context) error // gives back the turn, if one was taken
 }
 
+// errStandby is part of the error of a transaction that can't write.
+var errStandby = errors.New("the server takes no writes")
+
 // begin starts a READ COMMITTED transaction, whatever the pool's default is:
 // above it, flushes that skip locked rows were seen to abort after they had
 // sent them. ctx bounds the start only; the transaction lives until end.
@@ -48,6 +51,8 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 		cancel()
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause // database/sql knows only that life was cancelled
+		} else if isStandby(err) {
+			err = fmt.Errorf("%w: %w", errStandby, err)
 		}
 		return nil, fmt.Errorf("begin: %w", err)
 	}
