@@ -476,3 +476,73 @@ func TestStrictOrderNeedsNoMoreThanToReadTheSequence(t *testing.T) {
 		pool.Close()
 	})
 }
+
+// A session keeps ids of a sequence with a cache for its later transactions, until
+// the sequence is changed: then it draws anew.
+func TestSessionsThatAreOpenForgetTheirIDsWhenASequenceLosesItsCache(t *testing.T) {
+	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		pool := db.Open(t)
+		run(t, pool, "ALTER SEQUENCE audit_loggeds_id_seq CACHE 20")
+		one, err := pool.Conn(ctx(t))
+		require.NoError(t, err)
+		defer one.Close()
+		draw := func(from interface {
+			QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+		}) (id int) {
+			t.Helper()
+			require.NoError(t, from.QueryRowContext(ctx(t), auditFive+" RETURNING id").Scan(&id))
+			return id
+		}
+		first, second := draw(one), draw(pool)
+		require.Equal(t, first+20, second)
+		require.Equal(t, first+1, draw(one), "it has kept low ids")
+		checks, err := s.bus.CheckOrder(ctx(t), entsignal.Only("AuditLogged"))
+		require.NoError(t, err)
+		require.Contains(t, checks[0].Reason, "ALTER SEQUENCE audit_loggeds_id_seq CACHE 1")
+
+		drawn := begin(t, db)
+		low := draw(drawn)
+		altered := make(chan error, 1)
+		go func() {
+			_, err := pool.Exec("ALTER SEQUENCE audit_loggeds_id_seq CACHE 1")
+			altered <- err
+		}()
+		require.Eventually(t, func() bool {
+			var waits bool
+			err := s.db.Open(t).QueryRow("SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'audit_loggeds_id_seq'::regclass AND NOT granted)").Scan(&waits)
+			return err == nil && waits
+		}, 20*time.Second, 10*time.Millisecond, "it waits for those that have drawn")
+		require.NoError(t, drawn.Commit())
+		require.NoError(t, <-altered)
+		checks, err = s.bus.CheckOrder(ctx(t), entsignal.Only("AuditLogged"))
+		require.NoError(t, err)
+		require.True(t, checks[0].Strict, checks[0].Reason)
+		high := draw(pool)
+		assert.Greater(t, high, low)
+		assert.Greater(t, draw(one), high)
+	})
+}
+
+// It takes the lock of one that draws, and the database doesn't tell them apart.
+func TestMonitorThatHoldsPgSequencesIsNamed(t *testing.T) {
+	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.auditOne(t, 1)
+		monitor := begin(t, db)
+		run(t, monitor, "SELECT last_value FROM pg_sequences")
+		writer := begin(t, db)
+		run(t, writer, auditFive)
+		s.auditOne(t, 2)
+		held := s.heldBack(t)
+		require.Len(t, held.Blockers, 2)
+		assert.False(t, held.Blockers[0].Wrote)
+		assert.Contains(t, held.Blockers[0].String(), "idle in transaction, has written nothing yet, open for ")
+		assert.True(t, held.Blockers[1].Wrote)
+		assert.NotContains(t, held.Blockers[1].String(), "written")
+		require.NoError(t, monitor.Rollback())
+		require.NoError(t, writer.Rollback())
+		run(t, db.Open(t), "SELECT last_value FROM pg_sequences")
+		assert.Equal(t, 2, s.flushOrdered(t), "without a transaction it holds nothing")
+	})
+}
