@@ -111,6 +111,10 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 	}
 	for ids := range slices.Chunk(all, autoFlushBatch) {
 		n, err := b.sendShare(ctx, st, t, ids)
+		t.absence.note(n)
+		if n == 0 && err == nil && !t.outage.on() {
+			b.tellAbsence(ctx, st, t, ids)
+		}
 		if !fails.add(n, err) {
 			break
 		}

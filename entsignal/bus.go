@@ -14,6 +14,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
 // A Bus sends the pending signals of one client. It is made by the generated
@@ -28,6 +29,7 @@ type Bus struct {
 	burst          int
 	queue          *queue // nil: commits wait for their autoflush
 	missingAllowed bool
+	vouched        bool // for the client's driver, by WithAutocommitDriver
 
 	autoFlushOff atomic.Bool
 	life         lifecycle
@@ -45,6 +47,7 @@ type signalType struct {
 	Info
 	gathering *gathering
 	outage    *outage
+	absence   *absence
 	marks     *atomic.Pointer[dbdialect.Marks] // what the last ordered flush has seen
 }
 
@@ -73,7 +76,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}, &atomic.Pointer[dbdialect.Marks]{}})
+		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}, &absence{}, &atomic.Pointer[dbdialect.Marks]{}})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -167,6 +170,16 @@ func (b *Bus) store() (store, error) {
 		b.db = db
 	}
 	return store{Dialect: b.db, driver: driver, detach: b.client.Detach}, nil
+}
+
+// vouchesFor reports whether the application vouches for drv.
+func (b *Bus) vouchesFor(drv dialect.Driver) bool {
+	if !b.vouched || entdriver.IsTx(drv) {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.client != nil && entdriver.IsLike(drv, b.client.Driver())
 }
 
 // find returns the signal of that name, or an [*UnknownSignalError].

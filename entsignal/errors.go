@@ -38,6 +38,21 @@ var (
 	// stay pending because the queue of [WithAsync] has no room for them.
 	ErrQueueFull = errors.New("entsignal: the autoflush queue is full, signals stay pending")
 
+	// ErrNotCollected is given to the error handler, once for each reason, when
+	// signals are created in a way that the bus can't follow to the commit: outside
+	// of a transaction through a driver that is no pool (see
+	// [WithAutocommitDriver]), or through a client that was made of a config
+	// literal. They stay pending until a flush.
+	ErrNotCollected = errors.New("entsignal: new signals wait for a flush")
+
+	// ErrNotFound is given to the error handler, once for each signal type, when
+	// an autoflush finds none of the rows that its commit has recorded, and the
+	// database shows why the bus can't see them: they are in another schema than
+	// the one of its connections, or row-level security hides them. They stay
+	// pending, and no flush of this bus sends them. Rows that another flush has
+	// sent meanwhile are no such error.
+	ErrNotFound = errors.New("none of the signals of a commit is where the bus looks")
+
 	// ErrInTx is returned by the flush methods of a transactional client. A
 	// flush needs transactions of its own.
 	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")

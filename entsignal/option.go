@@ -103,6 +103,23 @@ func WithAsync(queue int) BusOption {
 	}
 }
 
+// WithAutocommitDriver vouches for the driver that the client is opened with:
+// what it executes outside of ent's Tx is committed when it returns. Signals that
+// are created so are then sent at once. By default the bus believes that of ent's
+// own driver over a *sql.DB only. What is created through a driver of another
+// type, such as one that splits reads and writes or that adds comments to
+// statements, stays pending for a flush, and the error handler gets
+// [ErrNotCollected] once. In ent's transactions signals are collected whatever
+// the driver is.
+//
+// It has no effect on ent's driver over a *sql.Tx.
+func WithAutocommitDriver() BusOption {
+	return func(b *Bus) error {
+		b.vouched = true
+		return nil
+	}
+}
+
 // WithMissingSenders allows signals without a sender. A flush that names one
 // fails with [ErrNoSender]; a flush of all signals leaves it out and logs so
 // once. The signals stay pending.

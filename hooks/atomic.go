@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/entdriver"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -64,13 +65,8 @@ func InTx[D any, X Tx, T any](ctx context.Context, c *Client[D, X], client Trans
 
 // txOptions returns the options of a transaction on the driver's database.
 func txOptions(o txn.Options, drv dialect.Driver) (*stdsql.TxOptions, error) {
-	if debug, ok := drv.(*dialect.DebugDriver); ok {
-		drv = debug.Driver
-	}
-	if _, ok := drv.(interface {
-		BeginTx(context.Context, *stdsql.TxOptions) (dialect.Tx, error)
-	}); !ok {
-		return nil, fmt.Errorf("entsignal: driver %T can't start a transaction with an isolation level: it has no BeginTx method", drv)
+	if _, err := entdriver.Begins(drv); err != nil {
+		return nil, fmt.Errorf("entsignal: %w", err)
 	}
 	opts := &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: o.ReadOnly}
 	switch {

@@ -6,10 +6,8 @@ package hooks
 
 import (
 	"context"
-	stdsql "database/sql"
 
 	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/txn"
@@ -51,6 +49,11 @@ type Client[D any, X Tx] struct {
 	bus  *entsignal.Binding
 	open collectors[D]
 	lane *txn.Lane
+
+	driver dialect.Driver // that the client was opened with; set by Clients.Add
+	// witnesses are the buses of a state that belongs to no client: all of the
+	// package. They log that what is created is not collected.
+	witnesses []*entsignal.Binding
 }
 
 // NewClient returns the state of a new client.
@@ -81,10 +84,13 @@ func (c *Client[D, X]) Send(ctx context.Context, drv dialect.Driver, name string
 	return c.bus.Send(ctx, name, ids)
 }
 
+// Transaction returns the transaction that drv runs in, or nil.
+func (c *Client[D, X]) Transaction(drv dialect.Driver) *D { return Transaction(c.txs, drv) }
+
 // Transaction returns the transaction that drv runs in, or nil. ent lets a
 // debug client start a transaction within another, whose Commit does nothing;
 // the outermost is the one that counts.
-func (c *Client[D, X]) Transaction(drv dialect.Driver) *D {
+func Transaction[D any, X Tx](txs Transactions[D, X], drv dialect.Driver) *D {
 	var outermost *D
 	var at any = drv
 	for {
@@ -93,38 +99,20 @@ func (c *Client[D, X]) Transaction(drv dialect.Driver) *D {
 			at = d.Driver
 		case *dialect.DebugTx:
 			at = d.Tx
+		case *before:
+			at = d.Driver
 		default:
 			tx, ok := at.(*D)
-			if !ok {
+			if !ok || tx == nil {
 				return outermost
 			}
-			outermost, at = tx, c.txs.Inner(tx)
+			outermost, at = tx, txs.Inner(tx)
 		}
 	}
 }
 
-// IsWithin reports whether drv works in the transaction d. The client may be
-// nil: that of an entity which no client has made.
+// IsWithin reports whether drv works in the transaction d. Code of older
+// generators calls it, and must compile to be generated anew.
 func (c *Client[D, X]) IsWithin(d *D, drv dialect.Driver) bool {
 	return c != nil && c.Transaction(drv) == d
-}
-
-// isPool reports whether drv is surely a connection pool, so that what was
-// done through it is committed. A driver over a *sql.Tx that ent doesn't know
-// of is not, and neither is a driver of another type.
-func isPool(drv dialect.Driver) bool {
-	_, ok := executor(drv).(*stdsql.DB)
-	return ok
-}
-
-// executor returns what ent's own driver runs its statements on, and nil for
-// a driver of another type.
-func executor(drv dialect.Driver) sql.ExecQuerier {
-	if debug, ok := drv.(*dialect.DebugDriver); ok {
-		drv = debug.Driver
-	}
-	if d, ok := drv.(*sql.Driver); ok {
-		return d.ExecQuerier
-	}
-	return nil
 }

@@ -13,6 +13,13 @@ import (
 type collector struct {
 	mu      sync.Mutex
 	created []entsignal.Created
+	late    []late
+}
+
+// late is a signal that is about to be created, and whose id is known later.
+type late struct {
+	signal string
+	id     func() (any, bool) // false: it was not created
 }
 
 func (c *collector) add(created ...entsignal.Created) {
@@ -21,11 +28,23 @@ func (c *collector) add(created ...entsignal.Created) {
 	c.created = append(c.created, created...)
 }
 
+func (c *collector) addLate(signals ...late) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = append(c.late, signals...)
+}
+
+// take returns what was created.
 func (c *collector) take() []entsignal.Created {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	created := c.created
-	c.created = nil
+	for _, l := range c.late {
+		if id, ok := l.id(); ok {
+			created = append(created, entsignal.Created{Signal: l.signal, ID: id})
+		}
+	}
+	c.created, c.late = nil, nil
 	return created
 }
 
@@ -61,13 +80,17 @@ func (cs *collectors[D]) forget(key weak.Pointer[D]) {
 	delete(cs.m, key)
 }
 
-// collect notes signals that were created in the transaction tx.
+// collect notes signals of the transaction tx, which ent's Tx will end.
 func (c *Client[D, X]) collect(tx *D, created ...entsignal.Created) {
 	col, isNew := c.open.of(tx)
 	col.add(created...)
-	if !isNew {
-		return
+	if isNew {
+		c.watch(tx, col)
 	}
+}
+
+// watch makes the end of tx that of its collector.
+func (c *Client[D, X]) watch(tx *D, col *collector) {
 	key := weak.Make(tx)
 	c.txs.Watch(tx,
 		func(ctx context.Context, next func() error) error {

@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
 // Mutation is what a hook needs of the mutation of a signal.
@@ -16,6 +17,9 @@ type Mutation struct {
 	ID     any    // of the created row
 	HasID  bool   // false if no row was created
 	Bulk   *Group // nil if the row is not of a bulk
+	// Literal: the client was made of a config literal, which has our hooks, and
+	// no state of ours.
+	Literal bool
 }
 
 // OnCreate returns the hook that notes the created signals of one type: for
@@ -23,18 +27,27 @@ type Mutation struct {
 // outside of one. read reads the generated mutation; it reports false for one
 // of another type.
 func (c *Client[D, X]) OnCreate(name string, read func(ent.Mutation) (Mutation, bool)) ent.Hook {
-	return func(next ent.Mutator) ent.Mutator {
-		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-			v, err := next.Mutate(ctx, m)
-			if c.bus == nil || !m.Op().Is(ent.OpCreate) {
-				return v, err
-			}
-			if mutation, ok := read(m); ok {
-				c.created(ctx, name, mutation, err == nil && mutation.HasID)
-			}
-			return v, err
-		})
+	return func(next ent.Mutator) ent.Mutator { return &noting[D, X]{c, next, name, read} }
+}
+
+// noting is the mutator of such a hook.
+type noting[D any, X Tx] struct {
+	client *Client[D, X]
+	next   ent.Mutator
+	name   string
+	read   func(ent.Mutation) (Mutation, bool)
+}
+
+// Mutate implements [ent.Mutator].
+func (n *noting[D, X]) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	v, err := n.next.Mutate(ctx, m)
+	if n.client.bus == nil || !m.Op().Is(ent.OpCreate) {
+		return v, err
 	}
+	if mutation, ok := n.read(m); ok {
+		n.client.created(ctx, n.name, mutation, err == nil && mutation.HasID)
+	}
+	return v, err
 }
 
 // created takes note of one row; ok is false if it failed.
@@ -49,10 +62,15 @@ func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok 
 	if len(created) == 0 {
 		return
 	}
-	if tx := c.Transaction(m.Driver); tx != nil {
+	switch tx := c.Transaction(m.Driver); {
+	case tx != nil && m.Literal:
+		c.literal(ctx, tx).add(created...)
+	case tx != nil:
 		c.collect(tx, created...)
-	} else if isPool(m.Driver) {
+	case entdriver.IsPool(m.Driver):
 		c.bus.Committed(ctx, created)
+	default:
+		c.bus.Executed(ctx, m.Driver, created)
 	}
 }
 

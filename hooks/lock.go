@@ -1,19 +1,18 @@
 package hooks
 
 import (
-	stdsql "database/sql"
-
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
 // Lock returns what makes a query find the row with this id and lock it. It
 // returns [entsignal.ErrNoTx] if drv is not in a transaction. On SQLite, which
 // has no row locks, the query only reads.
 func (c *Client[D, X]) Lock(drv dialect.Driver, idColumn string, id any, opts []sql.LockOption) (func(*sql.Selector), error) {
-	if c.Transaction(drv) == nil && !isForeignTx(drv) {
+	if c.Transaction(drv) == nil && !entdriver.IsTx(drv) {
 		return nil, entsignal.ErrNoTx
 	}
 	return func(s *sql.Selector) {
@@ -22,11 +21,4 @@ func (c *Client[D, X]) Lock(drv dialect.Driver, idColumn string, id any, opts []
 			s.ForUpdate(opts...)
 		}
 	}, nil
-}
-
-// isForeignTx reports whether drv is ent's driver over a transaction that the
-// application began with database/sql.
-func isForeignTx(drv dialect.Driver) bool {
-	_, ok := executor(drv).(*stdsql.Tx)
-	return ok
 }

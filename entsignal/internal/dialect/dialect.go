@@ -93,6 +93,9 @@ type Dialect interface {
 	// they aren't, and what to do. It also returns the settings that don't fit a bus
 	// whose batches take up to batch each.
 	Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error)
+	// Absence returns why the rows can't be seen that a commit has recorded, or
+	// nothing where they may as well have been sent by another flush.
+	Absence(ctx context.Context, drv dialect.Driver, m Missing) (reason string, err error)
 }
 
 // ErrBusy is returned by a claim of an ordered flush while another one runs, and
@@ -103,7 +106,7 @@ var ErrBusy = errors.New("another flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres}, nil
+		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
 	case dialect.MySQL:
 		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:

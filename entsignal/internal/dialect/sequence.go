@@ -226,10 +226,6 @@ func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any
 // isPostgresRefusal reports whether the server has understood that a statement
 // is none for it: the classes 42 (access, syntax, names) and 0A (feature).
 func isPostgresRefusal(err error) bool {
-	var state interface{ SQLState() string }
-	if !errors.As(err, &state) {
-		return false
-	}
-	code := state.SQLState()
+	code := sqlState(err)
 	return strings.HasPrefix(code, "42") || strings.HasPrefix(code, "0A")
 }

@@ -36,6 +36,9 @@ func NewSignalBus(senders SignalSenders, opts ...entsignal.BusOption) (*entsigna
 // record is sent when they are committed. A bus serves one client.
 func WithSignalBus(bus *entsignal.Bus) Option {
 	return func(c *config) {
+		if c.entsignal == nil { // a config literal
+			c.entsignal = newEntsignalClient(c)
+		}
 		c.entsignal.Bind(bus, entsignal.Client{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
@@ -66,19 +69,19 @@ func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 // Flush sends the OrderPlaced signals that were pending when it was called.
 // See [entsignal.Bus.Flush]; it uses the options Wait and Burst.
 func (c *OrderPlacedClient) Flush(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
-	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlush, TypeOrderPlaced, opts)
+	return c.entsignalState().Flush(ctx, c.driver, entsignal.ModeFlush, TypeOrderPlaced, opts)
 }
 
 // FlushMany sends a backlog of OrderPlaced signals of any size.
 // See [entsignal.Bus.FlushMany]; it uses the options Workers and Burst.
 func (c *OrderPlacedClient) FlushMany(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
-	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushMany, TypeOrderPlaced, opts)
+	return c.entsignalState().Flush(ctx, c.driver, entsignal.ModeFlushMany, TypeOrderPlaced, opts)
 }
 
 // FlushOrdered sends the OrderPlaced signals in their order.
 // See [entsignal.Bus.FlushOrdered]; it uses the options Wait, HoldBack, Workers and Burst.
 func (c *OrderPlacedClient) FlushOrdered(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
-	return c.entsignal.Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeOrderPlaced, opts)
+	return c.entsignalState().Flush(ctx, c.driver, entsignal.ModeFlushOrdered, TypeOrderPlaced, opts)
 }
 
 // Send sends these signals, as one batch in one transaction, and returns how
@@ -89,8 +92,30 @@ func (c *OrderPlacedClient) Send(ctx context.Context, signals ...*OrderPlaced) (
 	for i, s := range signals {
 		ids[i] = s.ID
 	}
-	return c.entsignal.Send(ctx, c.driver, TypeOrderPlaced, ids)
+	return c.entsignalState().Send(ctx, c.driver, TypeOrderPlaced, ids)
 }
+
+// entsignalPrepare makes the builder do before its statement what must be done by then.
+func (b *OrderPlacedCreate) entsignalPrepare() {
+	if b.entsignal == nil { // else the hook notes the signal
+		b.driver = b.entsignalState().Note(b.driver, b.hooks, TypeOrderPlaced, b.entsignalID)
+	}
+}
+
+// entsignalPrepare does so for all signals of the bulk.
+func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
+	if b.entsignal == nil && len(b.builders) > 0 {
+		ids := make([]func() (any, bool), len(b.builders))
+		for i, builder := range b.builders {
+			ids[i] = builder.entsignalID
+		}
+		b.entsignalState().NoteAll(ctx, b.driver, b.builders[0].hooks, TypeOrderPlaced, ids)
+	}
+	return nil
+}
+
+// entsignalID returns the id of the signal. It reports false if it has none.
+func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
 
 // entsignalGroup makes the hooks see the bulk as one.
 func (b *OrderPlacedCreateBulk) entsignalGroup() {
@@ -122,14 +147,14 @@ func (c *Client) Atomic(ctx context.Context, fn func(ctx context.Context, tx *Tx
 // the edges that were loaded with them, so that they can be used after the
 // commit. With an error it returns the zero value.
 func InTx[T any](ctx context.Context, c *Client, fn func(ctx context.Context, tx *Tx) (T, error), opts ...entsignal.AtomicOption) (T, error) {
-	return signalhooks.InTx(ctx, c.entsignal, entsignalTransactor{c}, fn, opts)
+	return signalhooks.InTx(ctx, c.entsignalState(), entsignalTransactor{c}, fn, opts)
 }
 
 // Lock returns the Order with this id, its row locked until the transaction
 // ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
 // Outside of a transaction it returns [entsignal.ErrNoTx].
 func (c *OrderClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Order, error) {
-	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	locked, err := c.entsignalState().Lock(c.driver, "id", id, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +163,7 @@ func (c *OrderClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) 
 
 // entsignalUnwrap frees the Order, and what was loaded with it, from the transaction.
 func (n *Order) entsignalUnwrap(d *txDriver) {
-	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+	if n == nil || entsignalTransaction(n.config.driver) != d {
 		return
 	}
 	n.config.driver = d.drv
@@ -148,7 +173,7 @@ func (n *Order) entsignalUnwrap(d *txDriver) {
 // ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
 // Outside of a transaction it returns [entsignal.ErrNoTx].
 func (c *OrderPlacedClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*OrderPlaced, error) {
-	locked, err := c.entsignal.Lock(c.driver, "id", id, opts)
+	locked, err := c.entsignalState().Lock(c.driver, "id", id, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +182,7 @@ func (c *OrderPlacedClient) Lock(ctx context.Context, id int, opts ...sql.LockOp
 
 // entsignalUnwrap frees the OrderPlaced, and what was loaded with it, from the transaction.
 func (n *OrderPlaced) entsignalUnwrap(d *txDriver) {
-	if n == nil || !n.config.entsignal.IsWithin(d, n.config.driver) {
+	if n == nil || entsignalTransaction(n.config.driver) != d {
 		return
 	}
 	n.config.driver = d.drv
@@ -168,17 +193,34 @@ type (
 	entsignalGroup  = signalhooks.Group
 )
 
+// entsignalClients has weak references to the clients. It is the package's only
+// state: a config literal with hooks of its own shares nothing with its client
+// but the driver, by which it is looked up here.
+var entsignalClients signalhooks.Clients[txDriver, *Tx]
+
+// entsignalState returns the state of the config's client. A config literal has
+// none, and gets that of the client whose driver it has.
+func (c *config) entsignalState() *entsignalClient {
+	if c.entsignal != nil {
+		return c.entsignal
+	}
+	return entsignalClients.Of(entsignalTx{}, c.driver)
+}
+
 // newEntsignalClient returns the state of a new client, and adds the hooks
 // that note which signals it creates.
-func newEntsignalClient(hooks *hooks) *entsignalClient {
+func newEntsignalClient(cfg *config) *entsignalClient {
 	c := signalhooks.NewClient[txDriver, *Tx](entsignalTx{})
-	hooks.OrderPlaced = append(hooks.OrderPlaced, c.OnCreate(TypeOrderPlaced, func(m ent.Mutation) (signalhooks.Mutation, bool) {
+	if cfg.hooks == nil {
+		cfg.hooks = &hooks{}
+	}
+	cfg.hooks.OrderPlaced = append(cfg.hooks.OrderPlaced, c.OnCreate(TypeOrderPlaced, func(m ent.Mutation) (signalhooks.Mutation, bool) {
 		mutation, ok := m.(*OrderPlacedMutation)
 		if !ok {
 			return signalhooks.Mutation{}, false
 		}
 		id, created := mutation.ID()
-		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup}, true
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup, Literal: mutation.config.entsignal == nil}, true
 	}))
 	return c
 }
@@ -194,13 +236,18 @@ func entsignalConfig(c *config, drv dialect.Driver) config {
 // that a client in it may be in.
 func entsignalDetach(ctx context.Context) context.Context {
 	if c := FromContext(ctx); c != nil {
-		if d := c.entsignal.Transaction(c.driver); d != nil {
+		if d := entsignalTransaction(c.driver); d != nil {
 			outside := &Client{config: entsignalConfig(&c.config, d.drv)}
 			outside.init()
 			ctx = NewContext(ctx, outside)
 		}
 	}
 	return NewTxContext(ctx, nil)
+}
+
+// entsignalTransaction returns the transaction that drv runs in, or nil.
+func entsignalTransaction(drv dialect.Driver) *txDriver {
+	return signalhooks.Transaction[txDriver, *Tx](entsignalTx{}, drv)
 }
 
 // entsignalTransactor is the client that InTx is called with.
@@ -227,6 +274,9 @@ type entsignalTx struct{}
 // Inner returns the transaction that d wraps.
 func (entsignalTx) Inner(d *txDriver) dialect.Tx { return d.tx }
 
+// Outer returns the driver that has begun d.
+func (entsignalTx) Outer(d *txDriver) dialect.Driver { return d.drv }
+
 // Wrap puts what wrap returns in the place of the transaction that d wraps.
 func (entsignalTx) Wrap(d *txDriver, wrap func(dialect.Tx) dialect.Tx) { d.tx = wrap(d.tx) }
 
@@ -239,7 +289,9 @@ func (entsignalTx) NewContext(ctx context.Context, tx *Tx) context.Context {
 }
 
 // Of returns the state of the transaction's client, and its driver.
-func (entsignalTx) Of(tx *Tx) (*entsignalClient, dialect.Driver) { return tx.entsignal, tx.driver }
+func (entsignalTx) Of(tx *Tx) (*entsignalClient, dialect.Driver) {
+	return tx.entsignalState(), tx.driver
+}
 
 // Unwrap makes an entity of the transaction d one of its client.
 func (entsignalTx) Unwrap(d *txDriver, v any) {

@@ -106,6 +106,7 @@ func (_c *MoneyMovedCreate) createSpec() (*MoneyMoved, *sqlgraph.CreateSpec) {
 		_node = &MoneyMoved{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(moneymoved.Table, sqlgraph.NewFieldSpec(moneymoved.FieldID, field.TypeInt))
 	)
+	_c.entsignalPrepare()
 	if value, ok := _c.mutation.From(); ok {
 		_spec.SetField(moneymoved.FieldFrom, field.TypeInt, value)
 		_node.From = value
@@ -155,6 +156,9 @@ func (_c *MoneyMovedCreateBulk) Save(ctx context.Context) ([]*MoneyMoved, error)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					_c.entsignalGroup()
+					if err := _c.entsignalPrepare(ctx); err != nil {
+						return nil, err
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -97,6 +97,7 @@ func (_c *OrderPlacedCreate) createSpec() (*OrderPlaced, *sqlgraph.CreateSpec) {
 		_node = &OrderPlaced{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(orderplaced.Table, sqlgraph.NewFieldSpec(orderplaced.FieldID, field.TypeInt))
 	)
+	_c.entsignalPrepare()
 	if value, ok := _c.mutation.OrderID(); ok {
 		_spec.SetField(orderplaced.FieldOrderID, field.TypeInt, value)
 		_node.OrderID = value
@@ -142,6 +143,9 @@ func (_c *OrderPlacedCreateBulk) Save(ctx context.Context) ([]*OrderPlaced, erro
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					_c.entsignalGroup()
+					if err := _c.entsignalPrepare(ctx); err != nil {
+						return nil, err
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -72,7 +72,8 @@ type (
 // newConfig creates a new config for the client.
 func newConfig(opts ...Option) config {
 	cfg := config{log: log.Println, hooks: &hooks{}, inters: &inters{}}
-	cfg.entsignal = newEntsignalClient(cfg.hooks)
+	cfg.entsignal = newEntsignalClient(&cfg)
+	defer func() { entsignalClients.Add(cfg.entsignal, cfg.driver) }() // after the options
 	cfg.options(opts...)
 	return cfg
 }

@@ -103,6 +103,7 @@ func (_c *DocumentPrintedCreate) createSpec() (*DocumentPrinted, *sqlgraph.Creat
 		_node = &DocumentPrinted{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(documentprinted.Table, sqlgraph.NewFieldSpec(documentprinted.FieldID, field.TypeInt))
 	)
+	_c.entsignalPrepare()
 	if value, ok := _c.mutation.DeletedAt(); ok {
 		_spec.SetField(documentprinted.FieldDeletedAt, field.TypeTime, value)
 		_node.DeletedAt = value
@@ -148,6 +149,9 @@ func (_c *DocumentPrintedCreateBulk) Save(ctx context.Context) ([]*DocumentPrint
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					_c.entsignalGroup()
+					if err := _c.entsignalPrepare(ctx); err != nil {
+						return nil, err
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -119,6 +119,7 @@ func (_c *DocumentSharedCreate) createSpec() (*DocumentShared, *sqlgraph.CreateS
 		_node = &DocumentShared{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(documentshared.Table, sqlgraph.NewFieldSpec(documentshared.FieldID, field.TypeInt))
 	)
+	_c.entsignalPrepare()
 	if value, ok := _c.mutation.DeletedAt(); ok {
 		_spec.SetField(documentshared.FieldDeletedAt, field.TypeTime, value)
 		_node.DeletedAt = value
@@ -180,6 +181,9 @@ func (_c *DocumentSharedCreateBulk) Save(ctx context.Context) ([]*DocumentShared
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					_c.entsignalGroup()
+					if err := _c.entsignalPrepare(ctx); err != nil {
+						return nil, err
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -1,0 +1,82 @@
+package entsignal
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"entgo.io/ent/dialect"
+
+	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+)
+
+// absencePause is the shortest time between two looks for rows that were not
+// found. To lose them to a flush of another process is healthy, and may be the
+// rule.
+const absencePause = time.Minute
+
+// absence knows whether the autoflushes of one signal type find the rows that
+// their commits have recorded.
+type absence struct {
+	mu     sync.Mutex
+	found  bool // one did
+	told   bool
+	looked time.Time
+}
+
+// note takes how many rows an autoflush has sent.
+func (a *absence) note(sent int) {
+	if sent == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.found = true
+}
+
+// look reports whether to look for rows that were not found, and whether others
+// were.
+func (a *absence) look(now time.Time) (look, found bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.told || !a.looked.IsZero() && now.Sub(a.looked) < absencePause {
+		return false, a.found
+	}
+	a.looked = now
+	return true, a.found
+}
+
+// tell reports whether it is called for the first time.
+func (a *absence) tell() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := !a.told
+	a.told = true
+	return first
+}
+
+// tellAbsence is called when an autoflush has found none of the rows that a
+// commit recorded. Mostly another flush was faster. It reports, once for each
+// signal type, that the bus looks where the rows are not.
+func (b *Bus) tellAbsence(ctx context.Context, st store, t signalType, ids []any) {
+	look, found := t.absence.look(time.Now())
+	if !look {
+		return
+	}
+	reason, err := ask(ctx, b, func(ctx context.Context) (reason string, err error) {
+		err = st.Read(ctx, st.driver, func(drv dialect.Driver) error {
+			seen, err := t.ids(ctx, drv, t.columns().listed(drv, ids))
+			if err != nil || len(seen) > 0 { // held by another flush, or waiting for its next attempt
+				return err
+			}
+			reason, err = st.Absence(ctx, drv, dbdialect.Missing{Table: t.table(), IDs: ids, Others: found})
+			return err
+		})
+		return reason, err
+	})
+	// What can't be read now is left for another time.
+	if err == nil && reason != "" && t.absence.tell() {
+		b.report(ctx, &FlushError{Signal: t.Name, Err: fmt.Errorf("%w: %s", ErrNotFound, reason)})
+	}
+}

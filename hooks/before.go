@@ -1,0 +1,48 @@
+package hooks
+
+import (
+	"context"
+
+	"entgo.io/ent/dialect"
+)
+
+// before does something before its first statement. It serves one creation, and
+// one goroutine: a builder has no better place that knows both the context and
+// what is created, after the hooks of the project and before the statement.
+type before struct {
+	dialect.Driver
+	do func(context.Context) error // nil after the first statement
+}
+
+func (d *before) first(ctx context.Context) error {
+	if d.do == nil {
+		return nil
+	}
+	do := d.do
+	d.do = nil
+	return do(ctx)
+}
+
+// Exec implements [dialect.Driver].
+func (d *before) Exec(ctx context.Context, query string, args, v any) error {
+	if err := d.first(ctx); err != nil {
+		return err
+	}
+	return d.Driver.Exec(ctx, query, args, v)
+}
+
+// Query implements [dialect.Driver].
+func (d *before) Query(ctx context.Context, query string, args, v any) error {
+	if err := d.first(ctx); err != nil {
+		return err
+	}
+	return d.Driver.Query(ctx, query, args, v)
+}
+
+// Tx implements [dialect.Driver].
+func (d *before) Tx(ctx context.Context) (dialect.Tx, error) {
+	if err := d.first(ctx); err != nil {
+		return nil, err
+	}
+	return d.Driver.Tx(ctx)
+}

@@ -1,0 +1,116 @@
+// Package drivers_test runs one program through many drivers, and with clients
+// that are made in many ways: what it records is sent, or it is logged that it
+// isn't.
+package drivers_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/drivers/ent"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program is a client, its bus, and senders that record.
+type program struct {
+	*ent.Client
+	bus    *entsignal.Bus
+	moved  *entsignaltest.Recorder[*ent.MoneyMoved, int]
+	priced *entsignaltest.Recorder[*ent.PriceSet, int]
+	errors *errorLog
+	log    *buffer
+}
+
+// createTables creates the tables of the program.
+func createTables(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	db.CreateTables(t, func(w io.Writer) error { return ent.NewClient(ent.Driver(db.Driver(t))).Schema.WriteTo(ctx(t), w) })
+}
+
+// open opens the program through a driver to a database with its tables.
+func open(t *testing.T, drv dialect.Driver, opts ...entsignal.BusOption) *program {
+	t.Helper()
+	p := &program{
+		moved:  entsignaltest.NewRecorder(func(s *ent.MoneyMoved) int { return s.Number }),
+		priced: entsignaltest.NewRecorder(func(s *ent.PriceSet) int { return s.Number }),
+		errors: &errorLog{},
+		log:    &buffer{},
+	}
+	opts = append([]entsignal.BusOption{
+		entsignal.WithErrorHandler(p.errors.add),
+		entsignal.WithLogger(slog.New(slog.NewTextHandler(p.log, nil))),
+	}, opts...)
+	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: p.moved.Send, PriceSet: p.priced.Send}, opts...)
+	require.NoError(t, err)
+	p.bus = bus
+	p.Client = ent.NewClient(ent.Driver(drv), ent.Log(func(...any) {}), ent.WithSignalBus(bus))
+	t.Cleanup(func() {
+		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		assert.NoError(t, bus.Close(c))
+	})
+	return p
+}
+
+// pending returns how many signals of the database wait.
+func pending(t *testing.T, db *testdb.DB) int {
+	t.Helper()
+	return ent.NewClient(ent.Driver(db.Driver(t))).MoneyMoved.Query().CountX(ctx(t))
+}
+
+// ctx returns a context that ends a test that hangs.
+func ctx(t testing.TB) context.Context {
+	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
+
+// errorLog keeps what the error handler of a bus gets.
+type errorLog struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (l *errorLog) add(_ context.Context, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err)
+}
+
+func (l *errorLog) all() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.errs
+}
+
+// buffer keeps a log.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
