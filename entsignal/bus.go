@@ -27,6 +27,7 @@ type Bus struct {
 	timeout        time.Duration
 	timeUp         error // the cause of a context that the timeout has ended
 	burst          int
+	batchBytes     int64
 	queue          *queue // nil: commits wait for their autoflush
 	missingAllowed bool
 	vouched        bool // for the client's driver, by WithAutocommitDriver
@@ -56,10 +57,11 @@ type signalType struct {
 // option with a bad value, and one that names the signals without a sender.
 func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 	b := &Bus{
-		log:     slog.New(slog.DiscardHandler),
-		handle:  func(context.Context, error) {},
-		timeout: defaultFlushTimeout,
-		burst:   1,
+		log:        slog.New(slog.DiscardHandler),
+		handle:     func(context.Context, error) {},
+		timeout:    defaultFlushTimeout,
+		burst:      1,
+		batchBytes: defaultBatchBytes,
 	}
 	for _, opt := range opts {
 		if opt == nil {

@@ -36,7 +36,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			return 0, Unavailable(errTurnTaken)
 		case d.started():
 			return n, err
-		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(work, serializationBackoff(try)):
+		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) && !errors.Is(err, errMoved) || !b.pause(work, serializationBackoff(try)):
 			return n, ofDatabase(work, err)
 		}
 	}

@@ -111,16 +111,25 @@ func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table { return d.signal.table(
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
 	m := &d.signal.Model
+	watched := d.meta.Mode == ModeFlushOrdered && movable(drv, d.signal.columns())
 	read := func(match func(*sql.Selector)) (_ []any, err error) {
-		q := m.Query(d.signal.config, drv, func(s *sql.Selector) {
+		pick := func(s *sql.Selector) {
 			match(s)
 			if d.sel.skipDead && m.Retry != nil {
 				isAlive(s)
 			}
+		}
+		q := m.Query(d.signal.config, drv, func(s *sql.Selector) {
+			if watched {
+				d.signal.columns().watchMoves(s, pick)
+				s.ForUpdate(sql.WithLockTables(d.signal.Table)) // and not what it is joined with
+			} else {
+				pick(s)
+				lock(s)
+			}
 			if m.Retry != nil {
 				selectTimes(s)
 			}
-			lock(s)
 		})
 		for _, load := range []func(Q){m.Children, m.With} {
 			if load != nil {
@@ -132,10 +141,14 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 		}
 		d.ids = make([]any, len(d.rows))
 		for i, row := range d.rows {
+			if watched && hasMoved(row) {
+				return nil, errMoved
+			}
 			if d.ids[i], err = d.signal.storedIDOf(row); err != nil {
 				return nil, err
 			}
 		}
+		weigh(&d.signal.rows, d.rows)
 		return d.ids, nil
 	}
 	d.rows, d.ids = nil, nil
@@ -150,6 +163,15 @@ func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, l
 		err = d.leaveOut(time.Now())
 	}
 	return len(d.rows), err
+}
+
+// errMoved makes an ordered claim start anew.
+var errMoved = errors.New("a signal was changed while it was claimed, and may belong elsewhere in the order")
+
+// movable reports whether a row that drv locks may come in a place of the order
+// where it doesn't belong anymore.
+func movable(drv dialect.Driver, c columns) bool {
+	return c.movable() && drv.Dialect() == dialect.Postgres
 }
 
 // leaveOut leaves out the rows that may not be sent now. An ordered flush sends

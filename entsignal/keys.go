@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 
 	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
 )
@@ -135,8 +136,9 @@ func (k *byKey) failed(key any, sent int, err error) {
 
 // sendKey sends the rows of a key, as long as the flush goes on. They are listed
 // first, and then claimed by their ids, so that a claim reads, and locks, no row
-// of another key. It reports whether it failed because another flush has the
-// turn of the key.
+// of another key. Where rows may change their places meanwhile, a claim takes the
+// first rows that the key has by then. It reports whether it failed because another
+// flush has the turn of the key.
 func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, busy bool, _ error) {
 	ids, err := k.read(ctx, k.columns().ofKey(key, top))
 	if err != nil {
@@ -145,7 +147,17 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, 
 	turn := turnWait{ctx: patience}
 	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
 		size := min(k.limit(ctx), len(ids))
-		d := k.batch(k.meta, selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)})
+		first := selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)}
+		if movable(k.st.driver, k.columns()) {
+			first.ids, first.pick = nil, func(_ dialect.Driver, read reader) error {
+				_, err := read(func(s *sql.Selector) {
+					k.columns().ofKey(key, top)(s)
+					s.Limit(size)
+				})
+				return err
+			}
+		}
+		d := k.batch(k.meta, first)
 		n, err := k.deliverInTurn(ctx, &turn, d)
 		sent += n
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"time"
 
+	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/schema/field"
@@ -97,6 +98,8 @@ type Signal interface {
 	textOf(id any) string
 	// table tells where the rows are. It is known when the signal is bound.
 	table() dbdialect.Table
+	// weight tells how large the rows of the last batch were.
+	weight() *weight
 	// batch returns a batch of the rows that sel picks.
 	batch(meta Batch, sel selection) batch
 }
@@ -111,6 +114,7 @@ type signal[C, T, ID any, Q Query[T, ID]] struct {
 	codec   idCodec[ID]
 	config  C
 	stopped func(context.Context) error
+	rows    weight
 }
 
 func (s *signal[C, T, ID, Q]) info() Info {
@@ -271,6 +275,8 @@ func (s *signal[C, T, ID, Q]) table() dbdialect.Table {
 	return t
 }
 
+func (s *signal[C, T, ID, Q]) weight() *weight { return &s.rows }
+
 func (s *signal[C, T, ID, Q]) batch(meta Batch, sel selection) batch {
 	return &delivery[C, T, ID, Q]{signal: s, meta: meta, sel: sel}
 }
@@ -329,6 +335,44 @@ func (c columns) head(limit int) func(*sql.Selector) {
 		c.sort(s)
 		s.Limit(limit)
 	}
+}
+
+// movable reports whether a row's place in the order may change, which it can't
+// in that of the ids.
+func (c columns) movable() bool { return len(c.order) > 0 && c.order[0].Field() != c.id }
+
+// movedColumn tells of a row that was read whether it has moved; see watchMoves.
+const movedColumn = "entsignal_moved"
+
+// watchMoves matches the rows that pick matches, in the order of the signal, for a
+// query that locks them, on PostgreSQL. There a row that is changed after the query
+// has begun, as while it waits for the lock, comes with its new values and in its
+// old place. Such a row is marked: the place where it is stored isn't the one that
+// the query saw.
+func (c columns) watchMoves(s *sql.Selector, pick func(*sql.Selector)) {
+	const place = "entsignal_place"
+	t := s.Table()
+	seen := sql.Dialect(s.Dialect()).Select(t.C(c.id)).From(t).AppendSelectAs(t.C("ctid"), place)
+	pick(seen)
+	seen.As("entsignal_seen")
+	s.Join(seen).On(s.C(c.id), seen.C(c.id))
+	c.sort(s)
+	s.AppendSelectExprAs(sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(t.C("ctid")).WriteString(" <> ").Ident(seen.C(place))
+	}), movedColumn)
+}
+
+// hasMoved reports whether a row that was read is marked.
+func hasMoved(row any) bool {
+	r, ok := row.(interface {
+		Value(name string) (ent.Value, error)
+	})
+	if !ok {
+		return false
+	}
+	v, err := r.Value(movedColumn)
+	moved, ok := v.(bool)
+	return err == nil && ok && moved
 }
 
 // sort sorts by the order of the signal.

@@ -84,6 +84,21 @@ func WithBurstCount(n int) BusOption {
 	}
 }
 
+// WithBatchBytes makes the flushes take fewer rows at a time than the burst count
+// says, if those of the last batch were so large that as many would take more than
+// n bytes of memory. The first batch of a signal type goes by the burst count alone.
+// One row goes however large it is. The default is 64 MiB. It is an estimate and no limit:
+// see docs/flushes.md for how many batches there are at a time.
+func WithBatchBytes(n int) BusOption {
+	return func(b *Bus) error {
+		if n <= 0 {
+			return fmt.Errorf("WithBatchBytes: %d; expected more than 0", n)
+		}
+		b.batchBytes = int64(n)
+		return nil
+	}
+}
+
 // WithAsync makes commits not wait for their autoflush: it runs behind them,
 // with up to queue signals that wait or are on their way. By default a commit
 // waits until its signals are sent. What a commit records while the queue is

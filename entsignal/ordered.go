@@ -83,7 +83,8 @@ func (t *task) sendHead(ctx context.Context, turn *turnWait, most int, match fun
 		if err != nil {
 			return sent, err
 		}
-		if len(ids) < limit {
+		// Of rows that may move, those that are deleted meanwhile leave a gap.
+		if len(ids) == 0 || len(ids) < limit && !movable(t.st.driver, t.columns()) {
 			break
 		}
 		after = ids[len(ids)-1]

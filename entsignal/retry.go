@@ -200,8 +200,9 @@ func isDue(now time.Time) func(*sql.Selector) {
 
 // isAlive leaves out the rows that are parked. Its form is that of isDue.
 func isAlive(s *sql.Selector) {
+	failedAt := s.C(FieldFailedAt) // before s gets a name of its own
 	s.Where(sql.P(func(b *sql.Builder) {
-		b.WriteString("CASE WHEN ").Ident(s.C(FieldFailedAt)).WriteString(" IS NOT NULL THEN 1 ELSE 0 END <> 1")
+		b.WriteString("CASE WHEN ").Ident(failedAt).WriteString(" IS NOT NULL THEN 1 ELSE 0 END <> 1")
 	}))
 }
 

@@ -60,7 +60,7 @@ func (t *task) limit(ctx context.Context) int {
 	if t.outage.on() {
 		return 1
 	}
-	return t.burst
+	return t.weight().limit(t.burst, t.bus.batchBytes)
 }
 
 // flushListed sends those of the listed signals that are still there.
@@ -132,7 +132,7 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 			defer func() { <-underWay }()
 			published := sync.OnceFunc(func() { <-sending })
 			defer published()
-			d := t.batch(t.meta, selection{pick: w.step(t.limit(ctx))})
+			d := t.batch(t.meta, selection{pick: w.step(func() int { return t.limit(ctx) })})
 			n, err := t.bus.deliver(withPublished(ctx, published), t.st, t.signalType, d, false)
 			mu.Lock()
 			total += n

@@ -20,11 +20,11 @@ type walk struct {
 	last any        // the highest id that was taken
 }
 
-// step returns the next step of the walk, of up to limit rows, as a selection's
+// step returns the next step of the walk, of as many rows as limit says by then, as a selection's
 // pick. The step is made when the rows are read. A batch that is tried again stays with its
 // rows: the span in which they lie may hold others by then, which were locked
 // before, and to take those instead would leave its own to nobody.
-func (w *walk) step(limit int) func(dialect.Driver, reader) error {
+func (w *walk) step(limit func() int) func(dialect.Driver, reader) error {
 	var mine []any
 	return func(drv dialect.Driver, read reader) error {
 		if mine != nil {
@@ -36,14 +36,15 @@ func (w *walk) step(limit int) func(dialect.Driver, reader) error {
 		if w.ended.Load() {
 			return nil
 		}
-		ids, err := read(w.columns.due(w.last, w.top, limit))
+		most := limit()
+		ids, err := read(w.columns.due(w.last, w.top, most))
 		if err != nil {
 			return err
 		}
 		if len(ids) > 0 {
 			mine, w.last = ids, ids[len(ids)-1]
 		}
-		w.ended.Store(len(ids) < limit)
+		w.ended.Store(len(ids) < most)
 		return nil
 	}
 }

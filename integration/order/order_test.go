@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -290,6 +291,40 @@ func TestOrderWithinAKeyIsThatOfTheSchema(t *testing.T) {
 		for _, document := range documents {
 			assert.Equal(t, []int{4, 1, 2, 3, 5}, to.of(document))
 		}
+	})
+}
+
+// Whether the flush waits for the row that changes, or is busy with one before it.
+func TestRowOfAKeyThatChangesIsSentWhereItBelongs(t *testing.T) {
+	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
+		var to arrivals
+		p := open(t, db, &to)
+		document := uuid.New()
+		for revision := range 4 {
+			p.DocumentChanged.Create().SetDocument(document).SetRevision(revision + 1).ExecX(ctx(t))
+		}
+		change := func(tx interface {
+			Exec(query string, args ...any) (sql.Result, error)
+		}, from, to int) {
+			t.Helper()
+			_, err := tx.Exec(fmt.Sprintf("UPDATE document_changeds SET revision = %d WHERE revision = %d", to, from))
+			require.NoError(t, err)
+		}
+		pool := db.Open(t)
+		to.before = func(_ any, number int) error {
+			if number == 2 {
+				change(pool, 3, 10)
+			}
+			return nil
+		}
+		tx, err := pool.Begin()
+		require.NoError(t, err)
+		change(tx, 1, 9)
+		assert.True(t, waits(t, func() error {
+			_, err := p.DocumentChanged.FlushOrdered(context.Background())
+			return err
+		}, tx.Commit))
+		assert.Equal(t, []int{2, 4, 9, 10}, to.of(document))
 	})
 }
 

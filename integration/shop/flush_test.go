@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -388,5 +389,38 @@ func TestWorkersThatTakeTurnsHaveTheTimeOfABatchEach(t *testing.T) {
 		n, err := s.bus.FlushMany(ctx(t), entsignal.Only("AuditLogged"), entsignal.Workers(8), entsignal.Burst(1))
 		require.NoError(t, err)
 		assert.Equal(t, 12, n)
+	})
+}
+
+func TestBatchesOfLargeRowsAreSmall(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		bus, err := ent.NewSignalBus(ent.SignalSenders{AuditLogged: s.audits.Send},
+			entsignal.WithMissingSenders(), entsignal.WithBatchBytes(2200))
+		require.NoError(t, err)
+		client := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
+		payload := strings.Repeat("x", 200)
+		record := func(n int) {
+			s.AuditLogged.MapCreateBulk(make([]int, n), func(c *ent.AuditLoggedCreate, i int) {
+				c.SetNumber(i).SetPayload(payload)
+			}).ExecX(ctx(t))
+		}
+		for name, flush := range map[string]func(context.Context, ...entsignal.FlushOption) (int, error){
+			"FlushMany": client.AuditLogged.FlushMany, "FlushOrdered": client.AuditLogged.FlushOrdered,
+			"Flush": func(ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+				return client.AuditLogged.Flush(ctx, append(opts, entsignal.Wait(0))...)
+			},
+		} {
+			record(60)
+			s.audits.Reset()
+			n, err := flush(ctx(t), entsignal.Burst(60))
+			require.NoError(t, err)
+			assert.Equal(t, 60, n, name)
+			batches := s.audits.Batches()
+			for _, batch := range batches[1:] {
+				assert.LessOrEqual(t, len(batch.Keys), 10, name)
+			}
+		}
+		require.NoError(t, bus.Close(ctx(t)))
 	})
 }

@@ -185,6 +185,40 @@ func TestOrderedFlushWaitsForRowsThatAreHeld(t *testing.T) {
 	})
 }
 
+// PostgreSQL would give a row that is changed while it is waited for in the place
+// that it had before.
+func TestOrderedFlushSendsARowThatChangesWhereItBelongs(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		for _, tc := range []struct {
+			change string
+			want   []int
+		}{
+			{"UPDATE outgoing_shipments SET for_whom = 'd2' WHERE for_whom = 'a'", []int{2, 3, 4, 1, 5}}, // out of the batch
+			{"UPDATE outgoing_shipments SET for_whom = 'b2' WHERE for_whom = 'a'", []int{2, 1, 3, 4, 5}}, // within it
+			{"UPDATE outgoing_shipments SET for_whom = '0' WHERE for_whom = 'b'", []int{2, 1, 3, 4, 5}},
+			{"DELETE FROM outgoing_shipments WHERE for_whom = 'b'", []int{1, 3, 4, 5}},
+		} {
+			s := open(t, testdb.New(t, db.Kind))
+			s.ship(t, "a", "b", "c", "d", "e")
+			tx := begin(t, s.db)
+			run(t, tx, tc.change)
+			done := make(chan error, 1)
+			go func() {
+				_, err := s.ShipmentDue.FlushOrdered(context.Background())
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				t.Fatalf("it passed a row that is held: %v, error %v", s.shipments.Keys(), err)
+			case <-time.After(200 * time.Millisecond):
+			}
+			require.NoError(t, tx.Commit())
+			require.NoError(t, <-done)
+			assert.Equal(t, tc.want, s.shipments.Keys(), tc.change)
+		}
+	})
+}
+
 func TestOrderedFlushEndsUnderLoad(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
