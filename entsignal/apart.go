@@ -89,7 +89,7 @@ func (p *parting) run(ctx context.Context, n int) {
 // fail notes the error of a part. It returns the error of what is left if
 // nothing else should be sent.
 func (p *parting) fail(ctx context.Context, part span, err error) (rest error) {
-	ended := ctx.Err()
+	ended := endOf(ctx)
 	some, mark := partlySent(err)
 	switch {
 	case some != nil && len(some.Errors) == part.len():

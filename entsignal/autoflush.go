@@ -68,7 +68,7 @@ func (b *Bus) autoFlushAll(ctx context.Context, created []Created) (errs []error
 	if err != nil {
 		return []error{err}
 	}
-	ctx, follow := b.withFollow(st.detach(ctx))
+	ctx, follow := b.withFollow(withFlush(st.detach(ctx), ctx))
 	if b.queue == nil { // else nobody is held up, and each batch has the time
 		var cancel context.CancelFunc
 		ctx, cancel = b.withWorkTime(ctx)
@@ -112,7 +112,7 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 	for ids := range slices.Chunk(all, autoFlushBatch) {
 		n, err := b.sendShare(ctx, st, t, ids)
 		t.absence.note(n)
-		if n == 0 && err == nil && !t.outage.on() {
+		if n == 0 && err == nil && !t.breaker.noticed() {
 			b.tellAbsence(ctx, st, t, ids)
 		}
 		if !fails.add(n, err) {

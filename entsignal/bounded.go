@@ -99,7 +99,7 @@ func because(ctx context.Context, err error) error {
 		return err
 	case errors.Is(context.Cause(ctx), ErrClosed) && !errors.Is(err, errStuck):
 		return ErrClosed
-	case errors.Is(err, ctx.Err()):
+	case errors.Is(err, context.Cause(ctx)):
 		return err
 	default:
 		return fmt.Errorf("%w: %w", whyEnded(ctx), err)

@@ -47,7 +47,7 @@ type signalType struct {
 	Signal
 	Info
 	gathering *gathering
-	outage    *outage
+	breaker   *breaker
 	absence   *absence
 	marks     *atomic.Pointer[dbdialect.Marks] // what the last ordered flush has seen
 }
@@ -78,7 +78,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.types = append(b.types, signalType{s, info, &gathering{}, &outage{}, &absence{}, &atomic.Pointer[dbdialect.Marks]{}})
+		b.types = append(b.types, signalType{s, info, &gathering{}, &breaker{}, &absence{}, &atomic.Pointer[dbdialect.Marks]{}})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -108,8 +108,9 @@ func (b *Bus) SetAutoFlush(on bool) { b.autoFlushOff.Store(!on) }
 func (b *Bus) AutoFlush() bool { return !b.autoFlushOff.Load() }
 
 // Close makes the flushes in flight stop after the batch in hand, and waits
-// for them within ctx. It must not be called by a sender or an error handler,
-// for which it would wait. From then on commits leave their signals pending and
+// for them, and for queries that were left behind on a dead network, within ctx.
+// It must not be called by a sender or an error handler, for which it would wait.
+// From then on commits leave their signals pending and
 // flushes return [ErrClosed]. It returns ctx's error if flushes still run
 // when ctx ends. Close doesn't close the client, nor what the senders use;
 // close those after it.
@@ -196,8 +197,8 @@ func (b *Bus) find(name string) (signalType, error) {
 	return signalType{}, &UnknownSignalError{Name: name, Known: known}
 }
 
-// begin starts a call that sends signals. It returns the context for its
-// senders, the database, and what to call when the call is done.
+// begin starts a call that sends signals. It returns its context, which ends
+// too when the bus closes, the database, and what to call when it is done.
 func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error) {
 	if err := b.life.enter(); err != nil {
 		return ctx, store{}, nil, err
@@ -210,9 +211,11 @@ func (b *Bus) begin(ctx context.Context) (context.Context, store, func(), error)
 		b.life.leave()
 		return ctx, store{}, nil, err
 	}
-	inner, follow := b.withFollow(st.detach(ctx))
+	inner, end := b.life.untilClosed(withFlush(st.detach(ctx), ctx))
+	inner, follow := b.withFollow(inner)
 	return inner, st, func() {
 		defer b.life.leave()
+		defer end()
 		for created := follow(); created != nil; created = follow() {
 			if b.life.isClosed() {
 				b.report(context.WithoutCancel(ctx), ErrClosed)

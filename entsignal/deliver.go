@@ -17,7 +17,8 @@ import (
 func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, ordered bool) (n int, err error) {
 	work, cancel := b.withWorkTime(ctx)
 	defer cancel()
-	defer func() { b.noteBatch(work, t, d, err) }()
+	began := time.Now()
+	defer func() { b.noteBatch(work, t, wayOf(work, d, n, err), time.Since(began), err) }()
 	for try := 0; ; try++ {
 		n, err = bounded(work, b, func(work context.Context) (int, error) {
 			if err := b.check(work, st, d.Table()); err != nil {
@@ -64,6 +65,67 @@ func (b *Bus) turnPatience(d batch) time.Duration {
 	return 0
 }
 
+// deliverFor delivers a batch of a flush. The end of ctx, the flush's own, ends
+// a claim as long as its sender wasn't called. From then on a message may be
+// out, which would be sent again if its row stayed: so the sender and the
+// deletion have their time, whatever becomes of ctx.
+func (b *Bus) deliverFor(ctx context.Context, st store, t signalType, d batch, ordered bool) (int, error) {
+	if err := b.stopped(ctx); err != nil {
+		return 0, err
+	}
+	work, end := context.WithCancelCause(withFlush(context.WithoutCancel(ctx), ctx))
+	defer end(nil)
+	stopped := func() { end(context.Cause(ctx)) }
+	goOn := context.AfterFunc(ctx, stopped)
+	defer goOn()
+	n, err := b.deliver(work, st, t, &unsent{batch: d, mayBegin: func() bool {
+		if goOn() {
+			return true
+		}
+		stopped()
+		return false
+	}}, ordered)
+	if err != nil && work.Err() != nil && !errors.Is(err, errStuck) && !errors.Is(err, ErrBusy) {
+		err = b.stopped(ctx) // so nothing was sent, and there is no other failure
+	}
+	return n, err
+}
+
+// unsent is a batch that stays where it is if its flush is stopped before its
+// sender is called.
+type unsent struct {
+	batch
+	mayBegin func() bool // is called once; from then on the batch can't be stopped
+}
+
+// Send implements the dialect's Batch.
+func (u *unsent) Send(ctx context.Context) (int, error) {
+	if !u.mayBegin() {
+		return 0, context.Canceled
+	}
+	return u.batch.Send(ctx)
+}
+
+type flushKey struct{}
+
+// withFlush returns the context of a batch, with that of the flush that it is of.
+func withFlush(ctx, flush context.Context) context.Context {
+	return context.WithValue(ctx, flushKey{}, flush)
+}
+
+// endOf returns the error of a context of a batch that has ended, or of which
+// the caller's has: its sender may know that one too.
+func endOf(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	flush, ok := ctx.Value(flushKey{}).(context.Context)
+	if !ok || errors.Is(context.Cause(flush), ErrClosed) {
+		return nil
+	}
+	return flush.Err()
+}
+
 // serializationRetries is how often a batch is tried again.
 const serializationRetries = 11
 
@@ -107,10 +169,8 @@ func (b *Bus) pause(ctx context.Context, d time.Duration) bool {
 
 // stopped returns why a flush should not begin another batch, or nil.
 func (b *Bus) stopped(ctx context.Context) error {
-	select {
-	case <-b.life.done():
+	if b.life.isClosed() {
 		return ErrClosed
-	default:
-		return ctx.Err()
 	}
+	return endOf(ctx)
 }

@@ -16,6 +16,10 @@ import (
 // [Bus.FlushMany] is the better choice; where the order matters,
 // [Bus.FlushOrdered] is the only one.
 //
+// When ctx ends, or the bus closes, it begins nothing else; a batch whose sender
+// was called is finished first, within the time of [WithFlushTimeout], whatever
+// becomes of ctx. If something may be left it returns ctx's error or [ErrClosed].
+//
 // A signal type that fails doesn't keep the others from being flushed; the
 // error joins a [*FlushError] for each. Signals that fail stay pending and the
 // next burst is tried; an error that wraps [Unavailable], or three bursts in a
@@ -131,9 +135,17 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more, on
 	each := func(step func(*task, context.Context) (int, error)) {
 		var left []*task
 		for _, t := range tasks {
+			stopped := b.stopped(ctx)
+			if stopped != nil {
+				errs = append(errs, &FlushError{Signal: t.Name, Err: stopped})
+				continue
+			}
 			n, err := step(t, ctx)
 			sent += n
 			if err != nil {
+				if stopped = b.stopped(ctx); stopped != nil && !errors.Is(err, stopped) {
+					err = errors.Join(err, stopped)
+				}
 				errs = append(errs, &FlushError{Signal: t.Name, Err: err})
 				continue
 			}
@@ -145,7 +157,8 @@ func (b *Bus) flush(ctx context.Context, mode Mode, opts []FlushOption, more, on
 	switch mode {
 	case ModeFlush:
 		each((*task).list)
-		if slices.ContainsFunc(tasks, func(t *task) bool { return len(t.listed) > 0 }) {
+		tasks = slices.DeleteFunc(tasks, func(t *task) bool { return len(t.listed) == 0 })
+		if len(tasks) > 0 {
 			b.pause(ctx, orDefault(o.wait, defaultWait))
 		}
 		each((*task).flushListed)

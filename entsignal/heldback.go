@@ -8,11 +8,13 @@ import (
 
 // HeldBackError is returned by FlushOrdered, within a [*FlushError], when
 // transactions that are open may still commit signals with lower ids than
-// some that are pending, and didn't end in the time of [HoldBack]. What could
-// be sent in order was sent; the others wait for the next flush. Find it with
-// [errors.As]. PostgreSQL only.
+// some that are pending, or keep the flush from looking, and didn't end in the
+// time of [HoldBack]. What could be sent in order was sent; the others wait for
+// the next flush. Find it with [errors.As]. PostgreSQL only.
 type HeldBackError struct {
-	Count   int    // signals that are committed and wait
+	// Count is how many signals are committed and wait. It is 0 if the table or
+	// its sequence is locked, as by TRUNCATE or ALTER, so that nobody can count.
+	Count   int
 	FirstID string // the lowest of their ids
 	LastID  string // and the highest; the ids between may be others
 	Waited  time.Duration
@@ -71,6 +73,9 @@ func (e *HeldBackError) Error() string {
 			break
 		}
 		names = append(names, b.String())
+	}
+	if e.Count == 0 {
+		return fmt.Sprintf("held back for %v: the table or its sequence is locked by %s", e.Waited.Round(time.Millisecond), strings.Join(names, "; "))
 	}
 	return fmt.Sprintf("held back for %v: %d signals, ids %s to %s, wait for open transactions that may have lower ids: %s",
 		e.Waited.Round(time.Millisecond), e.Count, e.FirstID, e.LastID, strings.Join(names, "; "))

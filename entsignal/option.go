@@ -59,9 +59,10 @@ func WithErrorHandler(handle func(ctx context.Context, err error)) BusOption {
 }
 
 // WithFlushTimeout bounds how long an autoflush may hold up a commit, and how
-// long one batch of any flush may take, on a dead network too. The default is
-// 10 seconds. Senders get four fifths of it; the rest is for the end of the
-// transaction. What isn't sent in time stays pending.
+// long one batch or one query of any flush, of Pending and the like, may take, on
+// a dead network too. The default is 10 seconds. Senders get four fifths of it;
+// the rest is for the end of the transaction. What isn't sent in time stays
+// pending.
 func WithFlushTimeout(d time.Duration) BusOption {
 	return func(b *Bus) error {
 		if d <= 0 {
@@ -198,6 +199,7 @@ func Wait(d time.Duration) FlushOption {
 // transactions that are open and may commit lower ids than those of signals
 // that are pending. While it waits it sends what is safe. When the time is
 // over the signal fails with a [*HeldBackError] that names the transactions.
+// It also waits so long for one that has locked the table or its sequence.
 // The default is 30 seconds. 0 sends what is safe at once. It has an effect
 // on PostgreSQL, for signals that are sent by id; see [Bus.CheckOrder].
 func HoldBack(d time.Duration) FlushOption {

@@ -110,7 +110,7 @@ type turnWait struct {
 func (t *task) deliverInTurn(ctx context.Context, turn *turnWait, d batch) (int, error) {
 	busy := false
 	for pause := minTurnPause; ; pause = min(2*pause, maxTurnPause) {
-		n, err := t.bus.deliver(ctx, t.st, t.signalType, d, true)
+		n, err := t.bus.deliverFor(ctx, t.st, t.signalType, d, true)
 		switch {
 		case errors.Is(err, ErrBusy) && !d.started(): // else it is the sender's error
 			busy = true

@@ -30,7 +30,7 @@ func (b *Bus) send(ctx context.Context, name string, ids []any) (int, error) {
 		return 0, err
 	}
 	defer done()
-	n, err := b.deliver(ctx, st, t, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: stored}), false)
+	n, err := b.deliverFor(ctx, st, t, t.batch(Batch{Signal: t.Info, Mode: ModeSend}, selection{ids: stored}), false)
 	if err != nil {
 		err = &FlushError{Signal: name, Err: err}
 	}

@@ -17,8 +17,9 @@ import "context"
 // fails for everything is called about 3·log2(n) times for n signals.
 //
 // A sender may be called by several goroutines at once. It has to return
-// when ctx ends; ctx ends at the latest when the time of [WithFlushTimeout]
-// is nearly over. What it is sending, and why, is in [BatchFromContext].
+// when ctx ends; ctx ends when the time of [WithFlushTimeout] is nearly over, and
+// not with the context of the flush's caller. What it is sending, and why, is in
+// [BatchFromContext].
 type Sender[T any] func(ctx context.Context, signals []T) error
 
 // Each returns a [Sender] that calls send for one signal after the other. It

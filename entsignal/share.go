@@ -22,6 +22,7 @@ import (
 type gathering struct {
 	mu       sync.Mutex
 	led      bool // somebody claims and publishes a batch, and will pass the lead on
+	out      bool // a batch has broken out
 	underWay int  // batches, that of the leader counted
 	waiting  []*share
 }
@@ -52,6 +53,27 @@ func (g *gathering) join(ids []any) (s *share, lead bool) {
 	}
 	g.waiting = append(g.waiting, s)
 	return s, false
+}
+
+// breakOut gives a share that waits the lead of a batch beside the others. It
+// reports false if there is such a batch already, or the share is on its way.
+func (g *gathering) breakOut(s *share) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, s)
+	if i < 0 || g.out {
+		return false
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	g.out = true
+	return true
+}
+
+// endOut ends a batch that had broken out.
+func (g *gathering) endOut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.out = false
 }
 
 // free reports whether another batch may be led.
@@ -114,37 +136,46 @@ func (g *gathering) next() {
 }
 
 // sharePatience is how long a commit that is held up waits for the batches of
-// others. A batch takes some milliseconds; one that takes longer hangs, or is
-// waiting for this very commit, which its sender makes.
+// others, before it breaks out. A batch takes some milliseconds; one that takes
+// longer is of a slow broker, hangs, or is waiting for this very commit, which
+// its sender makes. Nothing tells which it is. So that a slow broker doesn't get
+// more senders the slower it is, one batch of a type at most has broken out; it
+// takes along all that have gathered.
 const sharePatience = time.Second
 
 // sendShare sends signals of one commit, together with those of others where
 // that costs no time.
 func (b *Bus) sendShare(ctx context.Context, st store, t signalType, ids []any) (int, error) {
+	switch t.breaker.admit(time.Now()) {
+	case refused:
+		return 0, nil
+	case admittedToProbe: // alone: it may take all its time
+		defer t.breaker.endProbe()
+		return b.deliver(ctx, st, t, t.shared(ids), false)
+	}
 	s, lead := t.gathering.join(ids)
 	if lead {
-		return b.lead(ctx, st, t, s)
+		return b.lead(ctx, st, t, s, false)
 	}
 	var impatient <-chan time.Time
 	if _, heldUp := ctx.Deadline(); heldUp {
-		timer := time.NewTimer(sharePatience)
-		defer timer.Stop()
-		impatient = timer.C
+		ticker := time.NewTicker(sharePatience)
+		defer ticker.Stop()
+		impatient = ticker.C
 	}
 	for {
 		select {
 		case <-s.turn:
-			return b.lead(ctx, st, t, s)
+			return b.lead(ctx, st, t, s, false)
 		case r := <-s.done:
 			if r.alone {
 				return b.deliver(ctx, st, t, t.shared(ids), false)
 			}
 			return r.sent, r.err
 		case <-impatient:
-			if t.gathering.leave(s) {
-				return b.deliver(ctx, st, t, t.shared(ids), false)
+			if t.gathering.breakOut(s) {
+				return b.lead(ctx, st, t, s, true)
 			}
-			impatient = nil // the share is on its way
 		case <-ctx.Done():
 			if t.gathering.leave(s) {
 				return 0, context.Cause(ctx)
@@ -171,19 +202,24 @@ func (b *Bus) awaitLate(ctx context.Context, t signalType, s *share) (int, error
 	}
 }
 
-// lead delivers a share together with those that have gathered behind it.
-func (b *Bus) lead(ctx context.Context, st store, t signalType, own *share) (int, error) {
-	r := b.leadBatch(ctx, st, t, own)
+// lead delivers a share together with those that have gathered behind it, in a
+// batch that has broken out or in the next one.
+func (b *Bus) lead(ctx context.Context, st store, t signalType, own *share, out bool) (int, error) {
+	var r shareResult
+	if out {
+		defer t.gathering.endOut()
+		r = b.leadBatch(ctx, st, t, own)
+	} else {
+		r = b.leadNext(ctx, st, t, own)
+	}
 	if r.alone {
 		return b.deliver(ctx, st, t, t.shared(own.ids), false)
 	}
 	return r.sent, r.err
 }
 
-// leadBatch delivers the batch of a leader, tells the others what came of
-// their shares, and passes the lead on. While the way is blocked all of them
-// stay pending.
-func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share) shareResult {
+// leadNext delivers the batch of a leader and passes the lead on.
+func (b *Bus) leadNext(ctx context.Context, st store, t signalType, own *share) shareResult {
 	defer t.gathering.end()
 	pass := sync.OnceFunc(t.gathering.pass)
 	defer pass()
@@ -192,19 +228,25 @@ func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share)
 	if !st.TakesTurns() && b.queue == nil {
 		ctx = withPublished(ctx, pass)
 	}
+	return b.leadBatch(ctx, st, t, own)
+}
+
+// leadBatch delivers the batch of a leader, and tells the others what came of
+// their shares. While the way is blocked all of them stay pending.
+func (b *Bus) leadBatch(ctx context.Context, st store, t signalType, own *share) shareResult {
 	shares := []*share{own}
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > b.workTime()/4 {
 		shares = t.gathering.gather(own)
 	} // else the others would get the little time that this commit has left
 	results := make([]shareResult, len(shares))
-	if !t.outage.holds(time.Now()) {
+	if !t.breaker.isOpen() {
 		var ids []any
 		for _, s := range shares {
 			ids = append(ids, s.ids...)
 		}
 		d := t.shared(ids)
 		n, err := b.deliver(ctx, st, t, d, false)
-		split(results, shares, d, n, err)
+		split(ctx, results, shares, d, n, err)
 	}
 	for i, s := range shares[1:] {
 		s.done <- results[i+1]
@@ -219,7 +261,7 @@ func (t signalType) shared(ids []any) batch {
 }
 
 // split gives each share its part of a batch's result.
-func split(results []shareResult, shares []*share, d batch, n int, err error) {
+func split(ctx context.Context, results []shareResult, shares []*share, d batch, n int, err error) {
 	if len(shares) == 1 {
 		results[0] = shareResult{sent: n, err: err}
 		return
@@ -231,6 +273,8 @@ func split(results []shareResult, shares []*share, d batch, n int, err error) {
 		switch {
 		case stuck, n == 0 && err != nil && d.started() && !apart:
 			r.err = err
+		case err != nil && !d.started() && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
+			r.err = err // which each of them alone would get too
 		case err != nil && !d.started():
 			// It may be the row of one that the database refuses to delete.
 			r.alone = true

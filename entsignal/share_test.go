@@ -187,3 +187,22 @@ func TestNextSharedBatchIsSentWhileTheAnswerToThePublishedOneIsAwaited(t *testin
 	assert.EqualValues(t, 2, db.claims.Load())
 	require.NoError(t, b.Close(context.Background()))
 }
+
+func TestOneSharedBatchAtMostBreaksOut(t *testing.T) {
+	var g gathering
+	join := func() *share {
+		s, _ := g.join([]any{1})
+		return s
+	}
+	join() // leads
+	second, third := join(), join()
+	assert.True(t, g.breakOut(second))
+	assert.False(t, g.breakOut(second), "it leads by now")
+	assert.Equal(t, []*share{second, third}, g.gather(second), "it takes along who waits")
+	fourth := join()
+	assert.False(t, g.breakOut(fourth), "one is out")
+	g.endOut()
+	assert.True(t, g.breakOut(fourth))
+	assert.Equal(t, 1, g.underWay, "the way of the others is as it was")
+	assert.True(t, g.led)
+}

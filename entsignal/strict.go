@@ -18,6 +18,8 @@ import (
 type sequence interface {
 	Look(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, above int64) (dbdialect.Sight, error)
 	Held(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, low, top int64) (dbdialect.Held, error)
+	// Lockers returns who keeps Look from reading.
+	Lockers(ctx context.Context, drv dialect.Driver) ([]dbdialect.Holder, error)
 	String() string
 }
 
@@ -89,11 +91,64 @@ type watch struct {
 	waited   time.Duration
 }
 
-// look looks at the open transactions, and at the rows above an id.
+// look looks at the open transactions, and at the rows above an id. A TRUNCATE,
+// an ALTER TABLE or an ALTER SEQUENCE that isn't committed keeps it from that,
+// and is waited for like any other transaction.
 func (w *watch) look(ctx context.Context, above int64) (dbdialect.Sight, error) {
+	for began := time.Now(); ; {
+		asked := time.Now()
+		sight, err := w.lookOnce(ctx, above)
+		if err == nil || w.marks == nil || ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			return sight, err
+		}
+		w.waited += time.Since(asked)
+		held, heldErr := w.lockedOut(ctx)
+		switch {
+		case ctx.Err() != nil && held != nil:
+			return sight, errors.Join(w.bus.stopped(ctx), held)
+		case ctx.Err() != nil:
+			return sight, err
+		case heldErr != nil:
+			return sight, errors.Join(err, heldErr)
+		case held != nil && w.waited >= w.patience:
+			return sight, held
+		case held == nil && time.Since(began) > w.bus.workTime():
+			return sight, err
+		}
+	}
+}
+
+// lookOnce looks for as long as the patience lasts.
+func (w *watch) lookOnce(ctx context.Context, above int64) (dbdialect.Sight, error) {
+	ctx, cancel := w.bus.withTime(ctx, max(w.patience-w.waited, minLookTime))
+	defer cancel()
 	return withMarks(ctx, w, func(ctx context.Context, marks *dbdialect.Marks) (dbdialect.Sight, error) {
 		return w.seq.Look(ctx, w.st.driver, marks, above)
 	})
+}
+
+// lockedOut returns who keeps a flush from looking, or nil if nobody does. It
+// has a little time of its own when ctx has ended, unless the bus closes.
+func (w *watch) lockedOut(ctx context.Context) (*HeldBackError, error) {
+	if w.bus.life.isClosed() {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
+	defer cancel()
+	lockers, err := ask(ctx, w.bus, func(ctx context.Context) ([]dbdialect.Holder, error) {
+		return w.seq.Lockers(ctx, w.st.driver)
+	})
+	if err != nil || len(lockers) == 0 {
+		return nil, err
+	}
+	return &HeldBackError{Waited: w.waited, Blockers: blockers(lockers)}, nil
+}
+
+func blockers(holders []dbdialect.Holder) (all []Blocker) {
+	for _, h := range holders {
+		all = append(all, Blocker(h))
+	}
+	return all
 }
 
 // withMarks runs a query that uses the marks. If it is left behind they stay
@@ -111,7 +166,7 @@ func withMarks[R any](ctx context.Context, w *watch, query func(context.Context,
 // cutShort returns the error of a look that has failed. If that is because ctx
 // has ended, it tells who holds the rows back, as when it ends between two looks.
 func (w *watch) cutShort(ctx context.Context, err error, low, target int64) error {
-	if ctx.Err() == nil || w.marks == nil {
+	if ctx.Err() == nil || w.marks == nil || w.bus.life.isClosed() || errors.As(err, new(*HeldBackError)) {
 		return err
 	}
 	held, heldErr := w.heldBack(ctx, low, target)
@@ -126,6 +181,9 @@ const (
 	// within these bounds. A look costs the server 0.14 ms.
 	minLookPause = time.Millisecond
 	maxLookPause = 50 * time.Millisecond
+	// minLookTime is how long a look may take before the flush asks who keeps it
+	// from looking, however little patience there is.
+	minLookTime = 500 * time.Millisecond
 )
 
 // wait waits a little for the transactions that hold back the rows above low
@@ -168,9 +226,5 @@ func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError
 	if held.Rows == 0 || len(held.By) == 0 {
 		return nil, nil
 	}
-	e := &HeldBackError{Count: held.Rows, FirstID: w.textOf(held.First), LastID: w.textOf(held.Last), Waited: w.waited}
-	for _, by := range held.By {
-		e.Blockers = append(e.Blockers, Blocker(by))
-	}
-	return e, nil
+	return &HeldBackError{Count: held.Rows, FirstID: w.textOf(held.First), LastID: w.textOf(held.Last), Waited: w.waited, Blockers: blockers(held.By)}, nil
 }

@@ -57,7 +57,7 @@ func (t *task) limit(ctx context.Context) int {
 		t.bus.log.InfoContext(ctx, "a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount",
 			slog.String("signal", t.Name), slog.Int("batches", manyBatches))
 	}
-	if t.outage.on() {
+	if t.breaker.noticed() {
 		return 1
 	}
 	return t.weight().limit(t.burst, t.bus.batchBytes)
@@ -72,7 +72,7 @@ func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
 			break
 		}
 		size := min(t.limit(ctx), len(ids))
-		n, err := t.bus.deliver(ctx, t.st, t.signalType, t.batch(t.meta, selection{ids: ids[:size]}), false)
+		n, err := t.bus.deliverFor(ctx, t.st, t.signalType, t.batch(t.meta, selection{ids: ids[:size]}), false)
 		sent += n
 		if !fails.add(n, err) {
 			break
@@ -133,7 +133,7 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 			published := sync.OnceFunc(func() { <-sending })
 			defer published()
 			d := t.batch(t.meta, selection{pick: w.step(func() int { return t.limit(ctx) })})
-			n, err := t.bus.deliver(withPublished(ctx, published), t.st, t.signalType, d, false)
+			n, err := t.bus.deliverFor(withPublished(ctx, published), t.st, t.signalType, d, false)
 			mu.Lock()
 			total += n
 			mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,5 +126,32 @@ func TestFlushManySendsTheNextBatchWhileTheLastIsConfirmed(t *testing.T) {
 		_, err = s.AuditLogged.FlushMany(ctx(t), entsignal.Burst(1))
 		require.NoError(t, err)
 		assert.EqualValues(t, 1, most.Load())
+	})
+}
+
+func TestSenderThatHangsIsTriedNowAndThen(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		log := &testlog.Log{}
+		s := open(t, db, entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(log.Logger()))
+		var calls atomic.Int32
+		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error {
+			calls.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		for number := range 20 {
+			s.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, number).ExecX(ctx(t)) })
+		}
+		assert.LessOrEqual(t, calls.Load(), int32(6), "tries") // 3, and one more for each pause on a slow machine
+		assert.Equal(t, 20, s.pending(t, "OrderPlaced"))
+		assert.Equal(t, 1, log.Count("broker or database is away"))
+
+		s.orders.Before(nil)
+		n, err := s.OrderPlaced.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 20, n)
+		s.orders.Reset()
+		s.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, 20).ExecX(ctx(t)) })
+		assert.Equal(t, []int{20}, s.orders.Keys(), "commits send again")
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -168,5 +169,37 @@ func TestSharedBatchThatFailsTellsEachCommitOfItsOwnSignals(t *testing.T) {
 			told = append(told, ids...)
 		}
 		assert.ElementsMatch(t, []string{"id 2", "id 3", "id 4", "id 5", "id 6"}, told)
+	})
+}
+
+func TestSlowBrokerGetsNoMoreSendersForIt(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		var atOnce, most atomic.Int32
+		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error {
+			n := atOnce.Add(1)
+			defer atOnce.Add(-1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			<-time.After(2500 * time.Millisecond) // the broker
+			return nil
+		})
+		const n = 40
+		var commits sync.WaitGroup
+		for number := range n {
+			commits.Go(func() {
+				tx, err := s.Tx(ctx(t))
+				if !assert.NoError(t, err) {
+					return
+				}
+				order(tx.OrderPlaced, number).ExecX(ctx(t))
+				assert.NoError(t, tx.Commit())
+			})
+		}
+		commits.Wait()
+		assert.LessOrEqual(t, most.Load(), int32(2), "senders at once")
+		assert.Empty(t, s.errors.all())
+		assert.Zero(t, s.pending(t, "OrderPlaced"))
+		assert.Len(t, s.orders.Keys(), n)
 	})
 }

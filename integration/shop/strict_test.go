@@ -546,3 +546,58 @@ func TestMonitorThatHoldsPgSequencesIsNamed(t *testing.T) {
 		assert.Equal(t, 2, s.flushOrdered(t), "without a transaction it holds nothing")
 	})
 }
+
+func TestOrderedFlushNamesWhoLocksTheTableOrItsSequence(t *testing.T) {
+	for _, statement := range []string{
+		"TRUNCATE audit_loggeds",
+		"ALTER TABLE audit_loggeds ADD COLUMN more text",
+		"LOCK TABLE audit_loggeds IN ACCESS EXCLUSIVE MODE",
+		"REINDEX TABLE audit_loggeds",
+		"ALTER SEQUENCE audit_loggeds_id_seq CACHE 1",
+		"DROP INDEX IF EXISTS nothing; ALTER TABLE audit_loggeds ALTER COLUMN payload SET DEFAULT 'x'",
+	} {
+		t.Run(statement, func(t *testing.T) {
+			testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
+				s := open(t, db, entsignal.WithFlushTimeout(5*time.Second))
+				s.auditOne(t, 1)
+				locker := begin(t, db)
+				var pid int
+				require.NoError(t, locker.QueryRow("SELECT pg_backend_pid()").Scan(&pid))
+				run(t, locker, statement)
+
+				held := s.heldBack(t)
+				require.Len(t, held.Blockers, 1)
+				assert.Equal(t, pid, held.Blockers[0].PID)
+				assert.Zero(t, held.Count)
+				assert.Positive(t, held.Waited)
+				require.ErrorContains(t, held, fmt.Sprintf("the table or its sequence is locked by pid %d of user ", pid))
+
+				ending, cancel := context.WithTimeout(ctx(t), time.Second)
+				defer cancel()
+				_, err := s.AuditLogged.FlushOrdered(ending)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorAs(t, err, &held, "also when the context ends first")
+
+				done := make(chan error, 1)
+				go func() {
+					_, err := s.AuditLogged.FlushOrdered(context.Background())
+					done <- err
+				}()
+				require.Eventually(t, func() bool { return s.waits(t) }, 20*time.Second, 10*time.Millisecond)
+				require.NoError(t, locker.Rollback())
+				require.NoError(t, <-done)
+				assert.Equal(t, []int{1}, s.audits.Keys())
+			})
+		})
+	}
+}
+
+// waits reports whether a session of the database waits for a lock.
+func (s *shop) waits(t testing.TB) bool {
+	t.Helper()
+	pool := s.db.Open(t)
+	defer pool.Close()
+	var n int
+	require.NoError(t, pool.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n))
+	return n > 0
+}

@@ -148,14 +148,31 @@ const holders = `
 SELECT DISTINCT COALESCE(l.pid, 0), COALESCE(p.gid, ''), COALESCE(a.usename, p.owner, '')::text,
 	COALESCE(a.application_name, ''), COALESCE(a.state, ''),
 	EXISTS (SELECT FROM pg_locks w WHERE w.virtualtransaction = l.virtualtransaction AND w.locktype = 'transactionid' AND w.mode = 'ExclusiveLock'),
-	EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(a.xact_start, p.prepared))::float8 AS age
+	EXTRACT(EPOCH FROM statement_timestamp() - COALESCE(a.xact_start, p.prepared))::float8 AS age
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid'
 LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
-WHERE l.locktype = 'relation' AND l.relation = %[1]d AND l.virtualtransaction = ANY (string_to_array(%[2]s, ' '))
-	AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+	AND %s
 ORDER BY age DESC NULLS LAST`
+
+// drawers are those that have drawn ids.
+const drawers = `l.relation = %d AND l.virtualtransaction = ANY (string_to_array(%s, ' '))`
+
+// lockers are those whose locks let nobody read the table, a part or an index of
+// it, or the sequence, and those that wait for such a lock: others queue up
+// behind them.
+const lockers = `l.pid IS DISTINCT FROM pg_backend_pid() AND (
+	l.relation = %d AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+	OR l.mode = 'AccessExclusiveLock' AND l.relation IN (
+		WITH RECURSIVE parts(oid) AS (
+			SELECT to_regclass(%s)::oid
+			UNION SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON p.oid = i.inhparent
+		)
+		SELECT oid FROM parts
+		UNION SELECT i.indexrelid FROM pg_index i JOIN parts p ON p.oid = i.indrelid
+	))`
 
 // Held tells which rows above low and up to top wait, and for whom.
 func (s *Sequence) Held(ctx context.Context, drv dialect.Driver, m *Marks, low, top int64) (Held, error) {
@@ -164,23 +181,38 @@ func (s *Sequence) Held(ctx context.Context, drv dialect.Driver, m *Marks, low, 
 		return rows.Scan(&h.Rows, &h.First, &h.Last)
 	})
 	if err == nil {
-		err = query(ctx, drv, fmt.Sprintf(holders, s.oid, pgLiteral(strings.Join(m.below(top), " "))), nil, func(rows *sql.Rows) error {
-			var (
-				by  Holder
-				age stdsql.NullFloat64
-			)
-			if err := rows.Scan(&by.PID, &by.GID, &by.User, &by.Application, &by.State, &by.Wrote, &age); err != nil {
-				return err
-			}
-			by.Age = time.Duration(age.Float64 * float64(time.Second))
-			h.By = append(h.By, by)
-			return nil
-		})
+		h.By, err = s.holders(ctx, drv, drawers, strings.Join(m.below(top), " "))
 	}
 	if err != nil {
 		return Held{}, fmt.Errorf("ask who holds the sequence %s: %w", s.name, err)
 	}
 	return h, nil
+}
+
+// Lockers tells who keeps others from a look.
+func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Holder, error) {
+	all, err := s.holders(ctx, drv, lockers, s.table)
+	if err != nil {
+		return nil, fmt.Errorf("ask who locks %s: %w", s.table, err)
+	}
+	return all, nil
+}
+
+// holders describes those whose locks match a condition, which has an argument.
+func (s *Sequence) holders(ctx context.Context, drv dialect.Driver, condition, arg string) (all []Holder, _ error) {
+	err := query(ctx, drv, fmt.Sprintf(holders, fmt.Sprintf(condition, s.oid, pgLiteral(arg))), nil, func(rows *sql.Rows) error {
+		var (
+			h   Holder
+			age stdsql.NullFloat64
+		)
+		if err := rows.Scan(&h.PID, &h.GID, &h.User, &h.Application, &h.State, &h.Wrote, &age); err != nil {
+			return err
+		}
+		h.Age = time.Duration(age.Float64 * float64(time.Second))
+		all = append(all, h)
+		return nil
+	})
+	return all, err
 }
 
 // pgTable returns the quoted name of a table.
