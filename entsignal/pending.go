@@ -16,6 +16,10 @@ type PendingCount struct {
 	Dead    int `json:"dead,omitempty"`
 }
 
+// Due returns how many of the signals a flush may send now: all but those that
+// wait and those that are dead.
+func (c PendingCount) Due() int { return c.Count - c.Waiting - c.Dead }
+
 // Pending counts the signals that wait to be sent, those of types without a
 // sender too. It has one element for each type. A row that a flush is sending
 // just now counts until its deletion is committed. If a type can't be counted

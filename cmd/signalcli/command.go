@@ -96,7 +96,9 @@ hid a confirmation. Only "flushordered" keeps an order.
 
 Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted with signals left
 (not with --repeat, which only an interrupt ends: then 0). A signal type that
-fails doesn't keep the others from being flushed.`,
+fails doesn't keep the others from being flushed. Signals that a flush leaves out,
+because they wait for their next attempt or are dead, are named in its result, and
+are no failure: use "failed" or "pending" to watch for them.`,
 		// Without Args and RunE cobra takes a missing or misspelt subcommand of
 		// a group for a wish to read its help, and exits 0.
 		Args:         subcommandOnly,

@@ -55,7 +55,8 @@ type progress struct {
 	done   chan struct{}
 }
 
-// follow shows how far a flush that begins now has come. What is recorded
+// follow shows how far a flush that begins now has come. It counts what may be
+// sent: no signal that waits for its next attempt, or is dead. What is recorded
 // meanwhile counts as not sent, and what other processes send as sent, until
 // the flush ends.
 func (s *screen) follow(ctx context.Context, bus *entsignal.Bus, selected selection) *progress {
@@ -66,7 +67,7 @@ func (s *screen) follow(ctx context.Context, bus *entsignal.Bus, selected select
 		counts, err := bus.Pending(ctx, selected.options()...)
 		sum := 0
 		for _, c := range counts {
-			sum += c.Count
+			sum += c.Due()
 		}
 		return sum, err
 	})

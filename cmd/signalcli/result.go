@@ -16,9 +16,20 @@ type result struct {
 	Failed      []failure `json:"failed"`
 	Error       string    `json:"error,omitempty"` // of no single signal type
 	Interrupted bool      `json:"interrupted"`
+	// LeftOut has the types of which signals are pending that no flush may send
+	// now. It says nothing about this run: they are no failure of it.
+	LeftOut []leftOut `json:"left_out,omitempty"`
 
-	err  error // the cause of Error
-	left bool  // it was stopped before it was done
+	err    error  // the cause of Error
+	left   bool   // it was stopped before it was done
+	ofThem string // the command that lists what was left out
+}
+
+// leftOut is a signal type of which a flush has left some out.
+type leftOut struct {
+	Signal  string `json:"signal"`
+	Waiting int    `json:"waiting"` // for their next attempt
+	Dead    int    `json:"dead"`
 }
 
 // failure is a signal type that failed.
@@ -123,12 +134,36 @@ func (r result) print(w io.Writer, format string) error {
 		} else if r.err != nil {
 			line += ", failed"
 		}
+		if r.LeftOut != nil {
+			line += "\n" + r.leftOut()
+		}
 		_, err = fmt.Fprintln(w, line)
 	}
 	if err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil
+}
+
+// leftOut tells what was left out, and how to see it.
+func (r result) leftOut() string {
+	var (
+		sum   leftOut
+		names []string
+		parts []string
+	)
+	for _, l := range r.LeftOut {
+		sum.Waiting += l.Waiting
+		sum.Dead += l.Dead
+		names = append(names, l.Signal)
+	}
+	if sum.Dead > 0 {
+		parts = append(parts, fmt.Sprintf("%d dead", sum.Dead))
+	}
+	if sum.Waiting > 0 {
+		parts = append(parts, fmt.Sprintf("%d waiting for the next attempt", sum.Waiting))
+	}
+	return fmt.Sprintf("left out: %s (%s), see %q", strings.Join(parts, " and "), strings.Join(names, ", "), r.ofThem)
 }
 
 // printJSON writes v to w as one line, which keeps its characters: no HTML.

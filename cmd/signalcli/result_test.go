@@ -55,6 +55,12 @@ func TestResultOfWhatAFlushReturns(t *testing.T) {
 	var one bytes.Buffer
 	require.NoError(t, result{Sent: 1, Interrupted: true}.print(&one, "text"))
 	assert.Equal(t, "1 signal sent, interrupted\n", one.String())
+
+	one.Reset()
+	some := result{Sent: 5, LeftOut: []leftOut{{"A", 0, 3}, {"B", 4, 1}}, ofThem: "shop signalbus failed"}
+	require.NoError(t, some.print(&one, "text"))
+	assert.Equal(t, "5 signals sent\nleft out: 4 dead and 4 waiting for the next attempt (A, B), see \"shop signalbus failed\"\n", one.String())
+	assert.NoError(t, some.cause(), "nothing failed")
 }
 
 func TestRedact(t *testing.T) {

@@ -79,6 +79,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 		}
 	}
 	r.Interrupted = f.stopper.stopping.Err() != nil
+	f.countLeftOut(&r)
 	if err := r.print(c.OutOrStdout(), f.global.output.Value); err != nil {
 		return err
 	}
@@ -86,6 +87,26 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 		return errInterrupted
 	}
 	return r.cause()
+}
+
+// countLeftOut notes what the flush has left out. Who interrupts a flush doesn't
+// wait for that, and a database that can't tell is no failure.
+func (f *flusher) countLeftOut(r *result) {
+	if f.bus == nil || r.Interrupted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(contextOf(f.command)), pollTimeout)
+	defer cancel()
+	counts, err := f.bus.Pending(ctx, f.selected.options()...)
+	if err != nil {
+		f.log.Debug("what was left out is not known", "error", redact(err.Error()))
+	}
+	for _, c := range counts {
+		if c.Waiting+c.Dead > 0 {
+			r.LeftOut = append(r.LeftOut, leftOut{Signal: c.Name, Waiting: c.Waiting, Dead: c.Dead})
+		}
+	}
+	r.ofThem = f.command.Parent().CommandPath() + " failed"
 }
 
 // try runs one flush. It opens the bus unless an earlier try did.
