@@ -48,6 +48,9 @@ type parting struct {
 	send func(context.Context, span) error
 	// stopped returns why nothing else should be sent, or nil.
 	stopped func(context.Context) error
+	// refused, if set, takes each call that failed, for so many signals on
+	// their own, and reports whether to call the sender for parts of the batch.
+	refused func(signals int) bool
 	ordered bool
 
 	outcomes []outcome
@@ -79,7 +82,11 @@ func (p *parting) run(ctx context.Context, n int) {
 		if p.first == nil {
 			p.first = err
 		}
-		if rest := p.fail(ctx, part, err); rest != nil {
+		rest := p.fail(ctx, part, err)
+		if p.refused != nil && !p.refused(p.blamed(part)) && rest == nil && p.sent == 0 && len(p.left) > 0 {
+			rest = p.giveUp()
+		}
+		if rest != nil {
 			p.leave(rest)
 			return
 		}
@@ -153,12 +160,27 @@ func (p *parting) failedAlone() (rest error) {
 	p.alone++
 	switch {
 	case p.alone == lastAlone:
-		p.whole = fmt.Errorf("given up as a whole: none of %d signals was sent, nor were those of them that were tried alone: %w", len(p.outcomes), p.first)
-		return ErrNotTried
+		return p.giveUp()
 	case p.alone%pair == 0:
 		p.toLargest()
 	}
 	return nil
+}
+
+// giveUp gives the batch up, and returns the error of what is left.
+func (p *parting) giveUp() error {
+	p.whole = fmt.Errorf("given up as a whole: none of %d signals was sent, nor were those of them that were tried alone: %w", len(p.outcomes), p.first)
+	return ErrNotTried
+}
+
+// blamed returns how many signals of a part failed on their own.
+func (p *parting) blamed(part span) (n int) {
+	for _, o := range p.outcomes[part.from:part.to] {
+		if o.blame {
+			n++
+		}
+	}
+	return n
 }
 
 // toLargest makes the largest part that is left the next one.

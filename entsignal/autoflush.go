@@ -104,7 +104,7 @@ func (b *Bus) autoFlushType(ctx context.Context, st store, group typeGroup, type
 		ctx, cancel = b.withTime(ctx, time.Until(deadline)/time.Duration(typesLeft))
 		defer cancel()
 	}
-	var fails failures
+	fails := failures{trial: trial{single: true}} // the others of its table are none of its business
 	all, err := t.storedIDs(group.ids)
 	if err != nil {
 		fails.add(len(all), err)

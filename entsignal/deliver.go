@@ -126,6 +126,9 @@ func endOf(ctx context.Context) error {
 	return flush.Err()
 }
 
+// probeTime is how long a flush may look for signals that can be sent.
+func (b *Bus) probeTime() time.Duration { return 3 * b.timeout }
+
 // serializationRetries is how often a batch is tried again.
 const serializationRetries = 11
 

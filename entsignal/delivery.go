@@ -27,6 +27,9 @@ type batch interface {
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
+	// undecided returns the ids of several rows of which the batch doesn't tell
+	// whether each of them can be sent.
+	undecided() []any
 	// key returns the text of the key that the rows have in common, or nothing.
 	key() string
 	// mode says which way of sending the batch is of.
@@ -45,6 +48,9 @@ type selection struct {
 	key string
 	// skipDead makes an ordered flush pass the rows that are parked.
 	skipDead bool
+	// refused, if set, takes each call of the sender that failed, for so many
+	// signals, and reports whether to take the batch apart.
+	refused func(signals int) bool
 }
 
 // reader reads the rows that match and returns their ids.
@@ -62,6 +68,8 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 	blocked error       // why an ordered flush can't take the row behind rows
 	called  bool
 	errs    []error // after Send: why a row stays; nil for one that goes
+	untried []any   // of these, those that were not tried alone
+	refused []refusedRow[T]
 	changes []dbdialect.Change
 }
 
@@ -69,6 +77,17 @@ func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
 func (d *delivery[C, T, ID, Q]) started() bool { return d.called }
 func (d *delivery[C, T, ID, Q]) key() string   { return d.sel.key }
 func (d *delivery[C, T, ID, Q]) mode() Mode    { return d.meta.Mode }
+
+func (d *delivery[C, T, ID, Q]) undecided() []any {
+	switch {
+	case len(d.ids) < 2:
+		return nil
+	case d.called:
+		return d.untried
+	default:
+		return d.ids
+	}
+}
 
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 	// Of a shared batch each commit asks.
@@ -230,9 +249,36 @@ func (s *byPlace[T]) Swap(i, j int) {
 	s.ids[i], s.ids[j] = s.ids[j], s.ids[i]
 }
 
+// refusedRow is a row that is not given to the sender.
+type refusedRow[T any] struct {
+	row T
+	id  any
+	outcome
+}
+
+// Refuse implements the dialect's Batch.
+func (d *delivery[C, T, ID, Q]) Refuse(refused []dbdialect.Refusal) {
+	of := make(map[any]outcome, len(refused))
+	for _, r := range refused {
+		of[comparableID(r.ID)] = outcome{err: fmt.Errorf("the database refuses its deletion, so it is not sent: %w", r.Err), blame: r.Own}
+	}
+	rows, ids := d.rows, d.ids
+	d.rows, d.ids = nil, nil
+	for i, row := range rows {
+		o, found := of[comparableID(ids[i])]
+		if !found && len(d.refused) > 0 && d.meta.Mode == ModeFlushOrdered {
+			o, found = outcome{err: ErrNotTried}, true
+		}
+		if found {
+			d.refused = append(d.refused, refusedRow[T]{row, ids[i], o})
+		} else {
+			d.rows, d.ids = append(d.rows, row), append(d.ids, ids[i])
+		}
+	}
+}
+
 // Send implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
-	d.called = true
 	items := make([]Item, len(d.rows))
 	for i, row := range d.rows {
 		items[i].ID = d.signal.text(row, d.ids[i])
@@ -247,15 +293,27 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 			return callSender(func() error { return d.signal.Sender(withBatch(ctx, meta), rows) })
 		},
 		stopped: d.signal.stopped,
+		refused: d.sel.refused,
 		ordered: d.meta.Mode == ModeFlushOrdered,
 	}
-	p.run(ctx, len(d.rows))
+	if len(d.rows) > 0 {
+		d.called = true
+		p.run(ctx, len(d.rows))
+	}
+	for _, r := range d.refused {
+		d.rows, d.ids = append(d.rows, r.row), append(d.ids, r.id)
+		p.outcomes = append(p.outcomes, r.outcome)
+		items = append(items, Item{ID: d.signal.text(r.row, r.id)})
+	}
 	if p.sent == len(d.rows) {
 		return p.sent, d.blocked
 	}
 	d.errs = make([]error, len(d.rows))
 	var failed []failure
 	for i, o := range p.outcomes {
+		if o.err != nil && !o.blame {
+			d.untried = append(d.untried, d.ids[i])
+		}
 		switch {
 		case o.err == nil:
 		case o.blame && d.signal.Retry != nil:
@@ -269,7 +327,7 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 	if failed != nil {
 		d.changes = d.signal.Retry.changes(failed, time.Now())
 	}
-	if p.whole != nil {
+	if p.whole != nil && d.refused == nil {
 		return p.sent, p.whole
 	}
 	return p.sent, &BatchError{Errors: d.errs}

@@ -5,50 +5,52 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
-
-// maxStrikes is how many batches in a row may fail as a whole before a flush
-// gives a signal type up: by then it's not about single rows.
-const maxStrikes = 3
 
 // failures collects what goes wrong with the batches of one signal type in
 // one flush, and decides when to give the type up.
 type failures struct {
-	mu      sync.Mutex
-	errs    []error
-	more    int
-	strikes int
-	// patient: batches that fail in a row don't end the flush, unless it's for
-	// the database.
-	patient bool
-	over    bool
+	mu    sync.Mutex
+	errs  []error
+	more  int
+	over  bool
+	trial trial
 }
 
 // add takes the result of a batch and reports whether to go on.
 func (f *failures) add(sent int, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err == nil || sent > 0 {
-		f.strikes = 0
-	}
 	if err != nil {
-		if sent == 0 {
-			f.strikes++
-		}
-		if len(f.errs) < maxListed {
-			f.errs = append(f.errs, err)
-		} else {
-			f.more++
-		}
-		tooMany := f.strikes == maxStrikes
-		if f.patient {
-			tooMany = errors.As(err, new(*awayError))
-		}
-		if tooMany || endsFlush(err) {
-			f.over = true
-		}
+		f.list(err)
+		f.over = f.over || endsFlush(err)
 	}
-	return !f.over
+	f.trial.note(time.Now(), sent, err)
+	return !f.ended()
+}
+
+// addUntried takes an error that says nothing about the sender or the database.
+func (f *failures) addUntried(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list(err)
+}
+
+func (f *failures) list(err error) {
+	if len(f.errs) < maxListed {
+		f.errs = append(f.errs, err)
+	} else {
+		f.more++
+	}
+}
+
+// refused takes a call of the sender that failed, and reports whether to take
+// its batch apart.
+func (f *failures) refused(signals int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trial.refused(signals)
 }
 
 // stop ends the flush because of err, which a batch may have failed with.
@@ -65,16 +67,36 @@ func (f *failures) stop(err error) {
 func (f *failures) goOn() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.over
+	return !f.ended()
+}
+
+func (f *failures) ended() bool { return f.over || f.trial.phase == givenUp }
+
+// probing reports whether the next batch should be a probe, and if not whether
+// the sender is known to work.
+func (f *failures) probing() (probe, works bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trial.phase == probing, f.trial.works
+}
+
+// doubt makes the flush probe what it could not decide on.
+func (f *failures) doubt() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trial.doubt(time.Now(), nil)
 }
 
 // err returns what went wrong, or nil.
 func (f *failures) err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	errs := f.errs
+	errs := slices.Clone(f.errs)
 	if f.more > 0 {
 		errs = append(errs, fmt.Errorf("and %d batches more", f.more))
+	}
+	if f.trial.phase == givenUp && f.trial.probes > 0 {
+		errs = append(errs, fmt.Errorf("given up: of %d batches in a row nothing was sent, the last %d of them single signals from all over the table", f.trial.batches, f.trial.probes))
 	}
 	if len(errs) == 1 {
 		return errs[0]

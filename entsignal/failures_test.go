@@ -3,7 +3,6 @@ package entsignal
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
@@ -11,21 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestATypeIsGivenUpAfterThreeBatchesInARow(t *testing.T) {
+func TestFailuresOfAFlushAreListedAndThenCounted(t *testing.T) {
 	bad := errors.New("bad")
-	var f failures
-	assert.True(t, f.add(0, bad))
-	assert.True(t, f.add(0, bad))
-	assert.True(t, f.add(1, bad), "a part was sent")
-	assert.True(t, f.add(0, bad))
-	assert.True(t, f.add(0, bad))
-	assert.True(t, f.add(5, nil))
+	f := failures{trial: trial{single: true}}
+	for range 2 {
+		assert.True(t, f.add(0, bad))
+		assert.True(t, f.add(0, bad))
+		assert.True(t, f.add(1, bad), "a part was sent")
+	}
 	assert.True(t, f.add(0, bad))
 	assert.True(t, f.add(0, bad))
 	assert.False(t, f.add(0, bad))
 	assert.False(t, f.goOn())
 	require.ErrorIs(t, f.err(), bad)
-	assert.ErrorContains(t, f.err(), "and 5 batches more")
+	assert.ErrorContains(t, f.err(), "and 6 batches more")
+	assert.NotContains(t, f.err().Error(), "given up", "it looked nowhere else")
 }
 
 func TestATypeIsGivenUpAtOnceWhenItIsNotAboutItsRows(t *testing.T) {
@@ -43,13 +42,6 @@ func TestATypeIsGivenUpAtOnceWhenItIsNotAboutItsRows(t *testing.T) {
 func TestNoFailureIsNoError(t *testing.T) {
 	var f failures
 	assert.NoError(t, f.err())
-}
-
-func TestKeysAreGivenUpForTheDatabaseOnly(t *testing.T) {
-	network := &net.OpError{Op: "dial", Err: errors.New("refused")}
-	f := failures{patient: true}
-	assert.True(t, f.add(0, network), "of a sender")
-	assert.False(t, f.add(0, ofDatabase(context.Background(), network)))
 }
 
 func TestSerializationFailuresAreTriedAgainAfterGrowingPauses(t *testing.T) {

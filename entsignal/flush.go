@@ -22,8 +22,10 @@ import (
 //
 // A signal type that fails doesn't keep the others from being flushed; the
 // error joins a [*FlushError] for each. Signals that fail stay pending and the
-// next burst is tried; an error that wraps [Unavailable], or three bursts in a
-// row of which nothing was sent, end a type. Signals that wait for their next
+// next burst is tried; an error that wraps [Unavailable] ends a type. After three
+// bursts in a row of which nothing was sent, single signals from other places are
+// tried: if one is sent the flush goes on where it was, and if none of them is, it
+// gives the type up after about a hundred calls of the sender. Signals that wait for their next
 // attempt, or that are parked (see mixin.Retry), are left out. Options: Only,
 // Exclude, Wait, Burst.
 func (b *Bus) Flush(ctx context.Context, opts ...FlushOption) (int, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -29,7 +28,7 @@ type byKey struct {
 
 // flushKeys sends each key's signals in their order.
 func (t *task) flushKeys(ctx, turn context.Context, order dbdialect.Order) (int, error) {
-	k := &byKey{task: t, turn: turn, fails: failures{patient: true}, waiting: make(map[any]bool)}
+	k := &byKey{task: t, turn: turn, fails: failures{trial: trial{probeTime: t.bus.probeTime()}}, waiting: make(map[any]bool)}
 	n, err := t.flushInOrder(ctx, order, k.send)
 	switch failed := k.fails.err(); {
 	case failed == nil:
@@ -53,10 +52,10 @@ func (k *byKey) send(ctx context.Context, top any) (int, error) {
 	}
 	atOnce, cancel := context.WithCancel(ctx)
 	cancel()
-	sent, busy := k.each(ctx, keys, func(key any) (int, bool, error) { return k.sendKey(ctx, atOnce, key, top) })
-	more, busy := k.each(ctx, busy, func(key any) (int, bool, error) { return k.sendKey(ctx, k.turn, key, top) })
+	sent, busy := k.each(ctx, keys, func(key any) (keyResult, error) { return k.sendKey(ctx, atOnce, key, top) })
+	more, busy := k.each(ctx, busy, func(key any) (keyResult, error) { return k.sendKey(ctx, k.turn, key, top) })
 	for _, key := range busy {
-		k.failed(key, 0, ErrBusy)
+		k.failed(key, keyResult{busy: true}, ErrBusy)
 	}
 	if err := k.bus.stopped(ctx); err != nil {
 		return sent + more, err
@@ -96,28 +95,46 @@ func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
 
 // each calls send for the keys, several at a time if asked to. It returns how
 // many rows were sent, and the keys that are busy.
-func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (int, bool, error)) (sent int, busy []any) {
+func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (keyResult, error)) (sent int, busy []any) {
 	var (
-		next atomic.Int64
 		all  sync.WaitGroup
-		mu   sync.Mutex
+		mu   sync.Mutex // guards what each returns, and rest
+		rest = listing{all: keys}
 	)
+	next := func() (key any, ok bool) {
+		probe, _ := k.fails.probing()
+		mu.Lock()
+		defer mu.Unlock()
+		if !probe {
+			rest.resume()
+		} else if key, ok = rest.pick(); ok {
+			return key, true
+		}
+		if some := rest.take(1, false); len(some) > 0 {
+			return some[0], true
+		}
+		return nil, false
+	}
 	for range min(k.workers(), len(keys)) {
 		all.Go(func() {
 			for k.fails.goOn() && k.bus.stopped(ctx) == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(keys) {
+				key, ok := next()
+				if !ok {
 					return
 				}
-				n, isBusy, err := send(keys[i])
+				r, err := send(key)
 				mu.Lock()
-				sent += n
-				if isBusy {
-					busy = append(busy, keys[i])
+				sent += r.sent
+				if r.busy {
+					busy = append(busy, key)
 				}
 				mu.Unlock()
-				if err != nil && !isBusy {
-					k.failed(keys[i], n, err)
+				switch {
+				case r.busy:
+				case err == nil:
+					k.fails.add(r.sent, nil)
+				default:
+					k.failed(key, r, err)
 				}
 			}
 		})
@@ -127,27 +144,41 @@ func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (int, b
 }
 
 // failed makes a key wait for the next flush.
-func (k *byKey) failed(key any, sent int, err error) {
-	k.fails.add(sent, fmt.Errorf("key %v: %w", key, err))
+func (k *byKey) failed(key any, r keyResult, err error) {
+	err = fmt.Errorf("key %v: %w", key, err)
+	if r.busy || r.blocked && r.sent == 0 {
+		k.fails.addUntried(err)
+	} else {
+		k.fails.add(r.sent, err)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.waiting[key] = true
 }
 
+// keyResult is what came of the rows of a key.
+type keyResult struct {
+	sent    int
+	busy    bool // another flush has the turn of the key
+	blocked bool // by its first row, which may not be sent now
+}
+
 // sendKey sends the rows of a key, as long as the flush goes on. They are listed
 // first, and then claimed by their ids, so that a claim reads, and locks, no row
 // of another key. Where rows may change their places meanwhile, a claim takes the
-// first rows that the key has by then. It reports whether it failed because another
-// flush has the turn of the key.
-func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, busy bool, _ error) {
+// first rows that the key has by then.
+func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (r keyResult, _ error) {
 	ids, err := k.read(ctx, k.columns().ofKey(key, top))
 	if err != nil {
-		return 0, false, err
+		return r, err
 	}
 	turn := turnWait{ctx: patience}
 	for len(ids) > 0 && k.bus.stopped(ctx) == nil {
 		size := min(k.limit(ctx), len(ids))
-		first := selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key)}
+		if probe, _ := k.fails.probing(); probe && r.sent == 0 {
+			size = 1
+		}
+		first := selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.skipDead, key: fmt.Sprintf("key %v", key), refused: k.fails.refused}
 		if movable(k.st.driver, k.columns()) {
 			first.ids, first.pick = nil, func(_ dialect.Driver, read reader) error {
 				_, err := read(func(s *sql.Selector) {
@@ -159,11 +190,14 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (sent int, 
 		}
 		d := k.batch(k.meta, first)
 		n, err := k.deliverInTurn(ctx, &turn, d)
-		sent += n
+		r.sent += n
 		if err != nil {
-			return sent, errors.Is(err, ErrBusy) && !d.started(), err
+			if !errors.Is(err, errStuck) && !d.started() { // else it is the sender's error
+				r.busy, r.blocked = errors.Is(err, ErrBusy), errors.As(err, new(*BlockedError))
+			}
+			return r, err
 		}
 		ids = ids[size:]
 	}
-	return sent, false, nil
+	return r, nil
 }

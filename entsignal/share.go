@@ -273,10 +273,10 @@ func split(ctx context.Context, results []shareResult, shares []*share, d batch,
 		switch {
 		case stuck, n == 0 && err != nil && d.started() && !apart:
 			r.err = err
-		case err != nil && !d.started() && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
+		case err != nil && !d.started() && !apart && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
 			r.err = err // which each of them alone would get too
-		case err != nil && !d.started():
-			// It may be the row of one that the database refuses to delete.
+		case err != nil && !d.started() && !apart:
+			// It may be about the row of one.
 			r.alone = true
 		default:
 			r.sent, r.err = d.result(s.ids)

@@ -2,6 +2,7 @@ package entsignal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -64,22 +65,8 @@ func (t *task) limit(ctx context.Context) int {
 }
 
 // flushListed sends those of the listed signals that are still there.
-func (t *task) flushListed(ctx context.Context) (sent int, _ error) {
-	var fails failures
-	for ids := t.listed; len(ids) > 0; {
-		if err := t.bus.stopped(ctx); err != nil {
-			fails.stop(err)
-			break
-		}
-		size := min(t.limit(ctx), len(ids))
-		n, err := t.bus.deliverFor(ctx, t.st, t.signalType, t.batch(t.meta, selection{ids: ids[:size]}), false)
-		sent += n
-		if !fails.add(n, err) {
-			break
-		}
-		ids = ids[size:]
-	}
-	return sent, fails.err()
+func (t *task) flushListed(ctx context.Context) (int, error) {
+	return t.flushRows(ctx, &listing{all: t.listed}, 1, 1)
 }
 
 // batchesAhead is how many batches a worker may have under way: one of which
@@ -102,46 +89,98 @@ func (t *task) flushWalk(ctx context.Context) (int, error) {
 	if err != nil || top == nil {
 		return 0, err
 	}
+	ahead := batchesAhead
+	if t.st.TakesTurns() {
+		ahead = 1
+	}
+	return t.flushRows(ctx, &walk{columns: t.columns(), top: top, read: t.read}, t.workers(), ahead)
+}
+
+// flushRows sends the rows of a source, in batches of which so many workers have
+// so many under way.
+func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (int, error) {
 	var (
-		w       = walk{columns: t.columns(), top: top}
-		fails   failures
+		fails   = failures{trial: trial{probeTime: t.bus.probeTime()}}
 		batches sync.WaitGroup
 		mu      sync.Mutex
 		total   int
 
-		workers, ahead = t.workers(), batchesAhead
-	)
-	if t.st.TakesTurns() {
-		ahead = 1
-	}
-	var (
 		underWay = make(chan struct{}, ahead*workers)
 		sending  = make(chan struct{}, workers) // until a sender has returned, or called Published
 	)
+	deliver := func(ctx context.Context, sel selection) int {
+		sel.refused = fails.refused
+		d := t.batch(t.meta, sel)
+		n, err := t.bus.deliverFor(ctx, t.st, t.signalType, d, false)
+		mu.Lock()
+		total += n
+		mu.Unlock()
+		if err != nil && !errors.Is(err, errStuck) { // then d isn't ours to ask
+			src.again(d.undecided())
+		}
+		fails.add(n, err)
+		return n
+	}
 	for {
 		underWay <- struct{}{}
 		sending <- struct{}{}
-		if !fails.goOn() || w.ended.Load() {
+		if !fails.goOn() {
 			break
 		}
 		if err := t.bus.stopped(ctx); err != nil {
 			fails.stop(err)
 			break
 		}
-		batches.Go(func() {
-			defer func() { <-underWay }()
-			published := sync.OnceFunc(func() { <-sending })
-			defer published()
-			d := t.batch(t.meta, selection{pick: w.step(func() int { return t.limit(ctx) })})
-			n, err := t.bus.deliverFor(withPublished(ctx, published), t.st, t.signalType, d, false)
-			mu.Lock()
-			total += n
-			mu.Unlock()
-			fails.add(n, err)
-		})
+		probe, works := fails.probing()
+		var sel selection
+		ok := false
+		if !probe {
+			sel, ok = src.next(func() int { return t.limit(ctx) }, works)
+		}
+		if ok {
+			batches.Go(func() {
+				defer func() { <-underWay }()
+				published := sync.OnceFunc(func() { <-sending })
+				defer published()
+				deliver(withPublished(ctx, published), sel)
+			})
+			continue
+		}
+		<-sending
+		<-underWay
+		batches.Wait() // what is under way may tell more
+		if !t.probe(ctx, src, &fails, probe, deliver) {
+			break
+		}
 	}
 	batches.Wait()
 	return total, fails.err()
+}
+
+// probe looks elsewhere when the flush is to probe, or is at its end and has
+// rows left on which it could not decide. It reports whether to go on.
+func (t *task) probe(ctx context.Context, src source, fails *failures, asked bool, deliver func(context.Context, selection) int) bool {
+	probe, works := fails.probing()
+	switch {
+	case !fails.goOn():
+		return false
+	case probe:
+	case asked, works && src.undecided(): // something was sent meanwhile
+		return true
+	case !src.undecided():
+		return false
+	default:
+		fails.doubt()
+	}
+	sel, found, err := src.probe(ctx)
+	if err != nil {
+		fails.stop(err)
+		return false
+	}
+	if found && deliver(ctx, sel) > 0 {
+		src.resume()
+	}
+	return found
 }
 
 // read returns the ids of the rows that match.

@@ -1,10 +1,13 @@
 package entsignal
 
 import (
+	"context"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
 	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 )
 
 // walk goes through a table by its key, so that a batch at the end costs what
@@ -13,11 +16,28 @@ import (
 type walk struct {
 	columns columns
 	top     any
+	// read returns the ids of the rows that match, and locks none.
+	read func(ctx context.Context, match func(*sql.Selector)) ([]any, error)
 
 	ended atomic.Bool // the last step reached the end of the table
 
-	mu   sync.Mutex // held while a step reads
-	last any        // the highest id that was taken
+	stepping sync.Mutex // held while a step reads
+	last     any        // the highest id that was taken
+
+	mu     sync.Mutex // guards retry
+	retry  []any
+	probes *walkProbes // used by one goroutine
+}
+
+func (w *walk) next(limit func() int, works bool) (selection, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if works && len(w.retry) > 0 {
+		one := w.retry[:1:1]
+		w.retry = w.retry[1:]
+		return selection{ids: one}, true
+	}
+	return selection{pick: w.step(limit)}, !w.ended.Load()
 }
 
 // step returns the next step of the walk, of as many rows as limit says by then, as a selection's
@@ -31,8 +51,8 @@ func (w *walk) step(limit func() int) func(dialect.Driver, reader) error {
 			_, err := read(w.columns.listed(drv, mine))
 			return err
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		w.stepping.Lock()
+		defer w.stepping.Unlock()
 		if w.ended.Load() {
 			return nil
 		}
@@ -47,4 +67,116 @@ func (w *walk) step(limit func() int) func(dialect.Driver, reader) error {
 		w.ended.Store(len(ids) < most)
 		return nil
 	}
+}
+
+func (w *walk) again(ids []any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.retry = append(w.retry, ids...)
+}
+
+func (w *walk) undecided() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.retry) > 0
+}
+
+func (w *walk) resume() { w.probes = nil }
+
+// walkProbes are the places at which a walk is probed.
+type walkProbes struct {
+	// near has the rows to be taken again, and those that come next: all that
+	// are left, or as many as there are probes in any case.
+	near   listing
+	all    bool
+	first  any // the id of the first row that comes next
+	places *places
+	n      int // how many there were
+	jump   any // the id up to which the middle was looked at, if it's by jumps
+	seen   map[any]bool
+}
+
+// probe implements [source]. It reads ids only, and few of them, however long
+// the table is.
+func (w *walk) probe(ctx context.Context) (selection, bool, error) {
+	p := w.probes
+	if p == nil {
+		ids, err := w.read(ctx, w.columns.due(w.last, w.top, leastProbes))
+		if err != nil {
+			return selection{}, false, err
+		}
+		w.mu.Lock()
+		p = &walkProbes{near: listing{all: append(w.retry[:len(w.retry):len(w.retry)], ids...)}, all: len(ids) < leastProbes, places: newPlaces(newRandom()), seen: make(map[any]bool)}
+		w.mu.Unlock()
+		if len(ids) > 0 {
+			p.first = ids[0]
+		}
+		w.probes = p
+	}
+	for range maxTries {
+		if p.n++; p.all || p.n%4 == 0 {
+			break
+		}
+		where := p.places.next()
+		ids, err := w.read(ctx, w.at(where, p))
+		if err != nil {
+			return selection{}, false, err
+		}
+		if where.from == anywhere {
+			p.jump = nil
+		}
+		for _, id := range ids {
+			if where.from == anywhere {
+				p.jump = id
+			}
+			if one := comparableID(id); !p.seen[one] {
+				p.seen[one] = true
+				return selection{ids: ids}, true, nil
+			}
+		}
+	}
+	return p.near.probe(ctx)
+}
+
+// maxJump bounds a jump, whose rows the database counts.
+const maxJump = 1 << 12
+
+// at matches the row at a place. Where the ids are integers the middle of the
+// table is found by value; else by jumps from the beginning, which don't come as
+// far in a long table.
+func (w *walk) at(where place, p *walkProbes) func(*sql.Selector) {
+	after, skip := w.last, where.distance
+	if where.from == anywhere {
+		if id, ok := w.columns.between(p.first, w.top, where.part); ok {
+			return w.columns.due(id, w.top, 1)
+		}
+		if skip = int(where.part * maxJump); p.jump != nil {
+			after = p.jump
+		}
+	}
+	return func(s *sql.Selector) {
+		w.columns.due(after, w.top, 1)(s)
+		if where.from == fromLast {
+			s.ClearOrder().OrderBy(sql.Desc(s.C(w.columns.id)))
+		}
+		s.Offset(skip)
+	}
+}
+
+// between returns an id between two others, if ids are whole numbers.
+func (c columns) between(low, high any, part float64) (id any, ok bool) {
+	if !c.counted || low == nil || high == nil {
+		return nil, false
+	}
+	l, h := reflect.ValueOf(low), reflect.ValueOf(high)
+	between := reflect.New(l.Type()).Elem()
+	switch {
+	case l.CanInt() && h.CanInt():
+		between.SetInt(l.Int() + int64(part*float64(h.Int()-l.Int())))
+	case l.CanUint() && h.CanUint():
+		between.SetUint(l.Uint() + uint64(part*float64(h.Uint()-l.Uint())))
+	default:
+		return nil, false
+	}
+	return between.Interface(), true
 }

@@ -24,11 +24,15 @@ type Batch interface {
 	// query. It returns how many there are. When a claim is tried again,
 	// Fetch is called again.
 	Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error)
+	// Refuse takes rows out, between Fetch and Send, that the database doesn't
+	// delete. Send tells of them as of rows that could not be sent. Of an
+	// ordered batch it takes out those behind the first of them too.
+	Refuse(refused []Refusal)
 	// Send hands the rows to the sender, at most once in the life of a batch.
 	// It returns how many were sent, and an error if not all were.
 	Send(ctx context.Context) (int, error)
-	// Done returns the ids of the rows to delete: all of them before Send,
-	// those that were sent after it.
+	// Done returns the ids of the rows to delete: all that were not refused
+	// before Send, those that were sent after it.
 	Done() []any
 	// Changes returns, after Send, what to note in rows that were not sent.
 	// It is written while they are locked; if that fails nothing else does.
@@ -129,7 +133,16 @@ func IsUnavailable(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errStandby) || errors.As(err, &network) || isPostgresUnavailable(err) || isMySQLUnavailable(err)
 }
 
+// NotDeletedError is part of the error of a claim whose rows were sent, in whole
+// or in part, and yet stay.
+type NotDeletedError struct{ err error }
+
+func (e *NotDeletedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *NotDeletedError) Unwrap() error { return e.err }
+
 // notDeleted is the error of a batch that was sent and yet stays.
 func notDeleted(err error) error {
-	return fmt.Errorf("sent, but the deletion failed, so it will be sent again: %w", err)
+	return &NotDeletedError{fmt.Errorf("sent, but the deletion failed, so it will be sent again: %w", err)}
 }

@@ -48,7 +48,7 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	}
 	defer t.end()
 
-	n, err := l.take(ctx, t, c)
+	n, left, err := l.take(ctx, t, c)
 	if n == 0 || err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Settle)
 	defer cancel()
 	switch {
-	case sent == n:
+	case sent == left && len(changes) == 0:
 		if err = t.commit(ctx); err != nil && !IsUnavailable(err) {
 			l.server.Store(nil) // something refused that nobody knew of
 		}
@@ -97,23 +97,24 @@ func (l *locking) begin(ctx context.Context, drv dialect.Driver, settle time.Dur
 	return t, nil
 }
 
-// take locks and deletes the rows of the claim and returns how many.
-func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
+// take locks the rows of the claim and deletes those that can be deleted. It
+// returns how many there are, and how many of them are deleted.
+func (l *locking) take(ctx context.Context, t *tx, c Claim) (n, left int, err error) {
 	lock := skipLocked
 	if c.Ordered {
 		lock = waitForLocked
 		if mine, err := l.turn.take(ctx, t, c.Batch.Table(), c.Key); err != nil {
-			return 0, fmt.Errorf("lock the order: %w", err)
+			return 0, 0, fmt.Errorf("lock the order: %w", err)
 		} else if !mine {
-			return 0, ErrBusy
+			return 0, 0, ErrBusy
 		}
 	}
-	n, err := c.Batch.Fetch(ctx, t, lock)
+	n, err = c.Batch.Fetch(ctx, t, lock)
 	if err != nil {
-		return 0, fmt.Errorf("claim: %w", err)
+		return 0, 0, fmt.Errorf("claim: %w", err)
 	}
 	if n == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	var first []string
 	if t.server.deferrable {
@@ -124,10 +125,23 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (int, error) {
 	if n > 1 { // else it goes, or nothing does
 		first = append(first, "SAVEPOINT entsignal")
 	}
-	if err := l.delete(ctx, t, c, n, first...); err != nil {
-		return 0, err
+	err = l.delete(ctx, t, c, n, first...)
+	left = n
+	if isRefusal(ctx, err) {
+		refused, failure := l.refusals(ctx, t, c, err)
+		if failure != nil {
+			return 0, 0, failure
+		}
+		c.Batch.Refuse(refused)
+		err = nil
+		if left = len(c.Batch.Done()); left > 0 {
+			err = l.delete(ctx, t, c, left)
+		}
 	}
-	return n, ctx.Err()
+	if err != nil {
+		return 0, 0, err
+	}
+	return n, left, ctx.Err()
 }
 
 // keep commits the deletion of the rows that were sent, and of no others, and
@@ -160,8 +174,7 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []
 }
 
 // delete deletes the rows of the batch that are done, of which there are want,
-// after other statements if there are some. A trigger or a rule that keeps some
-// makes it fail: what can't be deleted would be sent for ever.
+// after other statements if there are some. It fails if some of them stay.
 func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first ...string) error {
 	statement, args := l.remove(t, c.Batch.Table(), c.Batch.Done())
 	if t.several && len(args) == 0 {
@@ -177,10 +190,7 @@ func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first ..
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
-	if n != want {
-		return fmt.Errorf("delete: %d of %d rows went", n, want)
-	}
-	return nil
+	return allWent(n, want)
 }
 
 // TakesTurns implements [Dialect].

@@ -46,7 +46,7 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 	defer s.unlock()
 	table := c.Batch.Table()
 	if err := s.deleteSent(ctx, c.Driver, table); err != nil {
-		return 0, fmt.Errorf("delete what was sent before: %w", err)
+		return 0, &NotDeletedError{fmt.Errorf("delete what was sent before: %w", err)}
 	}
 
 	n, err := c.Batch.Fetch(ctx, c.Driver, func(*sql.Selector) {})
@@ -65,7 +65,7 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 	if sent > 0 {
 		s.sent[table] = c.Batch.Done()
 		if err := s.deleteSent(settle, c.Driver, table); err != nil {
-			return 0, errors.Join(sendErr, fmt.Errorf("sent, but not deleted yet: %w", err))
+			return 0, errors.Join(sendErr, &NotDeletedError{fmt.Errorf("sent, but not deleted yet: %w", err)})
 		}
 	}
 	if changes := c.Batch.Changes(); len(changes) > 0 {
