@@ -8,7 +8,6 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,26 +19,28 @@ const (
 )
 
 // planEntc plans entc.go.
-func planEntc(d dirs) (step, error) {
-	path := filepath.Join(d.ent, "entc.go")
-	content, exists, err := read(path)
+func planEntc(g *generator) (step, error) {
+	if g.unsure {
+		return step{path: g.entc, do: byHand, note: "it may generate this schema, which its text doesn't tell; if it does, add", lines: entcLines}, nil
+	}
+	content, exists, err := read(g.entc)
 	if err != nil {
 		return step{}, err
 	}
 	if !exists {
-		return step{path: path, do: toCreate, content: fmt.Appendf(nil, entcTemplate, "./"+filepath.Base(d.schema))}, nil
+		return newEntc(g)
 	}
 	patched, err := patchEntc(content)
 	var not notAsEnt
 	switch {
 	case errors.As(err, &not):
-		return step{path: path, do: byHand, note: string(not), lines: entcLines}, nil
+		return step{path: g.entc, do: byHand, note: string(not) + "; add", lines: entcLines}, nil
 	case err != nil:
-		return step{}, fmt.Errorf("read %s: %w", path, err)
+		return step{}, fmt.Errorf("read %s: %w", g.entc, err)
 	case patched == nil:
-		return step{path: path, do: toKeep, note: "it has the extension"}, nil
+		return step{path: g.entc, do: toKeep, note: "it has the extension"}, nil
 	default:
-		return step{path: path, do: toChange, content: patched}, nil
+		return step{path: g.entc, do: toChange, content: patched}, nil
 	}
 }
 
@@ -305,39 +306,3 @@ func uses(file *ast.File, name string) (found bool) {
 	})
 	return found
 }
-
-// entcTemplate is the code generator of a project that had none; its verb is
-// for the schema.
-const entcTemplate = `//go:build ignore
-
-package main
-
-import (
-	"log"
-
-	"entgo.io/ent/entc"
-	"entgo.io/ent/entc/gen"
-	"github.com/entsignal/signalbus/entsignal/codegen"
-)
-
-func main() {
-	signalBus, err := codegen.NewExtension()
-	if err != nil {
-		log.Fatalf("creating the extension for signals: %%v", err)
-	}
-	if err := entc.Generate(%q, &gen.Config{}, entc.Extensions(signalBus)); err != nil {
-		log.Fatalf("running ent codegen: %%v", err)
-	}
-}
-`
-
-// entcLines is what a user adds to an entc.go of their own.
-const entcLines = `import "github.com/entsignal/signalbus/entsignal/codegen"
-
-signalBus, err := codegen.NewExtension()
-if err != nil {
-	log.Fatalf("creating the extension for signals: %v", err)
-}
-// and to the options of entc.Generate:
-entc.Extensions(signalBus)
-`

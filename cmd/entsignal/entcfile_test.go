@@ -83,26 +83,3 @@ func TestPatchEntcLeavesOtherFilesAlone(t *testing.T) {
 		})
 	}
 }
-
-func TestPatchGenerate(t *testing.T) {
-	for name, c := range map[string]struct{ line, want, why string }{
-		"as ent new":     {line: "//go:generate go run -mod=mod entgo.io/ent/cmd/ent generate ./schema", want: generateLine},
-		"of older ent":   {line: "//go:generate go run entgo.io/ent/cmd/entc generate ./schema", want: generateLine},
-		"Windows":        {line: "//go:generate go run -mod=mod entgo.io/ent/cmd/ent generate ./schema\r", want: generateLine + "\r"},
-		"done":           {line: "//go:generate go run entc.go"},
-		"with features":  {line: "//go:generate go run entgo.io/ent/cmd/ent generate --feature privacy ./schema", why: "line 3 runs ent"},
-		"another schema": {line: "//go:generate go run entgo.io/ent/cmd/ent generate ./other", why: "line 3 runs ent"},
-		"by a tool":      {line: "//go:generate go tool ent generate ./schema", why: "line 3 runs ent"},
-		"nothing of ent": {line: "//go:generate stringer", why: "no line of it runs ent"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			src := "package ent\n\n" + c.line + "\n"
-			got, changed, why := patchGenerate(src, "schema")
-			require.Equal(t, c.want != "", changed)
-			require.True(t, strings.HasPrefix(why, c.why) && (why == "") == (c.why == ""), why)
-			if changed {
-				require.Equal(t, "package ent\n\n"+c.want+"\n", got)
-			}
-		})
-	}
-}

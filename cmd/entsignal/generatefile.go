@@ -3,58 +3,89 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
 // generateLine makes "go generate" run entc.go.
 const generateLine = "//go:generate go run -mod=mod entc.go"
 
-// planGenerate plans generate.go.
-func planGenerate(d dirs) (step, error) {
-	path := filepath.Join(d.ent, "generate.go")
+// planGenerate plans the line that runs entc.go.
+func planGenerate(g *generator) (step, error) {
+	path := filepath.Join(g.dirs.ent, "generate.go")
+	if g.line != nil {
+		path = g.line.file
+	}
 	content, exists, err := read(path)
+	switch {
+	case err != nil:
+		return step{}, err
+	case g.command != nil:
+		return replaceCommand(g, string(content))
+	case g.line != nil:
+		return step{path: path, do: toKeep, note: "it runs " + filepath.Base(g.entc)}, nil
+	case g.run == "":
+		return step{path: g.entc, do: toKeep, note: "no go:generate line runs it"}, nil
+	case exists:
+		return step{path: path, do: byHand, note: "no line of it runs ent; add", lines: generateLine + "\n"}, nil
+	}
+	pkg, err := packageName(g.dirs.ent)
 	if err != nil {
 		return step{}, err
 	}
-	if !exists {
-		pkg, err := packageName(d.ent)
-		if err != nil {
-			return step{}, err
-		}
-		return step{path: path, do: toCreate, content: []byte("package " + pkg + "\n\n" + generateLine + "\n")}, nil
-	}
-	patched, changed, why := patchGenerate(string(content), filepath.Base(d.schema))
-	switch {
-	case why != "":
-		return step{path: path, do: byHand, note: why, lines: generateLine + "\n"}, nil
-	case !changed:
-		return step{path: path, do: toKeep, note: "it runs entc.go"}, nil
-	default:
-		return step{path: path, do: toChange, content: []byte(patched)}, nil
-	}
+	return step{path: path, do: toCreate, content: []byte("package " + pkg + "\n\n" + generateLine + "\n")}, nil
 }
 
-// patchGenerate replaces the line that runs the ent command, as "ent new"
-// writes it, by the one that runs entc.go. It says why if it can't.
-func patchGenerate(content, schema string) (patched string, changed bool, why string) {
-	var (
-		asEnt = regexp.MustCompile(`^//go:generate go run (-mod=\w+ )?entgo\.io/ent/cmd/entc? generate (\./)?` + regexp.QuoteMeta(schema) + `\s*$`)
-		ours  = regexp.MustCompile(`^//go:generate .*\bentc\.go\b`)
-		runs  = regexp.MustCompile(`^//go:generate .*\bentc?\b.* generate\b`)
-		lines = strings.SplitAfter(content, "\n")
-	)
-	for i, line := range lines {
-		switch {
-		case ours.MatchString(line):
-			return content, false, ""
-		case asEnt.MatchString(line):
-			end := line[len(strings.TrimRight(line, "\r\n")):]
-			lines[i] = generateLine + end
-			return strings.Join(lines, ""), true, ""
-		case runs.MatchString(line):
-			return "", false, fmt.Sprintf("line %d runs ent, not as ent writes it; remove it and give its settings to entc.go (--feature NAME is the option entc.FeatureNames(\"NAME\"))", i+1)
-		}
+// replaceCommand plans to replace the line that runs ent's own command by one
+// that runs entc.go. An entc.go that was there has no settings of that line.
+func replaceCommand(g *generator, content string) (step, error) {
+	by, err := g.entcLine()
+	if err != nil {
+		return step{}, err
 	}
-	return "", false, "no line of it runs ent"
+	s := step{path: g.line.file, do: byHand}
+	config, options, why, err := g.flags()
+	switch {
+	case err != nil:
+		return step{}, err
+	case why != "":
+		s.note = fmt.Sprintf("line %d: %s; give its settings to %s, and replace it by", g.line.number, why, g.entc)
+		s.lines = by + "\n"
+		return s, nil
+	case g.program != nil && len(config)+len(options) > 0:
+		s.note = fmt.Sprintf("line %d runs ent with flags; give them to entc.Generate in %s, and replace the line by", g.line.number, g.entc)
+		s.lines = by + "\n"
+		for _, field := range config {
+			s.lines += field + ", // in gen.Config\n"
+		}
+		for _, option := range options {
+			s.lines += option + ", // an option\n"
+		}
+		return s, nil
+	}
+	lines := strings.SplitAfter(content, "\n")
+	old := lines[g.line.number-1]
+	lines[g.line.number-1] = by + old[len(strings.TrimRight(old, "\r\n")):]
+	s.do, s.content = toChange, []byte(strings.Join(lines, ""))
+	return s, nil
+}
+
+// entcLine returns the line that runs entc.go in the folder where it has to run.
+func (g *generator) entcLine() (string, error) {
+	rel, err := relative(g.run, g.entc)
+	if err != nil {
+		return "", err
+	}
+	if filepath.Dir(rel) == "." {
+		return generateLine, nil
+	}
+	return strings.Replace(generateLine, "entc.go", filepath.ToSlash(dotted(rel)), 1), nil
+}
+
+// planTwice plans to remove the lines that run ent's own command beside entc.go:
+// they would overwrite the code with code that has no signals.
+func planTwice(g *generator) (steps []step) {
+	for _, line := range g.twice {
+		steps = append(steps, step{path: line.file, do: byHand, note: fmt.Sprintf("line %d generates the same schema without signals; remove", line.number), lines: line.text + "\n"})
+	}
+	return steps
 }

@@ -7,25 +7,33 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
 func newInitCommand() *cobra.Command {
-	var dir string
+	var (
+		dir, pkg string
+		database = cli.NewEnum("postgres", "postgres", "mysql", "sqlite")
+	)
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Add a signal bus to an ent project",
 		Long: `Add a signal bus to the ent project in this folder:
 
-  ent/entc.go             the code generator, with the extension for signals
-  ent/generate.go         the line by which "go generate ./ent" runs it
-  cmd/signalbus/main.go   the project's own program that flushes signals;
-                          fill in its senders
+  ent/entc.go                   the code generator, with the extension for signals
+  ent/generate.go               the line by which "go generate ./ent" runs it
+  cmd/signalbus/main.go         the project's own program that flushes signals
+  internal/senders/senders.go   its senders, for you to fill in
 
-Files that are missing are created. entc.go and generate.go are changed if they
+Files that are missing are created. A project that generates its code from
+another place is found by its go:generate lines, and the flags of a line that
+runs "ent generate" go into entc.go. entc.go and the line are changed if they
 look as ent writes them, and all else in them is kept; for one that looks
 otherwise the lines to add are printed, and the exit code is 1. A program in
 cmd/signalbus is never changed. What is done already is not done again.`,
 		Example: `  entsignal init
+  entsignal init --database sqlite
   entsignal init --schema ./db/schema`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -34,10 +42,16 @@ cmd/signalbus is never changed. What is done already is not done again.`,
 			if err != nil {
 				return err
 			}
-			return initProject(c.OutOrStdout(), d)
+			return initProject(c.OutOrStdout(), d, program{database: database.Value, pkg: pkg})
 		},
 	}
 	schemaFlag(c, &dir)
+	c.Flags().Var(&database, "database", "the database of cmd/signalbus")
+	complete := cobra.FixedCompletions(database.Allowed, cobra.ShellCompDirectiveNoFileComp)
+	if err := c.RegisterFlagCompletionFunc("database", complete); err != nil {
+		panic(err) // the flag is there
+	}
+	c.Flags().StringVar(&pkg, "package", "", "the import `path` of the generated code, where entc.go computes it")
 	return c
 }
 
@@ -54,21 +68,31 @@ type step struct {
 	path    string
 	do      string
 	content []byte // of toCreate and toChange
-	note    string // why, of toKeep and byHand
-	lines   string // what to add, of byHand
+	note    string // why, of toKeep; why and what to do with the lines, of byHand
+	lines   string // of byHand
 }
 
 // initProject plans all steps before it takes the first, so that a file that
 // can't be read leaves the project as it was.
-func initProject(w io.Writer, d dirs) error {
+func initProject(w io.Writer, d dirs, p program) error {
+	g, err := findGenerator(d)
+	if err != nil {
+		return err
+	}
 	var steps []step
-	for _, plan := range []func(dirs) (step, error){planEntc, planGenerate, planProgram} {
-		s, err := plan(d)
+	for _, plan := range []func(*generator) (step, error){planEntc, planGenerate} {
+		s, err := plan(g)
 		if err != nil {
 			return err
 		}
 		steps = append(steps, s)
 	}
+	steps = append(steps, planTwice(g)...)
+	programSteps, err := p.plan(g)
+	if err != nil {
+		return err
+	}
+	steps = append(steps, programSteps...)
 	count := make(map[string]int)
 	for _, s := range steps {
 		count[s.do]++
@@ -84,9 +108,13 @@ func initProject(w io.Writer, d dirs) error {
 		s.print(w)
 	}
 	if n := count[byHand]; n > 0 {
-		return fmt.Errorf("%d of %d files must be changed by hand, as told above", n, len(steps))
+		return fmt.Errorf("%d of %d steps must be done by hand, as told above", n, len(steps))
 	}
-	fmt.Fprintf(w, "next: go generate %s && go mod tidy\n", filepath.ToSlash(dotted(d.ent)))
+	if g.run == "" {
+		fmt.Fprintf(w, "next: run %s as before, then go mod tidy\n", g.entc)
+		return nil
+	}
+	fmt.Fprintf(w, "next: go generate %s && go mod tidy\n", filepath.ToSlash(dotted(g.run)))
 	return nil
 }
 
@@ -106,7 +134,7 @@ func (s step) print(w io.Writer) {
 	case toKeep:
 		fmt.Fprintf(w, "%s %s: %s\n", s.do, s.path, s.note)
 	case byHand:
-		fmt.Fprintf(w, "%s %s: %s; add:\n\n%s\n", s.do, s.path, s.note, indent(s.lines))
+		fmt.Fprintf(w, "%s %s: %s:\n\n%s\n", s.do, s.path, s.note, indent(s.lines))
 	default:
 		fmt.Fprintf(w, "%s %s\n", s.do, s.path)
 	}

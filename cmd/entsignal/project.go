@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // dirs are the folders of an ent project, relative to the working directory
@@ -48,26 +45,6 @@ func findDirs(schema string) (dirs, error) {
 		return d, fmt.Errorf("%s is a file; expected the folder of the schema", d.schema)
 	}
 	return d, nil
-}
-
-// importPath returns the import path of the package in a folder, which need
-// not have a Go file yet.
-func importPath(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("go", "list", "-e", "-find", "-f", "{{.ImportPath}}\n{{with .Module}}{{.Path}}{{end}}", abs)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("find the import path of %s: go list: %w\n%s", dir, err, strings.TrimSpace(stderr.String()))
-	}
-	path, module, _ := strings.Cut(strings.TrimSpace(stdout.String()), "\n")
-	if module == "" {
-		return "", fmt.Errorf("%s is in no Go module; make one with 'go mod init'", dir)
-	}
-	return path, nil
 }
 
 // withoutRuntime returns build flags that leave the generated runtime.go out

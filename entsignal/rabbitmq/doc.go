@@ -8,7 +8,7 @@
 //	defer pub.Close(context.Background())
 //
 //	send := rabbitmq.Sender(pub, func(s *ent.OrderPlaced) (rabbitmq.Message, error) {
-//		body, err := json.Marshal(s)
+//		body, err := json.Marshal(placed{s.OrderID, s.Customer}) // json.Marshal(s) leaves out zero values
 //		return rabbitmq.Message{Exchange: "orders", RoutingKey: "placed", Body: body}, err
 //	})
 //

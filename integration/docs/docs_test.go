@@ -21,9 +21,6 @@ import (
 
 const repo = "../.."
 
-// tutorial is the folder of the script that runs the tutorial of the README.
-const tutorial = "../tool/testdata"
-
 // documents are the files that are checked, relative to the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
@@ -111,15 +108,11 @@ type checker struct {
 	targets  map[string]bool
 	services map[string]bool            // commands of integration/services
 	exported map[string]map[string]bool // by package
-	tutorial string                     // the script that runs it
 }
 
 func newChecker(t *testing.T) *checker {
 	t.Helper()
-	script, err := os.ReadFile(filepath.Join(tutorial, "tutorial.txtar"))
-	require.NoError(t, err)
 	return &checker{
-		tutorial: string(script),
 		snippets: snippets(t),
 		used:     make(map[string]bool),
 		tests:    allTests(t),
@@ -142,6 +135,7 @@ func newChecker(t *testing.T) *checker {
 var (
 	fence        = regexp.MustCompile("^```(.*)$")
 	marker       = regexp.MustCompile(`^<!-- snippet: (\w+) -->$`)
+	typedMarker  = regexp.MustCompile(`^<!-- (run|file): .+ -->$`)
 	inlineMake   = regexp.MustCompile("`make ([a-z-]+)[` ]")
 	inlineTest   = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
 	inlineMutant = regexp.MustCompile("mutants?: ((?:`\\w+`(?:, )?)+)")
@@ -174,14 +168,16 @@ func (c *checker) problems(name, content string) (all []string) {
 				if i > 0 {
 					before = lines[i-1]
 				}
+				if c.typed(name, before) {
+					break
+				}
 				c.checkGo(before, strings.Join(code, "\n"), report)
 			case "sh", "console":
+				if i > 0 && c.typed(name, lines[i-1]) {
+					break
+				}
 				for n, line := range code {
 					at = i + 2 + n
-					if i > 0 && lines[i-1] == "<!-- tutorial -->" {
-						c.checkTutorial(line, report)
-						continue
-					}
 					line, prompted := strings.CutPrefix(line, "$ ")
 					if language == "sh" || prompted {
 						c.checkCommand(line, report)
@@ -215,14 +211,10 @@ func (c *checker) checkGo(before, code string, report func(string, ...any)) {
 	c.used[m[1]] = true
 }
 
-// checkTutorial checks that the script which tests the tutorial runs the line.
-func (c *checker) checkTutorial(line string, report func(string, ...any)) {
-	line, _, _ = strings.Cut(line, "#")
-	// The script has no release to get.
-	line = strings.Replace(strings.TrimSpace(line), "cmd/entsignal@latest", "cmd/entsignal@v0.0.0", 1)
-	if !strings.Contains(c.tutorial, "\nexec "+line+"\n") {
-		report("%s doesn't run: %s", tutorial, line)
-	}
+// typed reports whether a block is one that the test of the README in
+// integration/tool types as a reader would.
+func (c *checker) typed(name, before string) bool {
+	return name == "README.md" && typedMarker.MatchString(before)
 }
 
 // checkCommand checks one line of a shell.
@@ -338,8 +330,8 @@ func hasHeadingOf(path, anchor string) bool {
 	return false
 }
 
-// snippets returns the snippets of this package's files, and of the script that
-// runs the tutorial. A name that is used again continues its snippet.
+// snippets returns the snippets of this package's files. A name that is used
+// again continues its snippet.
 func snippets(t *testing.T) map[string]string {
 	t.Helper()
 	lines := make(map[string][]string)
@@ -360,7 +352,6 @@ func snippets(t *testing.T) map[string]string {
 		assert.Empty(t, name, "%s: the snippet has no end", path)
 	}
 	walk(t, ".", ".go", collect)
-	walk(t, tutorial, "tutorial.txtar", collect)
 	all := make(map[string]string)
 	for name, lines := range lines {
 		all[name] = dedent(lines)

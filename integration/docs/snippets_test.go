@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"entgo.io/ent/dialect"
@@ -30,20 +31,25 @@ func check(err error) {
 // it opens.
 func application(ctx context.Context, amqpURL, dsn string) (*entsignal.Bus, *rabbitmq.Publisher, *ent.Client) {
 	// snippet: application
+	type placed struct { // what consumers get
+		OrderID  int    `json:"order_id"`
+		Customer string `json:"customer"`
+	}
 	pub, err := rabbitmq.NewPublisher(amqpURL, rabbitmq.WithAppID("shop"))
 	check(err)
 	bus, err := ent.NewSignalBus(ent.SignalSenders{
 		OrderPlaced: rabbitmq.Sender(pub, func(s *ent.OrderPlaced) (rabbitmq.Message, error) {
-			body, err := json.Marshal(s)
+			body, err := json.Marshal(placed{s.OrderID, s.Customer})
 			return rabbitmq.Message{Exchange: "shop.orders", RoutingKey: "placed", Body: body}, err
 		}),
 		// end snippet
 		ShipmentDue: dropShipments,
 		// snippet: application
-	})
+	}, entsignal.WithLogger(slog.Default()))
 	check(err)
-	client, err := ent.Open("postgres", dsn, ent.WithSignalBus(bus))
+	db, err := pqconn.Open(dsn) // lib/pq, with deadlines that hold on a dead network
 	check(err)
+	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)), ent.WithSignalBus(bus))
 
 	tx, err := client.Tx(ctx)
 	check(err)
@@ -81,7 +87,7 @@ type hook struct{ url string }
 
 // post sends one signal. entsignal.Each(h.post) is the sender.
 func (h hook) post(ctx context.Context, s *ent.OrderPlaced) error {
-	body, err := json.Marshal(s)
+	body, err := json.Marshal(map[string]any{"order_id": s.OrderID, "customer": s.Customer})
 	if err != nil {
 		return entsignal.Permanent(err) // trying again can't help
 	}

@@ -14,12 +14,12 @@ import (
 // snippet: entc
 
 func main() {
-	ex, err := codegen.NewExtension()
+	signalBus, err := codegen.NewExtension()
 	if err != nil {
-		log.Fatal(err)
+		log.Fatalf("creating the extension for signals: %v", err)
 	}
-	if err := entc.Generate("./schema", &gen.Config{}, entc.Extensions(ex)); err != nil {
-		log.Fatal(err)
+	if err := entc.Generate("./schema", &gen.Config{}, entc.Extensions(signalBus)); err != nil {
+		log.Fatalf("running ent codegen: %v", err)
 	}
 }
 

@@ -56,13 +56,14 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 // entsignalOrderPlaced tells the bus how OrderPlaced signals are found, sent and deleted.
 func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
 	return entsignal.NewSignal(entsignal.Model[*config, *OrderPlaced, int, *OrderPlacedQuery]{
-		Name:      TypeOrderPlaced,
-		Table:     "order_placeds",
-		IDColumn:  "id",
-		AutoFlush: true,
-		Sender:    s.OrderPlaced,
-		Counted:   true,
-		ID:        func(n *OrderPlaced) int { return n.ID },
+		Name:       TypeOrderPlaced,
+		Table:      "order_placeds",
+		IDColumn:   "id",
+		AutoFlush:  true,
+		BurstCount: 500,
+		Sender:     s.OrderPlaced,
+		Counted:    true,
+		ID:         func(n *OrderPlaced) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *OrderPlacedQuery {
 			q := &OrderPlacedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeOrderPlaced}}
 			return q.Where(match)

@@ -2,8 +2,10 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/mixin"
 )
 
@@ -15,6 +17,9 @@ type OrderPlaced struct{ ent.Schema }
 func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
 func (OrderPlaced) Fields() []ent.Field {
 	return []ent.Field{field.Int("order_id"), field.String("customer")}
+}
+func (OrderPlaced) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.BurstCount(500)} // rows that a flush sends at once
 }
 
 // end snippet
