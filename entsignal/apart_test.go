@@ -253,10 +253,10 @@ func TestSignalsThatWereLeftOutAreNotBlamed(t *testing.T) {
 }
 
 // newDelivery returns a batch of n numbers from 0, which are their own ids.
-func newDelivery(mode Mode, n int, send Sender[int]) *delivery[struct{}, int, int, Query[int, int]] {
-	d := &delivery[struct{}, int, int, Query[int, int]]{
-		signal: &signal[struct{}, int, int, Query[int, int]]{
-			Model:   Model[struct{}, int, int, Query[int, int]]{Sender: send},
+func newDelivery(mode Mode, n int, send Sender[int]) *delivery[struct{}, int, int, Query[int]] {
+	d := &delivery[struct{}, int, int, Query[int]]{
+		signal: &signal[struct{}, int, int, Query[int]]{
+			Model:   Model[struct{}, int, int, Query[int]]{Sender: send},
 			stopped: func(ctx context.Context) error { return ctx.Err() },
 		},
 		meta: Batch{Signal: Info{Name: "Number"}, Mode: mode},

@@ -24,7 +24,11 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			if err := b.check(work, st, d.Table()); err != nil {
 				return 0, err
 			}
-			return st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Patience: b.turnPatience(d), Settle: b.settleTime() / 2})
+			n, err := st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Patience: b.turnPatience(d), Settle: b.settleTime() / 2})
+			if err != nil && !d.started() {
+				return n, err
+			}
+			return n, b.noteUndecodable(work, st, d, err)
 		})
 		switch {
 		case err == nil:
@@ -128,6 +132,23 @@ func endOf(ctx context.Context) error {
 
 // probeTime is how long a flush may look for signals that can be sent.
 func (b *Bus) probeTime() time.Duration { return 3 * b.timeout }
+
+// noteUndecodable notes, after the claim of a batch, which of its rows can't be
+// decoded, and returns the error of the claim together with theirs.
+func (b *Bus) noteUndecodable(ctx context.Context, st store, d batch, err error) error {
+	err = d.explained(err)
+	changes := d.undecodable()
+	if len(changes) == 0 {
+		return err
+	}
+	settle := b.settleTime() / 2
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
+	defer cancel()
+	if noteErr := st.Note(ctx, dbdialect.Note{Driver: st.driver, Table: d.Table(), Changes: changes, Settle: settle}); noteErr != nil {
+		return errors.Join(err, dbdialect.NotNoted(noteErr))
+	}
+	return err
+}
 
 // serializationRetries is how often a batch is tried again.
 const serializationRetries = 11

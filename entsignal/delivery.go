@@ -24,6 +24,11 @@ type batch interface {
 	// result tells of some of the rows how many were sent, and why the others
 	// stay. It is for a batch that a claim has delivered.
 	result(ids []any) (sent int, err error)
+	// undecodable returns what to note in rows that can't be decoded. It is for a
+	// batch that a claim has delivered; so is explained.
+	undecodable() []dbdialect.Change
+	// explained returns the error of a claim together with those of such rows.
+	explained(err error) error
 	// started reports whether the sender was called. From then on the batch
 	// must not be tried again.
 	started() bool
@@ -57,7 +62,7 @@ type selection struct {
 type reader func(match func(*sql.Selector)) (ids []any, err error)
 
 // delivery is a batch with the Go types of its signal.
-type delivery[C, T, ID any, Q Query[T, ID]] struct {
+type delivery[C, T, ID any, Q Query[T]] struct {
 	signal *signal[C, T, ID, Q]
 	meta   Batch
 	sel    selection
@@ -65,6 +70,7 @@ type delivery[C, T, ID any, Q Query[T, ID]] struct {
 	rows    []T
 	ids     []any
 	ranks   map[any]int // of the ids, once somebody asks
+	bad     []failure   // rows that can't be decoded; in an ordered flush the one behind rows
 	blocked error       // why an ordered flush can't take the row behind rows
 	called  bool
 	errs    []error // after Send: why a row stays; nil for one that goes
@@ -92,9 +98,12 @@ func (d *delivery[C, T, ID, Q]) undecided() []any {
 func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 	// Of a shared batch each commit asks.
 	if d.ranks == nil {
-		d.ranks = make(map[any]int, len(d.ids))
+		d.ranks = make(map[any]int, len(d.ids)+len(d.bad))
 		for i, id := range d.ids {
 			d.ranks[comparableID(id)] = i
+		}
+		for i, f := range d.bad {
+			d.ranks[comparableID(f.id)] = len(d.ids) + i
 		}
 	}
 	var errs []error
@@ -105,7 +114,10 @@ func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 			continue
 		}
 		var err error
-		if d.errs != nil {
+		switch {
+		case i >= len(d.ids):
+			err = d.failed(d.bad[i-len(d.ids)])
+		case d.errs != nil:
 			err = d.errs[i]
 		}
 		if err == nil {
@@ -129,56 +141,35 @@ func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table { return d.signal.table(
 
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
-	m := &d.signal.Model
+	d.rows, d.ids, d.bad, d.blocked = nil, nil, nil, nil
 	watched := d.meta.Mode == ModeFlushOrdered && movable(drv, d.signal.columns())
-	read := func(match func(*sql.Selector)) (_ []any, err error) {
+	read := func(match func(*sql.Selector)) ([]any, error) {
 		pick := func(s *sql.Selector) {
 			match(s)
-			if d.sel.skipDead && m.Retry != nil {
+			if d.sel.skipDead && d.signal.Retry != nil {
 				isAlive(s)
 			}
 		}
-		q := m.Query(d.signal.config, drv, func(s *sql.Selector) {
-			if watched {
-				d.signal.columns().watchMoves(s, pick)
-				s.ForUpdate(sql.WithLockTables(d.signal.Table)) // and not what it is joined with
-			} else {
-				pick(s)
-				lock(s)
-			}
-			if m.Retry != nil {
-				selectTimes(s)
-			}
+		locked := func(s *sql.Selector) {
+			pick(s)
+			lock(s)
+		}
+		if !watched {
+			return d.read(ctx, drv, locked, nil)
+		}
+		return d.read(ctx, drv, locked, func(s *sql.Selector) {
+			d.signal.columns().watchMoves(s, pick)
+			s.ForUpdate(sql.WithLockTables(d.signal.Table)) // and not what it is joined with
 		})
-		for _, load := range []func(Q){m.Children, m.With} {
-			if load != nil {
-				load(q)
-			}
-		}
-		if d.rows, err = q.All(allowed(ctx)); err != nil {
-			return nil, err
-		}
-		d.ids = make([]any, len(d.rows))
-		for i, row := range d.rows {
-			if watched && hasMoved(row) {
-				return nil, errMoved
-			}
-			if d.ids[i], err = d.signal.storedIDOf(row); err != nil {
-				return nil, err
-			}
-		}
-		weigh(&d.signal.rows, d.rows)
-		return d.ids, nil
 	}
-	d.rows, d.ids = nil, nil
 	var err error
 	if d.sel.pick != nil {
 		err = d.sel.pick(drv, read)
 	} else {
 		_, err = read(d.signal.columns().listed(drv, d.sel.ids))
-		d.arrange()
+		d.arrange(d.sel.ids)
 	}
-	if err == nil && m.Retry != nil {
+	if err == nil && d.signal.Retry != nil {
 		err = d.leaveOut(time.Now())
 	}
 	return len(d.rows), err
@@ -191,6 +182,126 @@ var errMoved = errors.New("a signal was changed while it was claimed, and may be
 // where it doesn't belong anymore.
 func movable(drv dialect.Driver, c columns) bool {
 	return c.movable() && drv.Dialect() == dialect.Postgres
+}
+
+// read reads the rows that match, and returns the ids of all of them. In rows
+// that can't be decoded a batch has no more than their ids. watched, if it is not
+// nil, matches as match does, and marks rows that have moved.
+func (d *delivery[C, T, ID, Q]) read(ctx context.Context, drv dialect.Driver, match, watched func(*sql.Selector)) ([]any, error) {
+	query := match
+	if watched != nil {
+		query = watched
+	}
+	rows, ids, err := d.signal.load(ctx, drv, query)
+	switch {
+	case err == nil && watched != nil && slices.ContainsFunc(rows, func(row T) bool { return hasMoved(row) }):
+		return nil, errMoved
+	case err == nil:
+		d.rows, d.ids = rows, ids
+		weigh(&d.signal.rows, d.rows)
+		return d.ids, nil
+	case !isUndecodable(err):
+		return nil, err
+	}
+	found, stateErr := d.signal.states(ctx, drv, match)
+	if stateErr != nil {
+		return nil, errors.Join(stateErr, err)
+	}
+	all := make([]any, len(found))
+	for i, row := range found {
+		all[i] = row.id
+	}
+	return all, d.readDecodable(ctx, drv, found)
+}
+
+// readDecodable reads those of the rows that can be decoded, and notes the
+// others. Of an ordered flush these are the ones before the first that can't.
+func (d *delivery[C, T, ID, Q]) readDecodable(ctx context.Context, drv dialect.Driver, found []rowState) error {
+	ordered := d.meta.Mode == ModeFlushOrdered
+	if d.signal.Retry != nil && d.meta.Mode != ModeSend {
+		now := time.Now()
+		waits := func(row rowState) bool { return !row.retry.due(now) }
+		if i := slices.IndexFunc(found, waits); !ordered {
+			found = slices.DeleteFunc(found, waits)
+		} else if i >= 0 {
+			d.blocked = found[i].retry.blocked(d.signal.textOf(found[i].id))
+			if i == 0 {
+				return d.blocked
+			}
+			found = found[:i]
+		}
+	}
+	ids := make([]any, len(found))
+	for i, row := range found {
+		ids[i] = row.id
+	}
+	bad, err := d.signal.undecodable(ctx, drv, ids, ordered)
+	if err != nil {
+		return err
+	}
+	good := ids
+	if len(bad) > 0 {
+		good = nil
+		next := 0
+		for _, b := range bad {
+			good = append(good, ids[next:b.at]...)
+			next = b.at + 1
+			d.bad = append(d.bad, failure{id: ids[b.at], state: found[b.at].retry, err: b.err})
+		}
+		if !ordered {
+			good = append(good, ids[next:]...)
+		} else {
+			d.blocked = nil
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	d.rows, d.ids, err = d.signal.load(ctx, drv, d.signal.columns().listed(drv, good))
+	d.arrange(good)
+	weigh(&d.signal.rows, d.rows)
+	return err
+}
+
+// failed returns the error of a row as the batch tells it.
+func (d *delivery[C, T, ID, Q]) failed(f failure) error {
+	id := showID(d.signal.textOf(f.id))
+	if d.signal.Retry != nil && !errors.Is(f.err, ErrNotTried) {
+		return fmt.Errorf("id %s (%s): %w", id, d.signal.Retry.attempt(f), f.err)
+	}
+	return fmt.Errorf("id %s: %w", id, f.err)
+}
+
+// blames reports whether it is the turn of the rows that can't be decoded: what
+// has failed before them in an ordered flush comes first.
+func (d *delivery[C, T, ID, Q]) blames() bool {
+	return len(d.bad) > 0 && (d.meta.Mode != ModeFlushOrdered || d.errs == nil)
+}
+
+func (d *delivery[C, T, ID, Q]) undecodable() []dbdialect.Change {
+	if !d.blames() || d.signal.Retry == nil {
+		return nil
+	}
+	bad := slices.DeleteFunc(slices.Clone(d.bad), func(f failure) bool { return errors.Is(f.err, ErrNotTried) })
+	return d.signal.Retry.changes(bad, time.Now())
+}
+
+func (d *delivery[C, T, ID, Q]) explained(err error) error {
+	if !d.blames() {
+		return err
+	}
+	errs := make([]error, len(d.bad))
+	for i, f := range d.bad {
+		errs[i] = d.failed(f)
+	}
+	switch part := err.(type) { //nolint:errorlint // as Send returns it
+	case nil:
+		return &BatchError{Errors: append(make([]error, len(d.rows)), errs...)}
+	case *BatchError:
+		return &BatchError{Errors: slices.Concat(part.Errors, errs)}
+	default:
+		return errors.Join(err, &BatchError{Errors: errs})
+	}
 }
 
 // leaveOut leaves out the rows that may not be sent now. An ordered flush sends
@@ -218,13 +329,13 @@ func (d *delivery[C, T, ID, Q]) leaveOut(now time.Time) error {
 	return nil
 }
 
-// arrange puts the rows in the order of the selection's ids.
-func (d *delivery[C, T, ID, Q]) arrange() {
+// arrange puts the rows in the order of the ids.
+func (d *delivery[C, T, ID, Q]) arrange(ids []any) {
 	if len(d.rows) < 2 {
 		return
 	}
-	rank := make(map[any]int, len(d.sel.ids))
-	for i, id := range slices.Backward(d.sel.ids) { // the first of several counts
+	rank := make(map[any]int, len(ids))
+	for i, id := range slices.Backward(ids) { // the first of several counts
 		rank[comparableID(id)] = i
 	}
 	places := make([]int, len(d.rows))
@@ -319,7 +430,7 @@ func (d *delivery[C, T, ID, Q]) Send(ctx context.Context) (int, error) {
 		case o.blame && d.signal.Retry != nil:
 			f := failure{id: d.ids[i], state: d.signal.retryState(d.rows[i]), err: o.err}
 			failed = append(failed, f)
-			d.errs[i] = fmt.Errorf("id %s (%s): %w", showID(items[i].ID), d.signal.Retry.attempt(f), o.err)
+			d.errs[i] = d.failed(f)
 		default:
 			d.errs[i] = fmt.Errorf("id %s: %w", showID(items[i].ID), o.err)
 		}

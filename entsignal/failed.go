@@ -54,7 +54,11 @@ func (b *Bus) Failed(ctx context.Context, opts ...FlushOption) ([]FailedSignal, 
 // for nothing; one that can be none of the type is an [*InvalidIDError]. A type
 // without mixin.Retry is [ErrNoRetry].
 func (b *Bus) Retry(ctx context.Context, name string, ids ...string) (int, error) {
-	return b.mendListed(ctx, name, ids, revived())
+	t, err := b.mendable(name)
+	if err != nil {
+		return 0, err
+	}
+	return b.mendListed(ctx, t, ids, revived())
 }
 
 // RetryAll is [Bus.Retry] of all signals of a type that have failed.
@@ -75,28 +79,43 @@ func (b *Bus) RetryAll(ctx context.Context, name string) (int, error) {
 	})
 }
 
-// Discard deletes signals that have failed, unsent and for good. It waits for a
-// flush that is sending one of them, and then leaves what was sent. In all else
-// it is like [Bus.Retry]; a signal that has not failed can't be discarded.
+// Discard deletes signals that have failed, or whose rows can't be decoded (see
+// [DecodeError]), unsent and for good. It waits for a flush that is sending one
+// of them, and then leaves what was sent. In all else it is like [Bus.Retry]; a
+// signal that has not failed can't be discarded. Of a type without mixin.Retry it
+// deletes those that can't be decoded, and the others are [ErrNoRetry].
 func (b *Bus) Discard(ctx context.Context, name string, ids ...string) (int, error) {
-	return b.mendListed(ctx, name, ids, nil)
+	t, err := b.find(name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.mendListed(ctx, t, ids, nil)
+	if err == nil && !t.retries() && n < distinct(ids) {
+		err = &FlushError{Signal: name, Err: ErrNoRetry}
+	}
+	return n, err
+}
+
+func distinct(texts []string) int {
+	seen := make(map[string]bool)
+	for _, text := range texts {
+		seen[text] = true
+	}
+	return len(seen)
 }
 
 // mendListed sets columns of the rows with these ids that have failed, or
 // deletes them.
-func (b *Bus) mendListed(ctx context.Context, name string, texts []string, set []dbdialect.Value) (int, error) {
-	t, err := b.mendable(name)
-	if err != nil {
-		return 0, err
-	}
+func (b *Bus) mendListed(ctx context.Context, t signalType, texts []string, set []dbdialect.Value) (int, error) {
 	ids := make([]any, len(texts))
 	for i, text := range texts {
-		if ids[i], err = t.parseID(text); err != nil {
-			return 0, &InvalidIDError{Signal: name, ID: text, Err: err}
+		var err error
+		if ids[i], err = b.findID(ctx, t, text); err != nil {
+			return 0, &InvalidIDError{Signal: t.Name, ID: text, Err: err}
 		}
 	}
 	if len(ids) == 0 {
-		return 0, &FlushError{Signal: name, Err: errNoIDs}
+		return 0, &FlushError{Signal: t.Name, Err: errNoIDs}
 	}
 	return b.mend(ctx, t, set, func(page mender) error {
 		for ids := range slices.Chunk(ids, mendPage) {
@@ -106,6 +125,24 @@ func (b *Bus) mendListed(ctx context.Context, name string, texts []string, set [
 		}
 		return nil
 	})
+}
+
+// findID returns the id that has the text. One that is none of the type may
+// still be that of a row, which then can't be decoded.
+func (b *Bus) findID(ctx context.Context, t signalType, text string) (any, error) {
+	id, invalid := t.parseID(text)
+	if invalid == nil {
+		return id, nil
+	}
+	st, err := b.store()
+	if err != nil {
+		return nil, invalid
+	}
+	found, err := (&task{signalType: t, bus: b, st: st}).read(ctx, t.columns().listed(nil, []any{text}))
+	if err == nil && len(found) == 1 && t.textOf(found[0]) == text { // MySQL may see a number in it
+		return found[0], nil
+	}
+	return nil, invalid
 }
 
 // mendable returns the type of that name if it has mixin.Retry.
@@ -135,6 +172,12 @@ func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all
 			Table:  t.table(),
 			Set:    set,
 			Pick: func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
+				if set == nil {
+					return t.discardable(ctx, drv, func(s *sql.Selector) {
+						match(s)
+						lock(s)
+					})
+				}
 				return t.ids(ctx, drv, func(s *sql.Selector) {
 					match(s)
 					hasFailed(s)

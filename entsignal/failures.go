@@ -26,7 +26,9 @@ func (f *failures) add(sent int, err error) bool {
 		f.list(err)
 		f.over = f.over || endsFlush(err)
 	}
-	f.trial.note(time.Now(), sent, err)
+	if err == nil || sent > 0 || !isUndecodable(err) { // else no sender knows of it
+		f.trial.note(time.Now(), sent, err)
+	}
 	return !f.ended()
 }
 

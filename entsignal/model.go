@@ -3,7 +3,6 @@ package entsignal
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -19,7 +18,7 @@ import (
 // Model is what generated code tells the bus of one signal type. C is the
 // generated client's *config, T the entity, ID the type of its id and Q its
 // query builder. Models are written by the code generator only.
-type Model[C, T, ID any, Q Query[T, ID]] struct {
+type Model[C, T, ID any, Q Query[T]] struct {
 	Name       string
 	Table      string
 	IDColumn   string
@@ -42,9 +41,6 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 	ID func(T) ID
 	// IDScanner, if set, points to the ValueScanner of the id's field.
 	IDScanner *field.TypeValueScanner[ID]
-	// Key returns the key of a signal, which may be a driver.Valuer. It is nil
-	// without OrderKey.
-	Key func(T) any
 	// Query returns a query for the signals that match, free of the
 	// interceptors that a project adds to its client.
 	Query func(c C, drv dialect.Driver, match func(*sql.Selector)) Q
@@ -62,9 +58,8 @@ type Model[C, T, ID any, Q Query[T, ID]] struct {
 }
 
 // Query is what the bus needs of a generated query builder.
-type Query[T, ID any] interface {
+type Query[T any] interface {
 	All(context.Context) ([]T, error)
-	IDs(context.Context) ([]ID, error)
 	Count(context.Context) (int, error)
 }
 
@@ -87,6 +82,9 @@ type Signal interface {
 	count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error)
 	// retries reports whether there is mixin.Retry.
 	retries() bool
+	// discardable returns the ids of those of the rows that match which can't be
+	// decoded or, with mixin.Retry, which have failed.
+	discardable(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// failed returns those of the rows that match which have failed, and the
 	// id of the last one.
 	failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []FailedSignal, last any, err error)
@@ -105,11 +103,11 @@ type Signal interface {
 }
 
 // NewSignal returns the signal that m describes.
-func NewSignal[C, T, ID any, Q Query[T, ID]](m Model[C, T, ID, Q]) Signal {
+func NewSignal[C, T, ID any, Q Query[T]](m Model[C, T, ID, Q]) Signal {
 	return &signal[C, T, ID, Q]{Model: m, codec: newIDCodec(m.IDScanner)}
 }
 
-type signal[C, T, ID any, Q Query[T, ID]] struct {
+type signal[C, T, ID any, Q Query[T]] struct {
 	Model[C, T, ID, Q]
 	codec   idCodec[ID]
 	config  C
@@ -135,72 +133,6 @@ func (s *signal[C, T, ID, Q]) bind(config any, stopped func(context.Context) err
 	s.config, s.stopped = c, stopped
 	return nil
 }
-
-// ids reads by the column alone: ent's own IDs can't read those that are structs.
-func (s *signal[C, T, ID, Q]) ids(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {
-	table, b := s.table(), sql.Dialect(drv.Dialect())
-	from := b.Table(table.Name).Schema(table.Schema)
-	selector := b.Select(from.C(table.IDColumn)).From(from)
-	match(selector)
-	query, args := selector.Query()
-	var rows sql.Rows
-	if err := drv.Query(ctx, query, args, &rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	scan := func(dest any) error { return rows.Scan(dest) }
-	for rows.Next() {
-		id, err := s.codec.scan(scan)
-		if err != nil {
-			return nil, err
-		}
-		stored, err := s.codec.value(id)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, stored)
-	}
-	return ids, errors.Join(rows.Err(), rows.Close())
-}
-
-func (s *signal[C, T, ID, Q]) keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, _ error) {
-	rows, err := s.Model.Query(s.config, drv, match).All(allowed(ctx))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, row := range rows {
-		id, err := s.storedIDOf(row)
-		if err != nil {
-			return nil, nil, err
-		}
-		key, err := storedKey(s.Key(row))
-		if err != nil {
-			return nil, nil, err
-		}
-		ids, keys = append(ids, id), append(keys, key)
-	}
-	return ids, keys, nil
-}
-
-// storedKey returns what the database takes for a key: two keys are the same if
-// that is. It can be compared.
-func storedKey(key any) (any, error) {
-	v, ok := key.(driver.Valuer)
-	if !ok {
-		return key, nil
-	}
-	stored, err := v.Value()
-	if b, ok := stored.([]byte); ok {
-		return keyBytes(b), err
-	}
-	return stored, err
-}
-
-// keyBytes is a key that is stored as bytes.
-type keyBytes string
-
-// Value implements [driver.Valuer].
-func (k keyBytes) Value() (driver.Value, error) { return []byte(k), nil }
 
 // Stored returns v as the field's ValueScanner, which is not set before the
 // program runs, gives it to the database.
@@ -234,18 +166,14 @@ func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver, mat
 func (s *signal[C, T, ID, Q]) retries() bool { return s.Retry != nil }
 
 func (s *signal[C, T, ID, Q]) failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []FailedSignal, last any, _ error) {
-	rows, err := s.Model.Query(s.config, drv, func(s *sql.Selector) {
+	rows, err := s.states(ctx, drv, func(s *sql.Selector) {
 		match(s)
 		hasFailed(s)
-		selectTimes(s)
-	}).All(allowed(ctx))
-	if err != nil || len(rows) == 0 {
-		return nil, nil, err
-	}
+	})
 	for _, row := range rows {
-		all = append(all, s.retryState(row).failed(s.Name, s.codec.text(s.ID(row))))
+		last = row.id
+		all = append(all, row.retry.failed(s.Name, s.textOf(last)))
 	}
-	last, err = s.storedIDOf(rows[len(rows)-1])
 	return all, last, err
 }
 
@@ -390,7 +318,11 @@ func (c columns) sort(s *sql.Selector) {
 // stands for no bound.
 func (c columns) ofKey(key, top any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(sql.EQ(s.C(c.key), key))
+		if key == nil { // the schema forbids it, and the table may not
+			s.Where(sql.IsNull(s.C(c.key)))
+		} else {
+			s.Where(sql.EQ(s.C(c.key), key))
+		}
 		if top != nil {
 			s.Where(sql.LTE(s.C(c.id), top))
 		}

@@ -73,6 +73,9 @@ func (s RetryState) due(now time.Time) bool {
 	return s.FailedAt == nil && (s.RetryAt == nil || !s.RetryAt.After(now))
 }
 
+// hasFailed reports whether the row is parked or has spent an attempt.
+func (s RetryState) hasFailed() bool { return s.FailedAt != nil || s.Attempts > 0 }
+
 // backoff returns the pause after so many failures: doubled each time, less a
 // random part of up to a half, so that what failed together doesn't come back
 // together. random is from 0 to 1.

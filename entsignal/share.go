@@ -273,9 +273,9 @@ func split(ctx context.Context, results []shareResult, shares []*share, d batch,
 		switch {
 		case stuck, n == 0 && err != nil && d.started() && !apart:
 			r.err = err
-		case err != nil && !d.started() && !apart && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
+		case err != nil && !d.started() && !errors.As(err, new(*BatchError)) && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
 			r.err = err // which each of them alone would get too
-		case err != nil && !d.started() && !apart:
+		case err != nil && !d.started() && !errors.As(err, new(*BatchError)):
 			// It may be about the row of one.
 			r.alone = true
 		default:
@@ -283,7 +283,7 @@ func split(ctx context.Context, results []shareResult, shares []*share, d batch,
 		}
 	}
 	var notNoted *dbdialect.NotNotedError
-	if n > 0 && errors.As(err, &notNoted) { // one tells it for all
+	if (n > 0 || !d.started()) && errors.As(err, &notNoted) { // one tells it for all
 		results[0].err = errors.Join(results[0].err, notNoted)
 	}
 }

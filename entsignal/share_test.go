@@ -105,7 +105,7 @@ func (named) batch(Batch, selection) batch { return &nobodys{} }
 
 // nobodys is a batch of a signal of which nothing is read.
 type nobodys struct {
-	delivery[any, any, any, Query[any, any]]
+	delivery[any, any, any, Query[any]]
 }
 
 func (*nobodys) Table() dbdialect.Table { return dbdialect.Table{} }

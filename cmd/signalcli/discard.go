@@ -29,8 +29,9 @@ func newDiscardCommand(sys system, g *global) *cobra.Command {
 		Short: "Delete failed signals for good, unsent",
 		Long: `Delete signals that have failed. Their messages are not sent, and nothing brings
 them back. It shows them and asks before, unless --yes is given; where nobody can
-answer, --yes has to be. Signals that have not failed can't be discarded. The ids are those
-that "failed" shows.`,
+answer, --yes has to be. Signals that have not failed can't be discarded, unless
+their rows can't be decoded. The ids are those that "failed" shows, and those
+that the errors of a flush name.`,
 		Example: `  signalbus discard OrderPlaced --id 17
 
   # in a script
@@ -85,7 +86,7 @@ func showDiscarded(ctx context.Context, c *cobra.Command, bus *entsignal.Bus, na
 		}
 		f, ok := known[id]
 		if !ok {
-			fmt.Fprintf(t, "%s %s\tnot known as failed\t\t\n", name, oneLine(id))
+			fmt.Fprintf(t, "%s %s\tnot known as failed: it goes only if its row can't be decoded\t\t\n", name, oneLine(id))
 			continue
 		}
 		state, _ := stateOf(f, now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -28,6 +29,9 @@ type Value struct {
 // stay could not be noted in them. It says nothing about what was sent.
 type NotNotedError struct{ err error }
 
+// NotNoted returns the error of changes that failed with err.
+func NotNoted(err error) error { return &NotNotedError{err} }
+
 func (e *NotNotedError) Error() string {
 	return fmt.Sprintf("the failed attempts were not noted: %v", e.err)
 }
@@ -41,6 +45,14 @@ func joined(sendErr, err error) error {
 		return sendErr
 	}
 	return errors.Join(sendErr, err)
+}
+
+// A Note is what to write into rows that a claim has left.
+type Note struct {
+	Driver  dialect.Driver
+	Table   Table
+	Changes []Change
+	Settle  time.Duration // bounds the statements that end the transaction
 }
 
 // A Mend changes or deletes rows outside of any claim, for somebody who asks
@@ -88,18 +100,31 @@ func (c Change) update(dialectName string, table Table, hint string) (string, []
 // errNoTime is the error of changes for which the time was too short.
 var errNoTime = errors.New("no time left")
 
-// note makes the changes, whose rows the transaction has locked. It begins
-// none after until: what comes next, the end of the transaction, is worth more.
+// savepoint is set by each transaction that may have to undo a part of it.
+const savepoint = "SAVEPOINT entsignal"
+
+// note makes the changes, whose rows the transaction has locked; it goes back
+// to the savepoint before it tries another form of the texts. It begins none
+// after until: what comes next, the end of the transaction, is worth more.
 func (l *locking) note(ctx context.Context, t *tx, table Table, changes []Change, until time.Time) error {
-	for _, c := range changes {
-		if time.Now().After(until) {
-			return errNoTime
+	dirty := false
+	return inSomeForm(changes, func(changes []Change) error {
+		if dirty {
+			if err := t.exec(ctx, "ROLLBACK TO "+savepoint); err != nil {
+				return err
+			}
 		}
-		if _, err := l.change(ctx, t, table, c); err != nil {
-			return err
+		dirty = true
+		for _, c := range changes {
+			if time.Now().After(until) {
+				return errNoTime
+			}
+			if _, err := l.change(ctx, t, table, c); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // change makes one change, and returns how many rows it is about.
@@ -108,40 +133,67 @@ func (l *locking) change(ctx context.Context, t *tx, table Table, c Change) (int
 	return execCount(ctx, t, statement, args)
 }
 
-// noteAlone makes the change of a single row in a transaction of its own. It
-// does nothing if another flush has locked the row by now: that one notes what
-// comes of it.
-func (l *locking) noteAlone(ctx context.Context, c Claim, change Change) error {
-	t, err := l.begin(ctx, c.Driver, c.Settle)
+// Note implements [Dialect].
+func (l *locking) Note(ctx context.Context, n Note) error {
+	t, err := l.begin(ctx, n.Driver, n.Settle)
 	if err != nil {
 		return err
 	}
 	defer t.end()
-	table := c.Batch.Table()
-	mine, err := t.locks(ctx, table, change.IDs[0])
-	if err != nil || !mine {
+	var changes []Change
+	for _, c := range n.Changes {
+		if c.IDs, err = t.lockFree(ctx, n.Table, c.IDs); err != nil {
+			return err
+		}
+		if len(c.IDs) > 0 {
+			changes = append(changes, c)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := t.exec(ctx, savepoint); err != nil {
 		return err
 	}
-	if _, err := l.change(ctx, t, table, change); err != nil {
+	if err := l.note(ctx, t, n.Table, changes, time.Now().Add(n.Settle/2)); err != nil {
 		return err
 	}
 	return t.commit(ctx)
 }
 
-// locks locks a row. It reports false if the row is gone or another
-// transaction holds it.
-func (t *tx) locks(ctx context.Context, table Table, id any) (bool, error) {
+// lockFree locks those of the rows that no other transaction holds, and returns
+// their ids.
+func (t *tx) lockFree(ctx context.Context, table Table, ids []any) ([]any, error) {
 	b := sql.Dialect(t.name)
-	s := b.Select(table.IDColumn).From(b.Table(table.Name).Schema(table.Schema)).Where(sql.EQ(table.IDColumn, id))
+	s := b.Select(table.IDColumn).From(b.Table(table.Name).Schema(table.Schema)).
+		Where(In(t, table.IDColumn, table.Counted, ids)).OrderBy(table.IDColumn).Limit(len(ids))
 	skipLocked(s)
 	query, args := s.Query()
 	var rows sql.Rows
 	if err := t.Query(ctx, query, args, &rows); err != nil {
-		return false, err
+		return nil, err
 	}
 	defer rows.Close()
-	found := rows.Next()
-	return found, errors.Join(rows.Err(), rows.Close())
+	found := 0
+	for rows.Next() {
+		found++
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	switch {
+	case found == len(ids):
+		return ids, nil
+	case found == 0:
+		return nil, nil
+	}
+	half := len(ids) / 2
+	one, err := t.lockFree(ctx, table, ids[:half])
+	if err != nil {
+		return nil, err
+	}
+	other, err := t.lockFree(ctx, table, ids[half:])
+	return append(slices.Clip(one), other...), err
 }
 
 // Mend implements [Dialect].

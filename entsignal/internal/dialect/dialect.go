@@ -5,6 +5,7 @@ package dialect
 
 import (
 	"context"
+	stdsql "database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -81,6 +82,9 @@ type Dialect interface {
 	// in time. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
+	// Note makes changes outside of a claim, in rows that no other transaction
+	// holds by then: who holds them notes what comes of it.
+	Note(ctx context.Context, n Note) error
 	// Mend changes or deletes rows outside of claims, and returns their ids. It
 	// waits for the claims that hold them.
 	Mend(ctx context.Context, m Mend) ([]any, error)
@@ -141,6 +145,27 @@ func (e *NotDeletedError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
 func (e *NotDeletedError) Unwrap() error { return e.err }
+
+// IsOfServer reports whether err came from the database, from the way to it or
+// from the end of a context, and not from what a program made of its answer.
+func IsOfServer(err error) bool {
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded, stdsql.ErrTxDone, stdsql.ErrConnDone} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return isAnswer(err) || IsUnavailable(err)
+}
+
+// isAnswer reports whether err is what the database has answered.
+func isAnswer(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, mysql := errorField(err, "mysql", "MySQLError", "Number")
+	_, sqlite := sqliteCode(err)
+	return mysql || sqlite || sqlState(err) != ""
+}
 
 // notDeleted is the error of a batch that was sent and yet stays.
 func notDeleted(err error) error {

@@ -66,7 +66,7 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 		}
 	case n == 1: // without a savepoint, which would cost each healthy row a statement
 		t.end()
-		if err := l.noteAlone(ctx, c, changes[0]); err != nil {
+		if err := l.Note(ctx, Note{Driver: c.Driver, Table: c.Batch.Table(), Changes: changes, Settle: c.Settle}); err != nil {
 			return 0, errors.Join(sendErr, &NotNotedError{err})
 		}
 		return 0, sendErr
@@ -123,7 +123,7 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (n, left int, err er
 		first = append(first, "SET CONSTRAINTS ALL IMMEDIATE")
 	}
 	if n > 1 { // else it goes, or nothing does
-		first = append(first, "SAVEPOINT entsignal")
+		first = append(first, savepoint)
 	}
 	err = l.delete(ctx, t, c, n, first...)
 	left = n
@@ -148,7 +148,7 @@ func (l *locking) take(ctx context.Context, t *tx, c Claim) (n, left int, err er
 // what is to be noted in these. noteErr says why that isn't noted.
 func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []Change) (noteErr, err error) {
 	// The row locks outlive the rollback to the savepoint.
-	undo := []string{"ROLLBACK TO SAVEPOINT entsignal"}
+	undo := []string{"ROLLBACK TO " + savepoint}
 	if len(changes) > 0 {
 		if err := t.exec(ctx, undo[0]); err != nil {
 			return nil, err

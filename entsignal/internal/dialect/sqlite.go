@@ -69,11 +69,18 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 		}
 	}
 	if changes := c.Batch.Changes(); len(changes) > 0 {
-		if err := write(settle, c.Driver, func(tx dialect.Tx) error { return changeSQLite(settle, tx, table, changes) }); err != nil {
+		if err := s.Note(settle, Note{Driver: c.Driver, Table: table, Changes: changes}); err != nil {
 			sendErr = errors.Join(sendErr, &NotNotedError{err})
 		}
 	}
 	return sent, sendErr
+}
+
+// Note implements [Dialect]. It needs no turn: a change says what it expects.
+func (s *sqlite) Note(ctx context.Context, n Note) error {
+	return inSomeForm(n.Changes, func(changes []Change) error {
+		return write(ctx, n.Driver, func(tx dialect.Tx) error { return changeSQLite(ctx, tx, n.Table, changes) })
+	})
 }
 
 // Mend implements [Dialect].
@@ -249,19 +256,24 @@ func (s *sqlite) unlock() {
 	<-s.turn
 }
 
-// isSQLiteBusy knows the errors of modernc.org/sqlite (method Code) and of
-// mattn/go-sqlite3 (field Code) without importing them: SQLITE_BUSY and
-// SQLITE_LOCKED, of which the extended codes keep the low byte.
+// isSQLiteBusy knows SQLITE_BUSY and SQLITE_LOCKED, of which the extended codes
+// keep the low byte.
 func isSQLiteBusy(err error) bool {
+	code, ok := sqliteCode(err)
+	return ok && isBusyCode(code)
+}
+
+// sqliteCode knows the errors of modernc.org/sqlite (method Code) and of
+// mattn/go-sqlite3 (field Code) without importing them.
+func sqliteCode(err error) (int64, bool) {
 	type coded interface {
 		error
 		Code() int
 	}
 	if e, ok := asError[coded](err); ok && strings.Contains(packageOf(e), "sqlite") {
-		return isBusyCode(int64(e.Code()))
+		return int64(e.Code()), true
 	}
-	code, ok := errorField(err, "sqlite", "Error", "Code")
-	return ok && isBusyCode(code)
+	return errorField(err, "sqlite", "Error", "Code")
 }
 
 func isBusyCode(code int64) bool { return code&0xff == 5 || code&0xff == 6 }

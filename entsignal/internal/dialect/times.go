@@ -59,13 +59,19 @@ func Instant(get func(name string) (any, error), column string) (*time.Time, boo
 	if err != nil {
 		return nil, false
 	}
+	if v == nil {
+		return nil, true
+	}
+	return instant(v)
+}
+
+func instant(v any) (*time.Time, bool) {
 	var micros int64
 	switch v := v.(type) {
-	case nil:
-		return nil, true
 	case int64:
 		micros = v
 	case []byte: // without a prepared statement
+		var err error
 		if micros, err = strconv.ParseInt(string(v), 10, 64); err != nil {
 			return nil, false
 		}
@@ -74,4 +80,56 @@ func Instant(get func(name string) (any, error), column string) (*time.Time, boo
 	}
 	at := time.UnixMicro(micros).UTC()
 	return &at, true
+}
+
+// SelectTimes makes a query of columns select the times in them as [Time] reads
+// them.
+func SelectTimes(s *sql.Selector, columns ...string) {
+	if s.Dialect() == dialect.MySQL {
+		SelectInstants(s, columns...)
+		return
+	}
+	for _, column := range columns {
+		s.AppendSelect(s.C(column))
+	}
+}
+
+// Time is what a column holds that [SelectTimes] has selected, whatever the
+// driver gives.
+type Time struct{ At *time.Time }
+
+// timeLayouts are the forms in which SQLite's drivers give times as texts.
+var timeLayouts = []string{
+	"2006-01-02 15:04:05.999999999-07:00", time.RFC3339Nano,
+	"2006-01-02 15:04:05.999999999 -0700 MST", "2006-01-02 15:04:05.999999999",
+}
+
+// Scan implements database/sql's Scanner. What is no time stands for one that is
+// long past.
+func (t *Time) Scan(v any) error {
+	t.At = nil
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case time.Time:
+		t.At = &v
+		return nil
+	}
+	if at, ok := instant(v); ok {
+		t.At = at
+		return nil
+	}
+	text, ok := v.(string)
+	if b, bytes := v.([]byte); bytes {
+		text, ok = string(b), true
+	}
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, text); ok && err == nil {
+			t.At = &at
+			return nil
+		}
+	}
+	past := time.Unix(0, 0)
+	t.At = &past
+	return nil
 }
