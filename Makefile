@@ -73,6 +73,10 @@ projects: ## generate the code that is missing, or older than its schema or the 
 %/ent/signal_bus.go: %/ent/entc.go $$(wildcard $$*/ent/schema/*.go) $(GENERATOR)
 	cd $(@D) && go generate . && touch $(@F)
 
+.PHONY: api
+api: ## record the exported API, after a change that is meant
+	@go test -count=1 ./internal/cmd/apilist -update
+
 .PHONY: lint
 lint: projects ## check format and correctness of all modules
 	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -print | xargs -r gofmt -l) && \
