@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -183,13 +184,19 @@ func (c *child) write() {
 }
 
 // keepFlushing flushes all the time, with a short rest when there was nothing
-// or an error.
+// or an error. Where there are no faults it cancels some of the flushes, which
+// must not make a message repeat either.
 func (c *child) keepFlushing() {
 	rng := rand.New(rand.NewPCG(c.Seed, uint64(c.Process)))
 	for i := 1; !c.stopped(); i++ {
 		sent := 0
 		err := c.do(0, i, func(ctx context.Context) (err error) {
+			ctx, cancel := c.cancelling(ctx, rng)
+			defer cancel()
 			sent, err = c.flush(ctx, c.burst(rng))
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return nil
+			}
 			return err
 		})
 		if err != nil || sent == 0 {
@@ -198,6 +205,24 @@ func (c *child) keepFlushing() {
 			case <-c.stop:
 			}
 		}
+	}
+}
+
+// maxCancel is when at the latest a flush that is cancelled is: some have sent
+// their batch by then, and wait for the broker.
+const maxCancel = 10 * time.Millisecond
+
+// cancelling returns a context that ends at some moment for every other flush of
+// a run without faults.
+func (c *child) cancelling(ctx context.Context, rng *rand.Rand) (context.Context, func()) {
+	if c.Transactions == 0 || rng.IntN(2) == 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(time.Duration(rng.Int64N(int64(maxCancel))), cancel)
+	return ctx, func() {
+		timer.Stop()
+		cancel()
 	}
 }
 

@@ -56,6 +56,7 @@ var caught = map[string]struct {
 	"ignored_error":      {"flushmany", cuts, 0, lost, "nothing is lost"},
 	"premature_send":     {"autoflush", crash.Faults{}, 30, phantoms, "what is sent was committed"},
 	"no_claim":           {"autoflush", crash.Faults{}, 30, unexplained, "without a fault nothing repeats"},
+	"cut_short":          {"flushmany", crash.Faults{}, 30, unexplained, "a flush that is cancelled repeats nothing"},
 	"no_turn":            {"flushordered by key", crash.Faults{}, 80, keyInversions, "the order of a key is kept"},
 	"locks_before_bound": {"flushordered", crash.Faults{}, 80, idInversions, "the order of ids is kept"},
 }
