@@ -41,6 +41,14 @@ func refuse(t *testing.T, db *testdb.DB, how refusal, table string, rows ...int)
 			"INSERT INTO keeps_"+table+" SELECT id FROM "+table+" WHERE number IN ("+list+")")
 		return func() { exec("DELETE FROM keeps_" + table) }
 	}
+	if db.Dialect == dialect.SQLite {
+		raise := "ABORT, 'kept'"
+		if how == bySilence {
+			raise = "IGNORE"
+		}
+		exec("CREATE TRIGGER keep_" + table + " BEFORE DELETE ON " + table + " WHEN OLD.number IN (" + list + ") BEGIN SELECT RAISE(" + raise + "); END")
+		return func() { exec("DROP TRIGGER keep_" + table) }
+	}
 	if db.Dialect == dialect.MySQL {
 		exec("CREATE TRIGGER keep_" + table + " BEFORE DELETE ON " + table + " FOR EACH ROW IF OLD.number IN (" + list + ") THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'kept'; END IF")
 		return func() { exec("DROP TRIGGER keep_" + table) }
@@ -58,8 +66,8 @@ func refuse(t *testing.T, db *testdb.DB, how refusal, table string, rows ...int)
 func onRefusals(t *testing.T, test func(t *testing.T, db *testdb.DB, how refusal)) {
 	for _, how := range []refusal{byReference, byError, bySilence} {
 		t.Run(string(how), func(t *testing.T) {
-			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
-				if how != bySilence || db.Dialect == dialect.Postgres { // MariaDB has nothing like it
+			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+				if how != bySilence || db.Dialect != dialect.MySQL { // MariaDB has nothing like it
 					test(t, db, how)
 				}
 			})
@@ -121,7 +129,7 @@ func TestRowThatTheDatabaseRefusesToDeleteHoldsUpNoOtherWithoutRetry(t *testing.
 }
 
 func TestRowThatTheDatabaseRefusesToDeleteIsAnErrorOfItsOwnCommit(t *testing.T) {
-	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		refuse(t, db, byError, "mail_wanteds", 3)
 		tx, err := w.Tx(ctx(t))

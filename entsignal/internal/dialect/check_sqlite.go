@@ -150,7 +150,7 @@ func (s *sqlite) tryDelete(ctx context.Context, drv dialect.Driver, table Table,
 		if left, err := countSQLite(ctx, tx, table, ids); err != nil {
 			return err
 		} else if left > 0 {
-			return fmt.Errorf("delete: %d of %d rows stay; does a trigger keep them?", left, len(ids))
+			return allWent(len(ids)-left, len(ids))
 		}
 		after, err := orphans(ctx, tx, late)
 		if err != nil {
@@ -158,7 +158,7 @@ func (s *sqlite) tryDelete(ctx context.Context, drv dialect.Driver, table Table,
 		}
 		for i, name := range late {
 			if after[i] > before[i] {
-				return fmt.Errorf("delete: FOREIGN KEY constraint of table %s, which is checked at the commit, would fail", name)
+				return fmt.Errorf("delete: table %s: %w", name, errAtCommit)
 			}
 		}
 		return nil

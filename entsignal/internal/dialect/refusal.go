@@ -20,6 +20,10 @@ type Refusal struct {
 // errKept is the error of a deletion that succeeded and left the row.
 var errKept = errors.New("the row is still there; does a trigger or a rule keep it?")
 
+// errAtCommit is the error of a deletion that succeeded, and that the commit would
+// undo.
+var errAtCommit = errors.New("FOREIGN KEY constraint, which is checked at the commit, would fail")
+
 // maxRefusals is how many deletions may fail, before one succeeds, until it
 // is not about single rows.
 const maxRefusals = 32
@@ -31,8 +35,11 @@ func isRefusal(ctx context.Context, err error) bool {
 
 // isOwn reports whether err can be about nothing but a row.
 func isOwn(err error) bool {
-	if errors.Is(err, errKept) {
+	if errors.Is(err, errKept) || errors.Is(err, errAtCommit) {
 		return true
+	}
+	if code, ok := sqliteCode(err); ok {
+		return code&0xff == 19 // SQLITE_CONSTRAINT, and RAISE of a trigger
 	}
 	if state := sqlState(err); state != "" {
 		return strings.HasPrefix(state, "23") || strings.HasPrefix(state, "P0")
@@ -45,13 +52,11 @@ func isOwn(err error) bool {
 	}
 }
 
-// part is the savepoint within that of the claim.
-const part = "entsignal_part"
+// partSavepoint is the savepoint within that of the claim.
+const partSavepoint = "entsignal_part"
 
 // refusals finds the rows at fault after the deletion of all failed with err. It
-// leaves the transaction as it was before that. A single row is at fault alone;
-// else the ids are halved until those at fault are alone. An ordered claim is
-// halved from its head, and searched no further than up to the first of them.
+// leaves the transaction as it was before that.
 func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Refusal, error) {
 	ids := c.Batch.Done()
 	if len(ids) == 1 {
@@ -60,6 +65,24 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Re
 	if err := t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal"); err != nil {
 		return nil, err
 	}
+	refused, err := findRefusals(ids, c.Ordered, err, func(ids []any) (refusal, fatal error) {
+		return l.try(ctx, t, c.Batch.Table(), ids)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return refused, t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal")
+}
+
+// findRefusals finds the rows at fault after the deletion of all failed with err.
+// A single row is at fault alone; else the ids are halved until those at fault
+// are alone. An ordered claim is halved from its head, and searched no further
+// than up to the first of them. try deletes some; it returns why the database
+// refuses that, or an error after which nothing else can be tried.
+func findRefusals(ids []any, ordered bool, err error, try func(ids []any) (refusal, fatal error)) ([]Refusal, error) {
+	if len(ids) == 1 {
+		return []Refusal{{ids[0], err, isOwn(err)}}, nil
+	}
 	var (
 		refused []Refusal
 		some    bool // could be deleted
@@ -67,29 +90,29 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Re
 		left    = [][]any{ids[:len(ids)/2], ids[len(ids)/2:]}
 	)
 	for len(left) > 0 {
-		try := left[0]
+		part := left[0]
 		left = left[1:]
-		failure, fatal := l.try(ctx, t, c.Batch.Table(), try)
+		failure, fatal := try(part)
 		switch {
 		case fatal != nil:
 			return nil, fatal
 		case failure == nil:
 			some = true
 			continue
-		case len(try) == 1:
-			refused = append(refused, Refusal{try[0], failure, isOwn(failure)})
-			if c.Ordered {
+		case len(part) == 1:
+			refused = append(refused, Refusal{part[0], failure, isOwn(failure)})
+			if ordered {
 				left = nil
 			}
 		default:
-			halves := [][]any{try[:len(try)/2], try[len(try)/2:]}
-			if c.Ordered {
+			halves := [][]any{part[:len(part)/2], part[len(part)/2:]}
+			if ordered {
 				left = append(halves, left...)
 			} else {
 				left = append(left, halves...) // the largest first: they show soon whether anything goes
 			}
 		}
-		if failed++; failed == maxRefusals && !some && !c.Ordered {
+		if failed++; failed == maxRefusals && !some && !ordered {
 			return nil, err
 		}
 	}
@@ -99,13 +122,13 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Re
 	for i := range refused {
 		refused[i].Own = refused[i].Own || some
 	}
-	return refused, t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal")
+	return refused, nil
 }
 
 // try deletes some rows. It returns why the database refuses that, or an error
 // after which nothing else can be tried.
 func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refusal, fatal error) {
-	if err := t.exec(ctx, "SAVEPOINT "+part); err != nil {
+	if err := t.exec(ctx, "SAVEPOINT "+partSavepoint); err != nil {
 		return nil, err
 	}
 	err := l.deleteAll(ctx, t, table, ids)
@@ -113,7 +136,7 @@ func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refus
 		return nil, err
 	}
 	if err != nil {
-		fatal = t.exec(ctx, "ROLLBACK TO SAVEPOINT "+part)
+		fatal = t.exec(ctx, "ROLLBACK TO SAVEPOINT "+partSavepoint)
 	}
 	return err, fatal
 }
