@@ -58,6 +58,14 @@ func Command(open func(context.Context) (*entsignal.Bus, func() error, error)) *
 			f, ok := stream.(*os.File)
 			return ok && term.IsTerminal(int(f.Fd()))
 		},
+		width: func(stream any) int {
+			if f, ok := stream.(*os.File); ok {
+				if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+					return width
+				}
+			}
+			return 0
+		},
 	})
 }
 
@@ -67,6 +75,7 @@ type system struct {
 	notify   func(chan<- os.Signal) (stop func())
 	exit     func(code int)
 	terminal func(stream any) bool // an [io.Reader] or [io.Writer]
+	width    func(stream any) int  // of a terminal, in columns; 0 if unknown
 }
 
 // global has the flags that all commands share.

@@ -38,6 +38,7 @@ func newProgram(open func(context.Context) (*entsignal.Bus, func() error, error)
 		notify:   func(c chan<- os.Signal) func() { p.signals = c; return func() {} },
 		exit:     func(code int) { p.exited = append(p.exited, code) },
 		terminal: func(any) bool { return false },
+		width:    func(any) int { return 0 },
 	}
 	return p
 }

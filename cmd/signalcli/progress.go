@@ -25,15 +25,46 @@ const (
 // screen is a standard error on which logs and a progress bar share a
 // terminal.
 type screen struct {
-	w    io.Writer
-	bars bool
+	w     io.Writer
+	bars  bool
+	width int // columns; 0: unknown
 
 	mu  sync.Mutex // guards the writer and bar
 	bar *progressbar.ProgressBar
 }
 
-// newScreen returns a screen that shows progress bars if bars is true.
-func newScreen(w io.Writer, bars bool) *screen { return &screen{w: w, bars: bars} }
+// newScreen returns a screen that shows progress bars if bars is true. Its width
+// is 0 if it is unknown.
+func newScreen(w io.Writer, bars bool, width int) *screen {
+	return &screen{w: w, bars: bars, width: width}
+}
+
+const (
+	// wideScreen has room for all that a bar tells, on one line.
+	wideScreen = 100
+	// narrowText is the most columns that a bar without its speed and its time
+	// takes for text.
+	narrowText = 40
+	maxBar     = 30 // columns of the bar itself
+)
+
+// layout returns how a bar is drawn so that it fits on one line: a line that
+// wraps can't be drawn over, and would fill the screen.
+func (s *screen) layout() []progressbar.Option {
+	if s.width == 0 || s.width >= wideScreen {
+		return []progressbar.Option{
+			progressbar.OptionSetWidth(maxBar),
+			progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("signals"),
+			progressbar.OptionSetPredictTime(true),
+		}
+	}
+	return []progressbar.Option{
+		progressbar.OptionSetWidth(max(0, min(maxBar, s.width-narrowText))),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+	}
+}
 
 // Write writes a line of the log, above the bar if there is one.
 func (s *screen) Write(p []byte) (int, error) {
@@ -82,15 +113,11 @@ func (s *screen) start(ctx context.Context, count func(context.Context) (int, er
 	}
 	if p.total > 0 { // else it's not known, or there is nothing to do
 		s.mu.Lock()
-		s.bar = progressbar.NewOptions(p.total,
+		s.bar = progressbar.NewOptions(p.total, append(s.layout(),
 			progressbar.OptionSetWriter(s.w),
 			progressbar.OptionSetDescription("sending"),
-			progressbar.OptionSetWidth(30),
 			progressbar.OptionShowCount(),
-			progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("signals"),
-			progressbar.OptionSetPredictTime(true),
-		)
+		)...)
 		_ = s.bar.RenderBlank()
 		s.mu.Unlock()
 	}

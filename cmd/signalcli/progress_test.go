@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -25,7 +26,7 @@ func drawn(screen string) (states []string) {
 func TestBarFollowsTheCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		s := newScreen(&out, true)
+		s := newScreen(&out, true, 0)
 		left := []int{1000, 900, 950, 500} // 950: others record meanwhile
 		p := s.start(t.Context(), func(context.Context) (int, error) {
 			n := left[0]
@@ -52,6 +53,28 @@ func TestBarFollowsTheCount(t *testing.T) {
 	})
 }
 
+func TestBarFitsOnANarrowTerminal(t *testing.T) {
+	for _, width := range []int{40, 60, 80, 99, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			left := []int{5_000_000, 2_500_000}
+			p := newScreen(&out, true, width).start(t.Context(), func(context.Context) (int, error) {
+				n := left[0]
+				left = left[1:]
+				return n, nil
+			})
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			p.end(5_000_000)
+			states := drawn(out.String())
+			assert.Contains(t, states[len(states)-1], "(5000000/5000000")
+			for _, state := range states {
+				assert.Less(t, utf8.RuneCountInString(state), width, state)
+			}
+		})
+	}
+}
+
 func TestNoBarWithoutATerminalOrACount(t *testing.T) {
 	for name, test := range map[string]struct {
 		bars  bool
@@ -64,19 +87,19 @@ func TestNoBarWithoutATerminalOrACount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			p := newScreen(&out, test.bars).start(t.Context(), func(context.Context) (int, error) { return test.count, test.err })
+			p := newScreen(&out, test.bars, 0).start(t.Context(), func(context.Context) (int, error) { return test.count, test.err })
 			p.end(0)
 			assert.Empty(t, out.String())
 		})
 	}
-	assert.Nil(t, newScreen(&bytes.Buffer{}, false).follow(t.Context(), nil, selection{}))
+	assert.Nil(t, newScreen(&bytes.Buffer{}, false, 0).follow(t.Context(), nil, selection{}))
 	(*progress)(nil).end(3)
 }
 
 func TestSlowCountIsAskedForLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		polls := 0
-		p := newScreen(&bytes.Buffer{}, true).start(t.Context(), func(ctx context.Context) (int, error) {
+		p := newScreen(&bytes.Buffer{}, true, 0).start(t.Context(), func(ctx context.Context) (int, error) {
 			polls++
 			time.Sleep(time.Second)
 			return 100, nil

@@ -63,7 +63,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	if err := f.selected.checkEmpty(); err != nil {
 		return cli.NewUsageError(c, err)
 	}
-	screen := newScreen(c.ErrOrStderr(), f.repeat.d == 0 && f.mode != entsignal.ModeFlush && f.sys.terminal(c.ErrOrStderr()))
+	screen := newScreen(c.ErrOrStderr(), f.repeat.d == 0 && f.mode != entsignal.ModeFlush && f.sys.terminal(c.ErrOrStderr()), f.sys.width(c.ErrOrStderr()))
 	f.log = f.global.logger(screen)
 	f.stopper = listen(contextOf(c), f.sys, f.log)
 	defer f.stopper.close()
