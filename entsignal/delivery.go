@@ -141,7 +141,7 @@ func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table { return d.signal.table(
 
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
-	d.rows, d.ids, d.bad, d.blocked = nil, nil, nil, nil
+	d.rows, d.ids, d.bad, d.refused, d.blocked = nil, nil, nil, nil, nil
 	watched := d.meta.Mode == ModeFlushOrdered && movable(drv, d.signal.columns())
 	read := func(match func(*sql.Selector)) ([]any, error) {
 		pick := func(s *sql.Selector) {
