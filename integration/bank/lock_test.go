@@ -113,6 +113,6 @@ func TestAtomicNeedsADriverThatKnowsIsolation(t *testing.T) {
 	each(t, func(t *testing.T, b *bank) {
 		client := ent.NewClient(ent.Driver(narrow{b.db.Driver(t)}))
 		err := client.Atomic(ctx(t), func(context.Context, *ent.Tx) error { panic("not reached") })
-		assert.EqualError(t, err, "entsignal: driver bank_test.narrow can't start a transaction with an isolation level: it has no BeginTx method")
+		assert.EqualError(t, err, "entsignal: driver bank_test.narrow can't start a transaction with an isolation level; give it a method BeginTx(context.Context, *sql.TxOptions) (dialect.Tx, error)")
 	})
 }
