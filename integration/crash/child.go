@@ -210,7 +210,7 @@ func (c *child) keepFlushing() {
 
 // maxCancel is when at the latest a flush that is cancelled is: some have sent
 // their batch by then, and wait for the broker.
-const maxCancel = 10 * time.Millisecond
+const maxCancel = 30 * time.Millisecond
 
 // cancelling returns a context that ends at some moment for every other flush of
 // a run without faults.
