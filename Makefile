@@ -30,12 +30,14 @@ demo: ## run the quickstart: SQLite and a sender that prints
 
 # -count=1, because the cache doesn't know when a database or a broker changed.
 # -vet=off, because make lint vets, and here it would cost the time twice.
+# -timeout, because on a slow machine some packages take longer than go test's 10
+# minutes; only a hang reaches this one.
 # exec, because make tells only its own child to end, and a shell in between
 # doesn't pass it on.
 .PHONY: test
 test: race-compiler projects ## run all tests of all modules; starts the services that it needs
 	@go build -buildvcs=false -o bin/testsummary ./internal/cmd/testsummary
-	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 -vet=off $(TESTFLAGS) ./...
+	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES) -- -race -count=1 -vet=off -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: soak
 soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), and a broker down for OUTAGE=60s
