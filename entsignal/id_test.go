@@ -21,7 +21,7 @@ type (
 	ownText   string
 	shownText string // shown otherwise than it is
 	scanned   struct{ text string }
-	opaque    struct{ text string }
+	opaque    struct{ _ string }
 )
 
 func (s shownText) String() string { return "#" + string(s) }

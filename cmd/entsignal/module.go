@@ -51,11 +51,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
 // sameFolder reports whether two paths lead to one folder.
 func sameFolder(a, b string) bool {
 	infoA, errA := os.Stat(a)

@@ -53,16 +53,16 @@ func isOwn(err error) bool {
 }
 
 // partSavepoint is the savepoint within that of the claim.
-const partSavepoint = "entsignal_part"
+const partSavepoint = "SAVEPOINT entsignal_part"
 
 // refusals finds the rows at fault after the deletion of all failed with err. It
 // leaves the transaction as it was before that.
 func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Refusal, error) {
 	ids := c.Batch.Done()
-	if len(ids) == 1 {
-		return []Refusal{{ids[0], err, isOwn(err)}}, nil
+	if len(ids) == 1 { // and there is no savepoint
+		return findRefusals(ids, c.Ordered, err, nil)
 	}
-	if err := t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal"); err != nil {
+	if err := t.exec(ctx, "ROLLBACK TO "+savepoint); err != nil {
 		return nil, err
 	}
 	refused, err := findRefusals(ids, c.Ordered, err, func(ids []any) (refusal, fatal error) {
@@ -71,7 +71,7 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Re
 	if err != nil {
 		return nil, err
 	}
-	return refused, t.exec(ctx, "ROLLBACK TO SAVEPOINT entsignal")
+	return refused, t.exec(ctx, "ROLLBACK TO "+savepoint)
 }
 
 // findRefusals finds the rows at fault after the deletion of all failed with err.
@@ -128,7 +128,7 @@ func findRefusals(ids []any, ordered bool, err error, try func(ids []any) (refus
 // try deletes some rows. It returns why the database refuses that, or an error
 // after which nothing else can be tried.
 func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refusal, fatal error) {
-	if err := t.exec(ctx, "SAVEPOINT "+partSavepoint); err != nil {
+	if err := t.exec(ctx, partSavepoint); err != nil {
 		return nil, err
 	}
 	err := l.deleteAll(ctx, t, table, ids)
@@ -136,7 +136,7 @@ func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refus
 		return nil, err
 	}
 	if err != nil {
-		fatal = t.exec(ctx, "ROLLBACK TO SAVEPOINT "+partSavepoint)
+		fatal = t.exec(ctx, "ROLLBACK TO "+partSavepoint)
 	}
 	return err, fatal
 }

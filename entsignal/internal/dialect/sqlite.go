@@ -56,20 +56,23 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 	if err := ctx.Err(); n == 0 || err != nil {
 		return 0, err
 	}
-	if err := s.tryDelete(ctx, c.Driver, table, c.Batch.Done()); isRefusal(ctx, err) {
-		refused, err := findRefusals(c.Batch.Done(), c.Ordered, err, func(ids []any) (refusal, fatal error) {
-			if err := s.tryDelete(ctx, c.Driver, table, ids); err == nil || isRefusal(ctx, err) {
-				return err, nil
-			} else {
-				return nil, err
-			}
-		})
+	try := func(ids []any) (refusal, fatal error) {
+		err := s.tryDelete(ctx, c.Driver, table, ids)
+		if isRefusal(ctx, err) {
+			return err, nil
+		}
+		return nil, err
+	}
+	refusal, err := try(c.Batch.Done())
+	if err != nil {
+		return 0, err
+	}
+	if refusal != nil {
+		refused, err := findRefusals(c.Batch.Done(), c.Ordered, refusal, try)
 		if err != nil {
 			return 0, err
 		}
 		c.Batch.Refuse(refused)
-	} else if err != nil {
-		return 0, err
 	}
 	sent, sendErr := c.Batch.Send(ctx)
 	settle, cancel := settling(ctx, c.Settle)
