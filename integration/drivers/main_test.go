@@ -4,10 +4,8 @@
 package drivers_test
 
 import (
-	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/drivers/ent"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,7 +31,7 @@ type program struct {
 	moved  *entsignaltest.Recorder[*ent.MoneyMoved, int]
 	priced *entsignaltest.Recorder[*ent.PriceSet, int]
 	errors *errorLog
-	log    *buffer
+	log    *testlog.Log
 }
 
 // createTables creates the tables of the program.
@@ -48,11 +47,11 @@ func open(t *testing.T, drv dialect.Driver, opts ...entsignal.BusOption) *progra
 		moved:  entsignaltest.NewRecorder(func(s *ent.MoneyMoved) int { return s.Number }),
 		priced: entsignaltest.NewRecorder(func(s *ent.PriceSet) int { return s.Number }),
 		errors: &errorLog{},
-		log:    &buffer{},
+		log:    &testlog.Log{},
 	}
 	opts = append([]entsignal.BusOption{
 		entsignal.WithErrorHandler(p.errors.add),
-		entsignal.WithLogger(slog.New(slog.NewTextHandler(p.log, nil))),
+		entsignal.WithLogger(p.log.Logger()),
 	}, opts...)
 	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: p.moved.Send, PriceSet: p.priced.Send}, opts...)
 	require.NoError(t, err)
@@ -95,22 +94,4 @@ func (l *errorLog) all() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.errs
-}
-
-// buffer keeps a log.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,11 +1,9 @@
 package shop_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,25 +12,8 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/internal/testlog"
 )
-
-// buffer is a log that several goroutines write to.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // brokenLog is a log handler that panics.
 type brokenLog struct{}
@@ -60,9 +41,9 @@ func TestErrorHandlerThatPanicsEndsNoCommitAndIsLogged(t *testing.T) {
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-				log := &buffer{}
+				log := &testlog.Log{}
 				s := open(t, db, append(opts[:len(opts):len(opts)],
-					entsignal.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+					entsignal.WithLogger(log.Logger()),
 					entsignal.WithErrorHandler(func(context.Context, error) { panic("broken handler") }))...)
 				commitRefused(t, s)
 				assert.Contains(t, log.String(), "refused")
