@@ -8,7 +8,7 @@ import (
 
 	"entgo.io/ent/dialect"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // absencePause is the shortest time between two looks for rows that were not
@@ -70,7 +70,7 @@ func (b *Bus) tellAbsence(ctx context.Context, st store, t signalType, ids []any
 			if err != nil || len(seen) > 0 { // held by another flush, or waiting for its next attempt
 				return err
 			}
-			reason, err = st.Absence(ctx, drv, dbdialect.Missing{Table: t.table(), IDs: ids, Others: found})
+			reason, err = st.Absence(ctx, drv, database.Missing{Table: t.table(), IDs: ids, Others: found})
 			return err
 		})
 		return reason, err

@@ -8,7 +8,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -89,5 +89,5 @@ func RetryOnConstraint(err error) error {
 // mattn/go-sqlite3. A lock that wasn't free in time (PostgreSQL's NOWAIT and
 // lock_timeout, MySQL's lock wait timeout) is none.
 func IsSerializationFailure(err error) bool {
-	return errors.Is(err, ErrSerialization) || errors.Is(err, txn.ErrGivesWay) || dbdialect.IsSerializationFailure(err)
+	return errors.Is(err, ErrSerialization) || errors.Is(err, txn.ErrGivesWay) || database.IsSerializationFailure(err)
 }

@@ -10,37 +10,37 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // lateDatabase answers when nobody waits for it anymore.
 type lateDatabase struct {
-	dbdialect.Dialect
+	database.Dialect
 	sequence
 	end chan struct{}
 }
 
-func (d lateDatabase) Order(context.Context, dialect.Driver, dbdialect.Table) (dbdialect.Order, error) {
+func (d lateDatabase) Order(context.Context, dialect.Driver, database.Table) (database.Order, error) {
 	<-d.end
-	return dbdialect.Order{Reason: "late"}, nil
+	return database.Order{Reason: "late"}, nil
 }
 
-func (d lateDatabase) Check(context.Context, dialect.Driver, dbdialect.Table, time.Duration) ([]dbdialect.Misfit, error) {
+func (d lateDatabase) Check(context.Context, dialect.Driver, database.Table, time.Duration) ([]database.Misfit, error) {
 	<-d.end
-	return []dbdialect.Misfit{{Setting: "late"}}, nil
+	return []database.Misfit{{Setting: "late"}}, nil
 }
 
-func (d lateDatabase) Look(context.Context, dialect.Driver, *dbdialect.Marks, int64) (dbdialect.Sight, error) {
+func (d lateDatabase) Look(context.Context, dialect.Driver, *database.Marks, int64) (database.Sight, error) {
 	<-d.end
-	return dbdialect.Sight{Low: 1}, nil
+	return database.Sight{Low: 1}, nil
 }
 
-func (d lateDatabase) Held(context.Context, dialect.Driver, *dbdialect.Marks, int64, int64) (dbdialect.Held, error) {
+func (d lateDatabase) Held(context.Context, dialect.Driver, *database.Marks, int64, int64) (database.Held, error) {
 	<-d.end
-	return dbdialect.Held{Rows: 1}, nil
+	return database.Held{Rows: 1}, nil
 }
 
-func (d lateDatabase) Mend(context.Context, dbdialect.Mend) ([]any, error) {
+func (d lateDatabase) Mend(context.Context, database.Mend) ([]any, error) {
 	<-d.end
 	return []any{1}, nil
 }
@@ -57,11 +57,11 @@ func (storedSignal) columns() columns { return columns{id: "id", counted: true} 
 
 func (storedSignal) batch(Batch, selection) batch { return storedBatch{} }
 
-func (storedSignal) table() dbdialect.Table { return dbdialect.Table{Name: "t"} }
+func (storedSignal) table() database.Table { return database.Table{Name: "t"} }
 
 type storedBatch struct{ batch }
 
-func (storedBatch) Table() dbdialect.Table { return dbdialect.Table{Name: "t"} }
+func (storedBatch) Table() database.Table { return database.Table{Name: "t"} }
 
 // The race detector is the judge here: the answer must not go to where the
 // caller, who has gone on, reads.
@@ -76,12 +76,12 @@ func TestAnswersThatComeTooLateAreNobodys(t *testing.T) {
 			return (&byKey{task: t}).list(ctx, nil)
 		},
 		"check": func(ctx context.Context, t *task) (any, error) { return t.check(ctx) },
-		"mend":  func(ctx context.Context, t *task) (any, error) { return t.bus.mendOnce(ctx, t.st, dbdialect.Mend{}) },
+		"mend":  func(ctx context.Context, t *task) (any, error) { return t.bus.mendOnce(ctx, t.st, database.Mend{}) },
 		"look": func(ctx context.Context, t *task) (any, error) {
-			return (&watch{task: t, seq: t.st.Dialect.(lateDatabase), marks: &dbdialect.Marks{}}).look(ctx, 0)
+			return (&watch{task: t, seq: t.st.Dialect.(lateDatabase), marks: &database.Marks{}}).look(ctx, 0)
 		},
 		"held": func(ctx context.Context, t *task) (any, error) {
-			return (&watch{task: t, seq: t.st.Dialect.(lateDatabase), marks: &dbdialect.Marks{}}).heldBack(ctx, 0, 1)
+			return (&watch{task: t, seq: t.st.Dialect.(lateDatabase), marks: &database.Marks{}}).heldBack(ctx, 0, 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

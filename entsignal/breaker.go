@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 const (
@@ -158,7 +158,7 @@ func wayOf(ctx context.Context, d batch, n int, err error) way {
 		return wayFree
 	case d.started():
 		return waySilent
-	case ctx.Err() == nil && dbdialect.IsUnavailable(err):
+	case ctx.Err() == nil && database.IsUnavailable(err):
 		return wayBlocked
 	default:
 		return wayUnknown

@@ -13,7 +13,7 @@ import (
 
 	"entgo.io/ent/dialect"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
@@ -38,7 +38,7 @@ type Bus struct {
 
 	mu     sync.Mutex // guards what follows
 	client *Client
-	db     dbdialect.Dialect
+	db     database.Dialect
 }
 
 // signalType is one signal of a bus, with the burst count that the bus gives
@@ -49,7 +49,7 @@ type signalType struct {
 	gathering *gathering
 	breaker   *breaker
 	absence   *absence
-	marks     *atomic.Pointer[dbdialect.Marks] // what the last ordered flush has seen
+	marks     *atomic.Pointer[database.Marks] // what the last ordered flush has seen
 }
 
 // NewBus returns a bus of the given signals. It is called by generated code;
@@ -78,7 +78,7 @@ func NewBus(signals []Signal, opts ...BusOption) (*Bus, error) {
 		if info.BurstCount == 0 {
 			info.BurstCount = b.burst
 		}
-		b.types = append(b.types, signalType{s, info, &gathering{}, &breaker{}, &absence{}, &atomic.Pointer[dbdialect.Marks]{}})
+		b.types = append(b.types, signalType{s, info, &gathering{}, &breaker{}, &absence{}, &atomic.Pointer[database.Marks]{}})
 		if !s.sendable() {
 			missing = append(missing, info.Name)
 		}
@@ -148,7 +148,7 @@ func (b *Bus) Bind(c Client) *Binding {
 
 // store is where a bus finds its signals.
 type store struct {
-	dbdialect.Dialect
+	database.Dialect
 	driver dialect.Driver
 	detach func(context.Context) context.Context
 }
@@ -166,7 +166,7 @@ func (b *Bus) store() (store, error) {
 		return store{}, ErrUnbound
 	}
 	if b.db == nil {
-		db, err := dbdialect.New(driver)
+		db, err := database.New(driver)
 		if err != nil {
 			return store{}, fmt.Errorf("entsignal: %w", err)
 		}

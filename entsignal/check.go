@@ -4,13 +4,13 @@ import (
 	"context"
 	"log/slog"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // check returns why nothing of a table may be claimed: an error of its database
 // that can't be, or of a server or a table that would lose or double messages.
 // It logs, once, which settings don't fit a bus.
-func (b *Bus) check(ctx context.Context, st store, table dbdialect.Table) error {
+func (b *Bus) check(ctx context.Context, st store, table database.Table) error {
 	misfits, err := st.Check(ctx, st.driver, table, b.timeout)
 	for _, m := range misfits {
 		if b.told.first("misfit " + m.Setting + " " + m.Value) {

@@ -15,7 +15,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
@@ -61,7 +61,7 @@ func (s *signal[C, T, ID, Q]) load(ctx context.Context, drv dialect.Driver, matc
 	})
 	switch {
 	case err == nil:
-	case w.failed.Load() && ctx.Err() == nil && !dbdialect.IsOfServer(err):
+	case w.failed.Load() && ctx.Err() == nil && !database.IsOfServer(err):
 		return nil, nil, &DecodeError{err}
 	default:
 		return nil, nil, err
@@ -151,7 +151,7 @@ func (s *signal[C, T, ID, Q]) discardable(ctx context.Context, drv dialect.Drive
 		return ids, nil
 	}
 	bad, err := s.undecodable(ctx, drv, others, false)
-	if err != nil && dbdialect.IsOfServer(err) {
+	if err != nil && database.IsOfServer(err) {
 		return nil, err
 	} // any other error says of no row that it can't be decoded
 	for _, b := range bad {
@@ -167,7 +167,7 @@ func (s *signal[C, T, ID, Q]) discardable(ctx context.Context, drv dialect.Drive
 func isUndecodable(err error) bool {
 	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the walk itself
 		for _, err := range all.Unwrap() {
-			if !isUndecodable(err) && !errors.As(err, new(*dbdialect.NotNotedError)) {
+			if !isUndecodable(err) && !errors.As(err, new(*database.NotNotedError)) {
 				return false
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // deliver claims, sends and deletes one batch, and returns how many of its
@@ -24,7 +24,7 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			if err := b.check(work, st, d.Table()); err != nil {
 				return 0, err
 			}
-			n, err := st.Claim(work, dbdialect.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Patience: b.turnPatience(d), Settle: b.settleTime() / 2})
+			n, err := st.Claim(work, database.Claim{Driver: st.driver, Batch: d, Ordered: ordered, Key: d.key(), Patience: b.turnPatience(d), Settle: b.settleTime() / 2})
 			if err != nil && !d.started() {
 				return n, err
 			}
@@ -35,13 +35,13 @@ func (b *Bus) deliver(ctx context.Context, st store, t signalType, d batch, orde
 			return n, nil
 		case errors.Is(err, errStuck): // d still belongs to the claim that is stuck
 			return 0, err
-		case errors.Is(err, dbdialect.ErrBusy) && ordered:
+		case errors.Is(err, database.ErrBusy) && ordered:
 			return 0, ErrBusy
-		case errors.Is(err, dbdialect.ErrBusy):
+		case errors.Is(err, database.ErrBusy):
 			return 0, Unavailable(errTurnTaken)
 		case d.started():
 			return n, err
-		case try == serializationRetries || !dbdialect.IsSerializationFailure(err) && !errors.Is(err, errMoved) || !b.pause(work, serializationBackoff(try)):
+		case try == serializationRetries || !database.IsSerializationFailure(err) && !errors.Is(err, errMoved) || !b.pause(work, serializationBackoff(try)):
 			return n, ofDatabase(work, err)
 		}
 	}
@@ -144,8 +144,8 @@ func (b *Bus) noteUndecodable(ctx context.Context, st store, d batch, err error)
 	settle := b.settleTime() / 2
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()
-	if noteErr := st.Note(ctx, dbdialect.Note{Driver: st.driver, Table: d.Table(), Changes: changes, Settle: settle}); noteErr != nil {
-		return errors.Join(err, dbdialect.NotNoted(noteErr))
+	if noteErr := st.Note(ctx, database.Note{Driver: st.driver, Table: d.Table(), Changes: changes, Settle: settle}); noteErr != nil {
+		return errors.Join(err, database.NotNoted(noteErr))
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (e *awayError) Unwrap() error { return e.error }
 // ofDatabase returns an error that the database, and no sender, has caused.
 func ofDatabase(ctx context.Context, err error) error {
 	err = because(ctx, err)
-	if dbdialect.IsUnavailable(err) {
+	if database.IsUnavailable(err) {
 		return &awayError{err}
 	}
 	return err

@@ -12,13 +12,13 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/privacy"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 // batch is a batch of one signal type on its way.
 type batch interface {
-	dbdialect.Batch
+	database.Batch
 	// fetched returns how many rows were found.
 	fetched() int
 	// result tells of some of the rows how many were sent, and why the others
@@ -26,7 +26,7 @@ type batch interface {
 	result(ids []any) (sent int, err error)
 	// undecodable returns what to note in rows that can't be decoded. It is for a
 	// batch that a claim has delivered; so is explained.
-	undecodable() []dbdialect.Change
+	undecodable() []database.Change
 	// explained returns the error of a claim together with those of such rows.
 	explained(err error) error
 	// started reports whether the sender was called. From then on the batch
@@ -76,7 +76,7 @@ type delivery[C, T, ID any, Q Query[T]] struct {
 	errs    []error // after Send: why a row stays; nil for one that goes
 	untried []any   // of these, those that were not tried alone
 	refused []refusedRow[T]
-	changes []dbdialect.Change
+	changes []database.Change
 }
 
 func (d *delivery[C, T, ID, Q]) fetched() int  { return len(d.rows) }
@@ -137,7 +137,7 @@ func (d *delivery[C, T, ID, Q]) result(ids []any) (sent int, _ error) {
 }
 
 // Table implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Table() dbdialect.Table { return d.signal.table() }
+func (d *delivery[C, T, ID, Q]) Table() database.Table { return d.signal.table() }
 
 // Fetch implements the dialect's Batch.
 func (d *delivery[C, T, ID, Q]) Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error) {
@@ -278,7 +278,7 @@ func (d *delivery[C, T, ID, Q]) blames() bool {
 	return len(d.bad) > 0 && (d.meta.Mode != ModeFlushOrdered || d.errs == nil)
 }
 
-func (d *delivery[C, T, ID, Q]) undecodable() []dbdialect.Change {
+func (d *delivery[C, T, ID, Q]) undecodable() []database.Change {
 	if !d.blames() || d.signal.Retry == nil {
 		return nil
 	}
@@ -368,7 +368,7 @@ type refusedRow[T any] struct {
 }
 
 // Refuse implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Refuse(refused []dbdialect.Refusal) {
+func (d *delivery[C, T, ID, Q]) Refuse(refused []database.Refusal) {
 	of := make(map[any]outcome, len(refused))
 	for _, r := range refused {
 		of[comparableID(r.ID)] = outcome{err: fmt.Errorf("the database refuses its deletion, so it is not sent: %w", r.Err), blame: r.Own}
@@ -479,7 +479,7 @@ func (d *delivery[C, T, ID, Q]) Done() []any {
 }
 
 // Changes implements the dialect's Batch.
-func (d *delivery[C, T, ID, Q]) Changes() []dbdialect.Change { return d.changes }
+func (d *delivery[C, T, ID, Q]) Changes() []database.Change { return d.changes }
 
 // allowed passes by the project's privacy rules: they say what its users may
 // see, and the bus is none of them.

@@ -10,7 +10,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // FailedSignal is a signal whose sending has failed: it waits for its next
@@ -106,7 +106,7 @@ func distinct(texts []string) int {
 
 // mendListed sets columns of the rows with these ids that have failed, or
 // deletes them.
-func (b *Bus) mendListed(ctx context.Context, t signalType, texts []string, set []dbdialect.Value) (int, error) {
+func (b *Bus) mendListed(ctx context.Context, t signalType, texts []string, set []database.Value) (int, error) {
 	ids := make([]any, len(texts))
 	for i, text := range texts {
 		var err error
@@ -160,14 +160,14 @@ type mender func(match func(*sql.Selector)) (ids []any, err error)
 
 // mend sets columns of the rows that all gives to page, or deletes them, and
 // returns how many that are.
-func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all func(page mender) error) (total int, _ error) {
+func (b *Bus) mend(ctx context.Context, t signalType, set []database.Value, all func(page mender) error) (total int, _ error) {
 	ctx, st, done, err := b.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
 	err = all(func(match func(*sql.Selector)) ([]any, error) {
-		m := dbdialect.Mend{
+		m := database.Mend{
 			Driver: st.driver,
 			Table:  t.table(),
 			Set:    set,
@@ -197,7 +197,7 @@ func (b *Bus) mend(ctx context.Context, t signalType, set []dbdialect.Value, all
 
 // mendOnce changes one page, and returns the ids of its rows. It tries again
 // after a conflict with a flush.
-func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) ([]any, error) {
+func (b *Bus) mendOnce(ctx context.Context, st store, m database.Mend) ([]any, error) {
 	for try := 0; ; try++ {
 		ids, err := ask(ctx, b, func(ctx context.Context) ([]any, error) {
 			if err := b.check(ctx, st, m.Table); err != nil {
@@ -205,7 +205,7 @@ func (b *Bus) mendOnce(ctx context.Context, st store, m dbdialect.Mend) ([]any, 
 			}
 			return st.Mend(ctx, m)
 		})
-		if err == nil || errors.Is(err, errStuck) || try == serializationRetries || !dbdialect.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
+		if err == nil || errors.Is(err, errStuck) || try == serializationRetries || !database.IsSerializationFailure(err) || !b.pause(ctx, serializationBackoff(try)) {
 			return ids, err
 		}
 	}

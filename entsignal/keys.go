@@ -10,7 +10,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // byKey is an ordered flush of a signal with an OrderKey. The turn is one of
@@ -27,7 +27,7 @@ type byKey struct {
 }
 
 // flushKeys sends each key's signals in their order.
-func (t *task) flushKeys(ctx, turn context.Context, order dbdialect.Order) (int, error) {
+func (t *task) flushKeys(ctx, turn context.Context, order database.Order) (int, error) {
 	k := &byKey{task: t, turn: turn, fails: failures{trial: trial{probeTime: t.bus.probeTime()}}, waiting: make(map[any]bool)}
 	n, err := t.flushInOrder(ctx, order, k.send)
 	switch failed := k.fails.err(); {

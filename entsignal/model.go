@@ -12,7 +12,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/schema/field"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // Model is what generated code tells the bus of one signal type. C is the
@@ -95,7 +95,7 @@ type Signal interface {
 	parseID(text string) (any, error)
 	textOf(id any) string
 	// table tells where the rows are. It is known when the signal is bound.
-	table() dbdialect.Table
+	table() database.Table
 	// weight tells how large the rows of the last batch were.
 	weight() *weight
 	// batch returns a batch of the rows that sel picks.
@@ -195,8 +195,8 @@ func (s *signal[C, T, ID, Q]) parseID(text string) (any, error) {
 
 func (s *signal[C, T, ID, Q]) textOf(id any) string { return s.codec.textOf(id) }
 
-func (s *signal[C, T, ID, Q]) table() dbdialect.Table {
-	t := dbdialect.Table{Name: s.Table, IDColumn: s.IDColumn, Counted: s.Counted}
+func (s *signal[C, T, ID, Q]) table() database.Table {
+	t := database.Table{Name: s.Table, IDColumn: s.IDColumn, Counted: s.Counted}
 	if s.Schema != nil {
 		t.Schema = s.Schema(s.config)
 	}
@@ -224,7 +224,7 @@ type columns struct {
 // lock, the whole of a small table.
 func (c columns) listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(dbdialect.In(drv, s.C(c.id), c.counted, ids)).OrderBy(s.C(c.id)).Limit(len(ids))
+		s.Where(database.In(drv, s.C(c.id), c.counted, ids)).OrderBy(s.C(c.id)).Limit(len(ids))
 	}
 }
 

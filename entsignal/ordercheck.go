@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // OrderCheck tells whether FlushOrdered of a signal is strict.
@@ -42,7 +42,7 @@ func (t *task) notStrict(ctx context.Context) (string, error) {
 	if err != nil || order.Reason != "" || order.Sequence == nil {
 		return order.Reason, err
 	}
-	w := watch{task: t, seq: order.Sequence, marks: &dbdialect.Marks{}}
+	w := watch{task: t, seq: order.Sequence, marks: &database.Marks{}}
 	sight, err := w.look(ctx, math.MinInt64)
 	if err == nil && sight.Rows && sight.Top > sight.Last {
 		return foreignIDs(order.Sequence, sight), nil
@@ -51,21 +51,21 @@ func (t *task) notStrict(ctx context.Context) (string, error) {
 }
 
 // idOrder tells what an ordered flush of the signal may rely on.
-func (t *task) idOrder(ctx context.Context) (dbdialect.Order, error) {
+func (t *task) idOrder(ctx context.Context) (database.Order, error) {
 	if reason := t.columns().unordered(t.OrderBy); reason != "" {
-		return dbdialect.Order{Reason: reason}, nil
+		return database.Order{Reason: reason}, nil
 	}
 	table := t.batch(t.meta, selection{}).Table()
-	order, err := ask(ctx, t.bus, func(ctx context.Context) (dbdialect.Order, error) {
+	order, err := ask(ctx, t.bus, func(ctx context.Context) (database.Order, error) {
 		return t.st.Order(ctx, t.st.driver, table)
 	})
 	if err != nil {
-		return dbdialect.Order{}, fmt.Errorf("check the order: %w", err)
+		return database.Order{}, fmt.Errorf("check the order: %w", err)
 	}
 	if t.LockOrderKey && order.Sequence != nil {
 		// The ids of a key are drawn in the order of the commits. There is
 		// nothing to wait for.
-		return dbdialect.Order{}, nil
+		return database.Order{}, nil
 	}
 	return order, nil
 }

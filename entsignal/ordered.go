@@ -10,7 +10,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // flushHead sends the signals in their order. Where ids are drawn before they
@@ -56,7 +56,7 @@ func (t *task) flushHead(ctx context.Context) (int, error) {
 type orderedSend func(ctx context.Context, top any) (int, error)
 
 // flushInOrder sends all at once, or as the open transactions allow.
-func (t *task) flushInOrder(ctx context.Context, order dbdialect.Order, send orderedSend) (int, error) {
+func (t *task) flushInOrder(ctx context.Context, order database.Order, send orderedSend) (int, error) {
 	if order.Reason == "" && order.Sequence != nil {
 		return t.flushStrict(ctx, order.Sequence, send)
 	}

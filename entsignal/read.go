@@ -8,7 +8,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
@@ -97,7 +97,7 @@ func (s *signal[C, T, ID, Q]) states(ctx context.Context, drv dialect.Driver, ma
 		columns = append(columns, FieldAttempts, FieldError)
 		selected = func(s *sql.Selector) {
 			match(s)
-			dbdialect.SelectTimes(s, FieldRetryAt, FieldFailedAt)
+			database.SelectTimes(s, FieldRetryAt, FieldFailedAt)
 		}
 	}
 	err := s.scan(ctx, drv, selected, columns, func(scan scanner) (err error) {
@@ -105,7 +105,7 @@ func (s *signal[C, T, ID, Q]) states(ctx context.Context, drv dialect.Driver, ma
 			row               rowState
 			attempts          stdsql.NullInt64
 			text              stdsql.NullString
-			retryAt, failedAt dbdialect.Time
+			retryAt, failedAt database.Time
 			more              []any
 		)
 		if s.Retry != nil {

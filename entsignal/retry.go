@@ -10,7 +10,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // RetryPolicy says how often a signal is tried, and how long it waits in
@@ -46,7 +46,7 @@ type RetryState struct {
 }
 
 // selectTimes makes a query of rows select what retryState needs.
-func selectTimes(s *sql.Selector) { dbdialect.SelectInstants(s, FieldRetryAt, FieldFailedAt) }
+func selectTimes(s *sql.Selector) { database.SelectInstants(s, FieldRetryAt, FieldFailedAt) }
 
 // retryState returns what mixin.Retry keeps in a row that was read with
 // selectTimes.
@@ -59,10 +59,10 @@ func (s *signal[C, T, ID, Q]) retryState(row T) RetryState {
 		return state
 	}
 	get := func(name string) (any, error) { return selected.Value(name) }
-	if at, ok := dbdialect.Instant(get, FieldRetryAt); ok {
+	if at, ok := database.Instant(get, FieldRetryAt); ok {
 		state.RetryAt = at
 	}
-	if at, ok := dbdialect.Instant(get, FieldFailedAt); ok {
+	if at, ok := database.Instant(get, FieldFailedAt); ok {
 		state.FailedAt = at
 	}
 	return state
@@ -120,14 +120,14 @@ func (p RetryPolicy) attempt(f failure) string {
 
 // changes returns what is to be noted in the rows that have failed. Those of
 // which the same is to be noted share a change.
-func (p RetryPolicy) changes(failed []failure, now time.Time) []dbdialect.Change {
+func (p RetryPolicy) changes(failed []failure, now time.Time) []database.Change {
 	type note struct {
 		attempts int
 		dead     bool
 		text     string
 	}
 	index := make(map[note]int)
-	var changes []dbdialect.Change
+	var changes []database.Change
 	for _, f := range failed {
 		n := note{f.state.Attempts, p.dead(f), errorText(f.err)}
 		i, ok := index[n]
@@ -140,15 +140,15 @@ func (p RetryPolicy) changes(failed []failure, now time.Time) []dbdialect.Change
 			} else {
 				retryAt = storedTime(now.Add(p.backoff(n.attempts+1, rand.Float64())))
 			}
-			changes = append(changes, dbdialect.Change{
-				Set: []dbdialect.Value{
+			changes = append(changes, database.Change{
+				Set: []database.Value{
 					{Column: FieldAttempts, Value: n.attempts + 1},
 					{Column: FieldRetryAt, Value: retryAt},
 					{Column: FieldFailedAt, Value: failedAt},
 					{Column: FieldError, Value: n.text},
 				},
 				// Somebody may have retried the row, or tried it, since.
-				If: &dbdialect.Value{Column: FieldAttempts, Value: n.attempts},
+				If: &database.Value{Column: FieldAttempts, Value: n.attempts},
 			})
 		}
 		changes[i].IDs = append(changes[i].IDs, f.id)
@@ -157,8 +157,8 @@ func (p RetryPolicy) changes(failed []failure, now time.Time) []dbdialect.Change
 }
 
 // revived is what a row is set to that is to be tried again.
-func revived() []dbdialect.Value {
-	return []dbdialect.Value{
+func revived() []database.Value {
+	return []database.Value{
 		{Column: FieldAttempts, Value: 0},
 		{Column: FieldRetryAt},
 		{Column: FieldFailedAt},
@@ -196,7 +196,7 @@ func isDue(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		s.Where(sql.P(func(b *sql.Builder) {
 			b.WriteString("CASE WHEN ").Ident(s.C(FieldFailedAt)).WriteString(" IS NOT NULL OR ").
-				Join(dbdialect.Later(s, FieldRetryAt, storedTime(now))).WriteString(" THEN 1 ELSE 0 END <> 1")
+				Join(database.Later(s, FieldRetryAt, storedTime(now))).WriteString(" THEN 1 ELSE 0 END <> 1")
 		}))
 	}
 }
@@ -220,7 +220,7 @@ func isDead(s *sql.Selector) { s.Where(sql.NotNull(s.C(FieldFailedAt))) }
 // isWaiting matches the rows that wait for their next attempt.
 func isWaiting(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(sql.And(sql.IsNull(s.C(FieldFailedAt)), dbdialect.Later(s, FieldRetryAt, storedTime(now))))
+		s.Where(sql.And(sql.IsNull(s.C(FieldFailedAt)), database.Later(s, FieldRetryAt, storedTime(now))))
 	}
 }
 

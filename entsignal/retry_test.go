@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 func TestPausesBetweenAttemptsDoubleUpToTheirLimit(t *testing.T) {
@@ -45,15 +45,15 @@ func TestRowsWithTheSameFailureShareAStatement(t *testing.T) {
 	assert.Equal(t, [][]any{{1, 3}, {2}, {4}, {5}}, ids)
 
 	waits := changes[0].Set
-	assert.Equal(t, dbdialect.Value{Column: FieldAttempts, Value: 1}, waits[0])
+	assert.Equal(t, database.Value{Column: FieldAttempts, Value: 1}, waits[0])
 	assert.WithinRange(t, waits[1].Value.(time.Time), now.Add(5*time.Second-time.Millisecond), now.Add(10*time.Second))
-	assert.Equal(t, dbdialect.Value{Column: FieldFailedAt}, waits[2])
-	assert.Equal(t, dbdialect.Value{Column: FieldError, Value: "bad"}, waits[3])
-	for _, parked := range []dbdialect.Change{changes[1], changes[3]} {
-		assert.Equal(t, dbdialect.Value{Column: FieldRetryAt}, parked.Set[1])
-		assert.Equal(t, dbdialect.Value{Column: FieldFailedAt, Value: now.UTC().Truncate(time.Microsecond)}, parked.Set[2])
+	assert.Equal(t, database.Value{Column: FieldFailedAt}, waits[2])
+	assert.Equal(t, database.Value{Column: FieldError, Value: "bad"}, waits[3])
+	for _, parked := range []database.Change{changes[1], changes[3]} {
+		assert.Equal(t, database.Value{Column: FieldRetryAt}, parked.Set[1])
+		assert.Equal(t, database.Value{Column: FieldFailedAt, Value: now.UTC().Truncate(time.Microsecond)}, parked.Set[2])
 	}
-	assert.Equal(t, &dbdialect.Value{Column: FieldAttempts, Value: 1}, changes[3].If)
+	assert.Equal(t, &database.Value{Column: FieldAttempts, Value: 1}, changes[3].If)
 }
 
 func TestTextOfAnErrorIsCutBetweenItsLetters(t *testing.T) {

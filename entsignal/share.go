@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // A gathering joins the autoflushes of one signal type. While one batch is at
@@ -273,7 +273,7 @@ func split(ctx context.Context, results []shareResult, shares []*share, d batch,
 		switch {
 		case stuck, n == 0 && err != nil && d.started() && !apart:
 			r.err = err
-		case err != nil && !d.started() && !errors.As(err, new(*BatchError)) && (ctx.Err() != nil || dbdialect.IsUnavailable(err)):
+		case err != nil && !d.started() && !errors.As(err, new(*BatchError)) && (ctx.Err() != nil || database.IsUnavailable(err)):
 			r.err = err // which each of them alone would get too
 		case err != nil && !d.started() && !errors.As(err, new(*BatchError)):
 			// It may be about the row of one.
@@ -282,7 +282,7 @@ func split(ctx context.Context, results []shareResult, shares []*share, d batch,
 			r.sent, r.err = d.result(s.ids)
 		}
 	}
-	var notNoted *dbdialect.NotNotedError
+	var notNoted *database.NotNotedError
 	if (n > 0 || !d.started()) && errors.As(err, &notNoted) { // one tells it for all
 		results[0].err = errors.Join(results[0].err, notNoted)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 func TestShareThatIsToTryAloneWhenItsTimeIsOverIsNoSuccess(t *testing.T) {
@@ -65,9 +65,9 @@ func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
 }
 
 // fit is a database of which every table may be claimed.
-type fit struct{ dbdialect.Dialect }
+type fit struct{ database.Dialect }
 
-func (fit) Check(context.Context, dialect.Driver, dbdialect.Table, time.Duration) ([]dbdialect.Misfit, error) {
+func (fit) Check(context.Context, dialect.Driver, database.Table, time.Duration) ([]database.Misfit, error) {
 	return nil, nil
 }
 
@@ -79,7 +79,7 @@ type deadNetwork struct {
 	end    chan struct{}
 }
 
-func (d *deadNetwork) Claim(context.Context, dbdialect.Claim) (int, error) {
+func (d *deadNetwork) Claim(context.Context, database.Claim) (int, error) {
 	d.claims.Add(1)
 	<-d.end
 	return 0, errors.New("gone")
@@ -108,7 +108,7 @@ type nobodys struct {
 	delivery[any, any, any, Query[any]]
 }
 
-func (*nobodys) Table() dbdialect.Table { return dbdialect.Table{} }
+func (*nobodys) Table() database.Table { return database.Table{} }
 
 func TestAutoflushOfManyTypesEndsWithTheFlushTimeout(t *testing.T) {
 	const timeout = 200 * time.Millisecond
@@ -147,7 +147,7 @@ type slowBroker struct {
 
 func (*slowBroker) TakesTurns() bool { return false }
 
-func (d *slowBroker) Claim(ctx context.Context, _ dbdialect.Claim) (int, error) {
+func (d *slowBroker) Claim(ctx context.Context, _ database.Claim) (int, error) {
 	if d.claims.Add(1) == 2 {
 		close(d.second)
 		return 1, nil

@@ -9,17 +9,17 @@ import (
 
 	"entgo.io/ent/dialect"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // sequence is what an ordered flush needs of the sequence that ids are drawn
 // from: to see up to which id the table is complete, and who is to blame if
 // that isn't far enough.
 type sequence interface {
-	Look(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, above int64) (dbdialect.Sight, error)
-	Held(ctx context.Context, drv dialect.Driver, m *dbdialect.Marks, low, top int64) (dbdialect.Held, error)
+	Look(ctx context.Context, drv dialect.Driver, m *database.Marks, above int64) (database.Sight, error)
+	Held(ctx context.Context, drv dialect.Driver, m *database.Marks, low, top int64) (database.Held, error)
 	// Lockers returns who keeps Look from reading.
-	Lockers(ctx context.Context, drv dialect.Driver) ([]dbdialect.Holder, error)
+	Lockers(ctx context.Context, drv dialect.Driver) ([]database.Holder, error)
 	String() string
 }
 
@@ -69,24 +69,24 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 }
 
 // foreignIDs tells why the order of what was seen isn't strict.
-func foreignIDs(seq sequence, s dbdialect.Sight) string {
+func foreignIDs(seq sequence, s database.Sight) string {
 	return fmt.Sprintf("there are ids up to %d, which were not drawn from the sequence %s; such signals are sent after the others", s.Top, seq)
 }
 
 // takeMarks returns what the last ordered flush of the signal has seen, which
 // is then forgotten: two flushes at once don't share it.
-func (t signalType) takeMarks() *dbdialect.Marks {
+func (t signalType) takeMarks() *database.Marks {
 	if m := t.marks.Swap(nil); m != nil {
 		return m
 	}
-	return &dbdialect.Marks{}
+	return &database.Marks{}
 }
 
 // watch is one strict flush's look at the transactions that are open.
 type watch struct {
 	*task
 	seq      sequence
-	marks    *dbdialect.Marks // nil while a query may still use them
+	marks    *database.Marks // nil while a query may still use them
 	patience time.Duration
 	waited   time.Duration
 }
@@ -94,7 +94,7 @@ type watch struct {
 // look looks at the open transactions, and at the rows above an id. A TRUNCATE,
 // an ALTER TABLE or an ALTER SEQUENCE that isn't committed keeps it from that,
 // and is waited for like any other transaction.
-func (w *watch) look(ctx context.Context, above int64) (dbdialect.Sight, error) {
+func (w *watch) look(ctx context.Context, above int64) (database.Sight, error) {
 	for began := time.Now(); ; {
 		asked := time.Now()
 		sight, err := w.lookOnce(ctx, above)
@@ -119,10 +119,10 @@ func (w *watch) look(ctx context.Context, above int64) (dbdialect.Sight, error) 
 }
 
 // lookOnce looks for as long as the patience lasts.
-func (w *watch) lookOnce(ctx context.Context, above int64) (dbdialect.Sight, error) {
+func (w *watch) lookOnce(ctx context.Context, above int64) (database.Sight, error) {
 	ctx, cancel := w.bus.withTime(ctx, max(w.patience-w.waited, minLookTime))
 	defer cancel()
-	return withMarks(ctx, w, func(ctx context.Context, marks *dbdialect.Marks) (dbdialect.Sight, error) {
+	return withMarks(ctx, w, func(ctx context.Context, marks *database.Marks) (database.Sight, error) {
 		return w.seq.Look(ctx, w.st.driver, marks, above)
 	})
 }
@@ -135,7 +135,7 @@ func (w *watch) lockedOut(ctx context.Context) (*HeldBackError, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
 	defer cancel()
-	lockers, err := ask(ctx, w.bus, func(ctx context.Context) ([]dbdialect.Holder, error) {
+	lockers, err := ask(ctx, w.bus, func(ctx context.Context) ([]database.Holder, error) {
 		return w.seq.Lockers(ctx, w.st.driver)
 	})
 	if err != nil || len(lockers) == 0 {
@@ -144,7 +144,7 @@ func (w *watch) lockedOut(ctx context.Context) (*HeldBackError, error) {
 	return &HeldBackError{Waited: w.waited, Blockers: blockers(lockers)}, nil
 }
 
-func blockers(holders []dbdialect.Holder) (all []Blocker) {
+func blockers(holders []database.Holder) (all []Blocker) {
 	for _, h := range holders {
 		all = append(all, Blocker(h))
 	}
@@ -153,7 +153,7 @@ func blockers(holders []dbdialect.Holder) (all []Blocker) {
 
 // withMarks runs a query that uses the marks. If it is left behind they stay
 // its own: it may still use them.
-func withMarks[R any](ctx context.Context, w *watch, query func(context.Context, *dbdialect.Marks) (R, error)) (R, error) {
+func withMarks[R any](ctx context.Context, w *watch, query func(context.Context, *database.Marks) (R, error)) (R, error) {
 	marks := w.marks
 	w.marks = nil
 	found, err := ask(ctx, w.bus, func(ctx context.Context) (R, error) { return query(ctx, marks) })
@@ -217,7 +217,7 @@ func (w *watch) wait(ctx context.Context, low, target int64) error {
 func (w *watch) heldBack(ctx context.Context, low, target int64) (*HeldBackError, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.bus.settleTime())
 	defer cancel()
-	held, err := withMarks(ctx, w, func(ctx context.Context, marks *dbdialect.Marks) (dbdialect.Held, error) {
+	held, err := withMarks(ctx, w, func(ctx context.Context, marks *database.Marks) (database.Held, error) {
 		return w.seq.Held(ctx, w.st.driver, marks, low, target)
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // hungSequence answers only when released.
@@ -18,16 +18,16 @@ type hungSequence struct {
 	end chan struct{}
 }
 
-func (s hungSequence) Held(context.Context, dialect.Driver, *dbdialect.Marks, int64, int64) (dbdialect.Held, error) {
+func (s hungSequence) Held(context.Context, dialect.Driver, *database.Marks, int64, int64) (database.Held, error) {
 	<-s.end
-	return dbdialect.Held{}, nil
+	return database.Held{}, nil
 }
 
 func TestMarksOfAQuestionThatIsLeftBehindServeNoOtherFlush(t *testing.T) {
 	b, err := NewBus(nil, WithFlushTimeout(50*time.Millisecond))
 	require.NoError(t, err)
 	seq := hungSequence{end: make(chan struct{})}
-	w := watch{task: &task{bus: b}, seq: seq, marks: &dbdialect.Marks{}}
+	w := watch{task: &task{bus: b}, seq: seq, marks: &database.Marks{}}
 	_, err = w.heldBack(context.Background(), 1, 2)
 	require.ErrorIs(t, err, errStuck)
 	assert.Nil(t, w.marks)

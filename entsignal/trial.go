@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	dbdialect "github.com/entsignal/signalbus/entsignal/internal/dialect"
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // A trial decides how a flush goes on when nothing can be sent, for as long as
@@ -122,5 +122,5 @@ func (t *trial) doubt(now time.Time, err error) {
 // rows need no try: it can't be reached, or deletes nothing that was sent, and
 // then each try is a message that repeats.
 func isBeyondRows(err error) bool {
-	return errors.As(err, new(*awayError)) || errors.As(err, new(*dbdialect.NotDeletedError))
+	return errors.As(err, new(*awayError)) || errors.As(err, new(*database.NotDeletedError))
 }

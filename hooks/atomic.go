@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/entdriver"
 	"github.com/entsignal/signalbus/internal/txn"
 )
@@ -68,14 +69,7 @@ func txOptions(o txn.Options, drv dialect.Driver) (*stdsql.TxOptions, error) {
 	if _, err := entdriver.Begins(drv); err != nil {
 		return nil, fmt.Errorf("entsignal: %w", err)
 	}
-	opts := &stdsql.TxOptions{Isolation: stdsql.LevelRepeatableRead, ReadOnly: o.ReadOnly}
-	switch {
-	case drv.Dialect() == dialect.SQLite:
-		opts.Isolation = stdsql.LevelDefault
-	case o.Isolation != nil:
-		opts.Isolation = *o.Isolation
-	}
-	return opts, nil
+	return &stdsql.TxOptions{Isolation: database.AtomicIsolation(drv, o.Isolation), ReadOnly: o.ReadOnly}, nil
 }
 
 // scopeKey finds the innermost transaction of Atomic that a client has in a

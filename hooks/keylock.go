@@ -7,8 +7,8 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/entdriver"
-	"github.com/entsignal/signalbus/internal/keylock"
 )
 
 // LockKeys locks the order keys of signals of one type, before they are
@@ -19,7 +19,7 @@ func (c *Client[D, X]) LockKeys(ctx context.Context, drv dialect.Driver, signal,
 	if c.Transaction(drv) == nil && !entdriver.IsTx(drv) {
 		return fmt.Errorf("entsignal: a signal %s locks its key until its transaction ends, and there is none: %w", signal, entsignal.ErrNoTx)
 	}
-	if err := keylock.Lock(ctx, drv, table, keys); err != nil {
+	if err := database.LockKeys(ctx, drv, table, keys); err != nil {
 		return fmt.Errorf("entsignal: lock the key of signal %s: %w", signal, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
@@ -17,8 +18,6 @@ func (c *Client[D, X]) Lock(drv dialect.Driver, idColumn string, id any, opts []
 	}
 	return func(s *sql.Selector) {
 		s.Where(sql.EQ(s.C(idColumn), id))
-		if s.Dialect() != dialect.SQLite {
-			s.ForUpdate(opts...)
-		}
+		database.ForUpdate(s, opts...)
 	}, nil
 }

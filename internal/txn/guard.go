@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"entgo.io/ent/dialect"
+
+	"github.com/entsignal/signalbus/internal/database"
 )
 
 // Guard is the database's transaction of one try, as ent's builders see it.
@@ -204,10 +206,10 @@ func (g *Guard) settle(ctx context.Context, committing bool) error {
 	switch {
 	case g.lost != nil || g.doubt == nil:
 		return g.lost
-	case g.dialect == dialect.Postgres && !committing:
+	case database.RefusesAfterError(g.dialect) && !committing:
 		return nil // it refuses every statement by itself
 	}
-	open, err := isOpen(ctx, g.dialect, g.tx)
+	open, err := database.IsOpen(ctx, g.dialect, g.tx)
 	if open {
 		g.doubt = nil
 		return nil

@@ -1,0 +1,294 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// sqlite claims by turns. SQLite has no row locks, and a transaction that
+// waited for a broker would stop every writer of the application; so a claim
+// reads, sends, and then deletes with one short statement, while a lock keeps
+// other claims out: in this process a mutex, between processes a lock file
+// beside the database. An in-memory database has the mutex only.
+type sqlite struct {
+	turn chan struct{} // holds a token while a claim runs; guards the rest
+
+	located bool
+	file    *lockFile // nil for an in-memory database
+	// sent has the rows that were sent and could not be deleted.
+	sent map[Table][]any
+	// guards has what may refuse a deletion.
+	guards map[Table]guards
+
+	fitness
+}
+
+func newSQLite() *sqlite {
+	return &sqlite{turn: make(chan struct{}, 1), sent: make(map[Table][]any), guards: make(map[Table]guards)}
+}
+
+const (
+	// pollEvery is how often a lock that another process holds is tried.
+	pollEvery = 5 * time.Millisecond
+)
+
+// Claim implements [Dialect].
+func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
+	if err := s.lock(ctx, c); err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	table := c.Batch.Table()
+	if err := s.deleteSent(ctx, c.Driver, table); err != nil {
+		return 0, &NotDeletedError{fmt.Errorf("delete what was sent before: %w", err)}
+	}
+
+	n, err := c.Batch.Fetch(ctx, c.Driver, func(*sql.Selector) {})
+	if err != nil {
+		return 0, fmt.Errorf("claim: %w", err)
+	}
+	if err := ctx.Err(); n == 0 || err != nil {
+		return 0, err
+	}
+	try := func(ids []any) (refusal, fatal error) {
+		err := s.tryDelete(ctx, c.Driver, table, ids)
+		if isRefusal(ctx, err) {
+			return err, nil
+		}
+		return nil, err
+	}
+	refusal, err := try(c.Batch.Done())
+	if err != nil {
+		return 0, err
+	}
+	if refusal != nil {
+		refused, err := findRefusals(c.Batch.Done(), c.Ordered, refusal, try)
+		if err != nil {
+			return 0, err
+		}
+		c.Batch.Refuse(refused)
+	}
+	sent, sendErr := c.Batch.Send(ctx)
+	settle, cancel := settling(ctx, c.Settle)
+	defer cancel()
+	if sent > 0 {
+		s.sent[table] = c.Batch.Done()
+		if err := s.deleteSent(settle, c.Driver, table); err != nil {
+			return 0, errors.Join(sendErr, &NotDeletedError{fmt.Errorf("sent, but not deleted yet: %w", err)})
+		}
+	}
+	if changes := c.Batch.Changes(); len(changes) > 0 {
+		if err := s.Note(settle, Note{Driver: c.Driver, Table: table, Changes: changes}); err != nil {
+			sendErr = errors.Join(sendErr, &NotNotedError{err})
+		}
+	}
+	return sent, sendErr
+}
+
+// Note implements [Dialect]. It needs no turn: a change says what it expects.
+func (s *sqlite) Note(ctx context.Context, n Note) error {
+	return inSomeForm(n.Changes, func(changes []Change) error {
+		return write(ctx, n.Driver, func(tx dialect.Tx) error { return changeSQLite(ctx, tx, n.Table, changes) })
+	})
+}
+
+// Mend implements [Dialect].
+func (s *sqlite) Mend(ctx context.Context, m Mend) ([]any, error) {
+	if err := s.lockWithin(ctx, m.Driver); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	ids, err := m.Pick(ctx, m.Driver, func(*sql.Selector) {})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	err = write(ctx, m.Driver, func(tx dialect.Tx) error {
+		if m.Set != nil {
+			return changeSQLite(ctx, tx, m.Table, []Change{{IDs: ids, Set: m.Set}})
+		}
+		statement, args := sql.Dialect(dialect.SQLite).Delete(m.Table.Name).Where(sql.In(m.Table.IDColumn, ids...)).Query()
+		return tx.Exec(ctx, statement, args, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+func changeSQLite(ctx context.Context, tx dialect.Tx, table Table, changes []Change) error {
+	for _, c := range changes {
+		statement, args := c.update(dialect.SQLite, table, "")
+		if err := tx.Exec(ctx, statement, args, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write runs f in a transaction. As in deleteSent, a writer that holds the
+// database longer than its busy timeout makes it try again until ctx ends.
+func write(ctx context.Context, drv dialect.Driver, f func(dialect.Tx) error) error {
+	try := func() error {
+		tx, err := drv.Tx(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f(tx); err != nil {
+			_ = tx.Rollback()
+			return err
+		}
+		return tx.Commit()
+	}
+	return inTurn(ctx, try)
+}
+
+// inTurn runs try again while another connection writes, until ctx ends.
+func inTurn(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil || !isSQLiteBusy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// settling returns a context that goes on for d after ctx has to end.
+func settling(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now()
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(end) {
+		end = deadline
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(d))
+}
+
+// deleteSent deletes the rows that were sent. A writer that holds the database
+// longer than its busy timeout doesn't make it give up. What it can't delete
+// before ctx ends it keeps in mind: the next claim deletes it before it sends
+// anything, so that only the end of the process makes a message repeat.
+func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table) error {
+	ids := s.sent[table]
+	if len(ids) == 0 {
+		return nil
+	}
+	b := sql.Dialect(dialect.SQLite)
+	match := within(drv, table, ids)
+	statement, args := b.Delete(table.Name).Where(match).Query()
+	n := 0
+	err := inTurn(ctx, func() (err error) {
+		n, err = execCount(ctx, drv, statement, args)
+		return err
+	})
+	switch {
+	case err != nil:
+		delete(s.guards, table) // there may be one that is new
+		return err
+	case n < len(ids):
+		return s.checkGone(ctx, drv, table)
+	}
+	delete(s.sent, table)
+	return nil
+}
+
+// checkGone is called when fewer rows were deleted than were sent: the
+// application has deleted some itself, or a trigger keeps them.
+func (s *sqlite) checkGone(ctx context.Context, drv dialect.Driver, table Table) error {
+	left, err := countSQLite(ctx, drv, table, s.sent[table])
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		delete(s.guards, table)
+		return fmt.Errorf("%d of %d rows of %s stay after their deletion; does a trigger keep them?", left, len(s.sent[table]), table)
+	}
+	delete(s.sent, table)
+	return nil
+}
+
+// TakesTurns implements [Dialect].
+func (s *sqlite) TakesTurns() bool { return true }
+
+// Read implements [Dialect].
+func (s *sqlite) Read(_ context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {
+	return read(drv)
+}
+
+// lock takes the turn.
+func (s *sqlite) lock(ctx context.Context, c Claim) error {
+	if c.Patience == 0 {
+		return s.lockWithin(ctx, c.Driver)
+	}
+	wait, cancel := context.WithTimeout(ctx, c.Patience)
+	defer cancel()
+	err := s.lockWithin(wait, c.Driver)
+	if err != nil && wait.Err() != nil {
+		return ErrBusy
+	}
+	return err
+}
+
+func (s *sqlite) lockWithin(ctx context.Context, drv dialect.Driver) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the turn: %w", context.Cause(ctx))
+	}
+	if err := s.lockFile(ctx, drv); err != nil {
+		<-s.turn
+		return err
+	}
+	return nil
+}
+
+func (s *sqlite) lockFile(ctx context.Context, drv dialect.Driver) error {
+	if !s.located {
+		file, err := openLockFile(ctx, drv)
+		if err != nil {
+			return err
+		}
+		s.file, s.located = file, true
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.lock(ctx)
+}
+
+func (s *sqlite) unlock() {
+	if s.file != nil {
+		_ = s.file.Unlock()
+	}
+	<-s.turn
+}
+
+// isSQLiteBusy knows SQLITE_BUSY and SQLITE_LOCKED, of which the extended codes
+// keep the low byte.
+func isSQLiteBusy(err error) bool {
+	code, ok := sqliteCode(err)
+	return ok && isBusyCode(code)
+}
+
+// sqliteCode knows the errors of modernc.org/sqlite (method Code) and of
+// mattn/go-sqlite3 (field Code) without importing them.
+func sqliteCode(err error) (int64, bool) {
+	type coded interface {
+		error
+		Code() int
+	}
+	if e, ok := asError[coded](err); ok && strings.Contains(packageOf(e), "sqlite") {
+		return int64(e.Code()), true
+	}
+	return errorField(err, "sqlite", "Error", "Code")
+}
+
+func isBusyCode(code int64) bool { return code&0xff == 5 || code&0xff == 6 }

@@ -1,0 +1,76 @@
+package database
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// textLimits are how long a text may be, in bytes, when it is tried again in
+// ASCII. 0 leaves it out.
+var textLimits = []int{1000, 200, 50, 0}
+
+// inSomeForm makes changes by try. A database may refuse a text: it has another
+// encoding, or the column is too short. Then the text is tried in ASCII, shorter
+// and shorter, and at last without it: what a text says is worth less than that
+// the attempt counts. The error is that of the first try.
+func inSomeForm(changes []Change, try func([]Change) error) error {
+	first := try(changes)
+	for last, i := first, 0; refuses(last); i++ {
+		if i == len(textLimits) {
+			return first
+		}
+		if last = try(withTexts(changes, textLimits[i])); last == nil {
+			return nil
+		}
+	}
+	return first
+}
+
+// refuses reports whether err may be about what a statement says.
+func refuses(err error) bool {
+	return isAnswer(err) && !IsSerializationFailure(err) && !IsUnavailable(err)
+}
+
+// withTexts returns the changes with their texts in ASCII, each of at most so
+// many bytes.
+func withTexts(changes []Change, most int) []Change {
+	changed := make([]Change, len(changes))
+	for i, c := range changes {
+		set := make([]Value, len(c.Set))
+		for j, v := range c.Set {
+			if text, ok := v.Value.(string); ok {
+				v.Value = nil
+				if most > 0 {
+					v.Value = ascii(text, most)
+				}
+			}
+			set[j] = v
+		}
+		c.Set = set
+		changed[i] = c
+	}
+	return changed
+}
+
+// ascii returns a text of at most so many bytes, in which each other character
+// is escaped as in Go.
+func ascii(text string, most int) string {
+	const more = "..."
+	var b strings.Builder
+	cut := 0 // where there is room for more
+	for _, r := range text {
+		shown := string(r)
+		if r >= utf8.RuneSelf {
+			shown = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
+		}
+		if b.Len()+len(shown) > most {
+			return b.String()[:cut] + more
+		}
+		b.WriteString(shown)
+		if b.Len() <= most-len(more) {
+			cut = b.Len()
+		}
+	}
+	return b.String()
+}
