@@ -211,10 +211,10 @@ func (c *checker) checkGo(before, code string, report func(string, ...any)) {
 	c.used[m[1]] = true
 }
 
-// typed reports whether a block is one that the test of the README in
-// integration/tool types as a reader would.
+// typed reports whether a block is one that a test in integration/tool types as
+// a reader of the page would.
 func (c *checker) typed(name, before string) bool {
-	return name == "README.md" && typedMarker.MatchString(before)
+	return (name == "README.md" || name == "docs/tutorial.md") && typedMarker.MatchString(before)
 }
 
 // checkCommand checks one line of a shell.

@@ -31,15 +31,11 @@ func check(err error) {
 // it opens.
 func application(ctx context.Context, amqpURL, dsn string) (*entsignal.Bus, *rabbitmq.Publisher, *ent.Client) {
 	// snippet: application
-	type placed struct { // what consumers get
-		OrderID  int    `json:"order_id"`
-		Customer string `json:"customer"`
-	}
 	pub, err := rabbitmq.NewPublisher(amqpURL, rabbitmq.WithAppID("shop"))
 	check(err)
 	bus, err := ent.NewSignalBus(ent.SignalSenders{
 		OrderPlaced: rabbitmq.Sender(pub, func(s *ent.OrderPlaced) (rabbitmq.Message, error) {
-			body, err := json.Marshal(placed{s.OrderID, s.Customer})
+			body, err := json.Marshal(map[string]any{"order_id": s.OrderID, "customer": s.Customer})
 			return rabbitmq.Message{Exchange: "shop.orders", RoutingKey: "placed", Body: body}, err
 		}),
 		// end snippet

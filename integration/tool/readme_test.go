@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,13 +14,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests do what a reader of the README does: they type its commands and
-// write its files, and nothing else. Only the library is that of this
-// repository, by a replace directive, because no proxy has it.
+// These tests do what a reader of the README and of the tutorial does: they type
+// the commands and write the files, and nothing else. Only the library is that of
+// this repository, by a replace directive, because no proxy has it.
 
-func TestTutorialOfTheReadme(t *testing.T) {
+const (
+	readme       = "README.md"
+	tutorialPage = "docs/tutorial.md"
+)
+
+// A block that is typed by no test isn't compared with a snippet either.
+func TestEveryBlockThatIsMarkedIsTyped(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	for page, want := range map[string][]string{
+		readme:       {"run: new project", "run: install"},
+		tutorialPage: {"run: tutorial", "file: ent/schema/orderplaced.go", "file: internal/senders/senders.go", "file: main.go"},
+	} {
+		var found []string
+		for _, b := range newReader(t, page).blocks {
+			if !strings.HasPrefix(b.marker, "snippet: ") && !slices.Contains(found, b.marker) {
+				found = append(found, b.marker)
+			}
+		}
+		assert.ElementsMatch(t, want, found, page)
+	}
+}
+
+func TestTutorial(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, tutorialPage)
 	r.follow("tutorial")
 	// All of the project compiles, and is as init and its reader left it.
 	r.run("go vet ./...")
@@ -29,10 +52,10 @@ func TestTutorialOfTheReadme(t *testing.T) {
 
 func TestInstallOfTheReadmeInAnEmptyFolder(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	r := newReader(t, readme)
 	r.follow("new project")
 	r.follow("install")
-	assert.Contains(t, r.file("ent/entc.go"), r.block("snippet: entc"))
+	assert.Contains(t, r.file("ent/entc.go"), newReader(t, tutorialPage).block("snippet: entc"))
 	r.run("go build ./... && go run ./cmd/signalbus pending")
 	assert.Equal(t, "SIGNAL  PENDING\ntotal   0\n", r.output())
 }
@@ -40,7 +63,7 @@ func TestInstallOfTheReadmeInAnEmptyFolder(t *testing.T) {
 // The flags of the line that ran ent's own command go into entc.go.
 func TestInstallOfTheReadmeInAProjectWithFlags(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	r := newReader(t, readme)
 	r.project("go mod init example.com/shop && go get entgo.io/ent/cmd/ent@v0.14.6", map[string]string{
 		"ent/generate.go": "package ent\n\n//go:generate go run -mod=mod entgo.io/ent/cmd/ent generate --feature sql/upsert,privacy --target ../store ./schema\n",
 		"shop.go":         "package main\n\nimport _ \"example.com/shop/store\"\n\nfunc main() {}\n",
@@ -58,7 +81,7 @@ func TestInstallOfTheReadmeInAProjectWithFlags(t *testing.T) {
 // its own.
 func TestInstallOfTheReadmeInAProjectWithItsOwnEntc(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	r := newReader(t, readme)
 	// With the versions of integration/graphql, which is compiled already.
 	versions, err := filepath.Abs("..")
 	require.NoError(t, err)
@@ -116,25 +139,26 @@ type OrderPlaced struct{ ent.Schema }
 func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
 `
 
-// reader follows the README in a folder.
+// reader follows a page in a folder.
 type reader struct {
 	t      *testing.T
+	page   string
 	dir    string
 	out    string // the folder of what commands print
 	blocks []block
 }
 
-// block is a piece of code of the README.
+// block is a piece of code of the page.
 type block struct {
 	marker string // run: NAME, file: PATH, snippet: NAME
 	lines  []string
 }
 
-func newReader(t *testing.T) *reader {
+func newReader(t *testing.T, page string) *reader {
 	t.Helper()
-	content, err := os.ReadFile("../../README.md")
+	content, err := os.ReadFile("../../" + page)
 	require.NoError(t, err)
-	r := &reader{t: t, dir: t.TempDir(), out: t.TempDir()}
+	r := &reader{t: t, page: page, dir: t.TempDir(), out: t.TempDir()}
 	for _, m := range regexp.MustCompile("(?ms)^<!-- ([^\n]+) -->\n```\\w+\n(.*?)\n```$").FindAllStringSubmatch(string(content), -1) {
 		r.blocks = append(r.blocks, block{m[1], strings.Split(m[2], "\n")})
 	}
@@ -163,7 +187,7 @@ func (r *reader) replace() string {
 }
 
 // follow types the commands under a name, in one shell, and compares what they
-// print with what the README shows. Between them it writes the files.
+// print with what the page shows. Between them it writes the files.
 func (r *reader) follow(name string) {
 	r.t.Helper()
 	var script strings.Builder
@@ -174,11 +198,11 @@ func (r *reader) follow(name string) {
 		case kind == "run" && what == name:
 			found = true
 			r.commands(&script, b, printed)
-		case kind == "file" && name == "tutorial":
+		case kind == "file":
 			fmt.Fprintf(&script, "cat >%s <<'end of file'\n%s\nend of file\n", what, strings.Join(b.lines, "\n"))
 		}
 	}
-	require.True(r.t, found, "the README has no commands %q", name)
+	require.True(r.t, found, "%s has no commands %q", r.page, name)
 	r.run(script.String())
 	for file, want := range printed {
 		got, err := os.ReadFile(file)
@@ -248,6 +272,6 @@ func (r *reader) block(marker string) string {
 			return strings.Join(b.lines, "\n")
 		}
 	}
-	r.t.Fatalf("the README has no %q", marker)
+	r.t.Fatalf("%s has no %q", r.page, marker)
 	return ""
 }

@@ -11,8 +11,7 @@ import (
 
 // snippet: signal
 
-// OrderPlaced is a message to the world outside.
-type OrderPlaced struct{ ent.Schema }
+type OrderPlaced struct{ ent.Schema } // a message, not an order
 
 func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
 func (OrderPlaced) Fields() []ent.Field {
