@@ -13,13 +13,16 @@ import (
 // line or test helpers in it would be the library's fault.
 func TestProgramsThatUseTheLibraryLinkOnlyWhatTheyNeed(t *testing.T) {
 	const module = "github.com/entsignal/signalbus/"
-	heavy := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/", "testing", "flag"}
+	tools := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/"}
+	heavy := append([]string{"testing", "flag", module + "entsignal/entsignaltest"}, tools...)
 	for pkg, forbidden := range map[string][]string{
 		"entsignal":          append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
 		"mixin":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
 		"hooks":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
 		"entsignal/rabbitmq": append(heavy, "github.com/lib/pq"),
 		"entsignal/pqconn":   append(heavy, "github.com/rabbitmq/"),
+		// Their tests link this one, with an assertion library of their choice.
+		"entsignal/entsignaltest": append(tools, "github.com/rabbitmq/", "github.com/lib/pq"),
 	} {
 		out, err := exec.Command("go", "list", "-deps", module+pkg).CombinedOutput()
 		require.NoError(t, err, "%s", out)

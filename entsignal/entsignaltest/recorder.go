@@ -1,4 +1,3 @@
-// Package entsignaltest helps to test programs that use a signal bus.
 package entsignaltest
 
 import (
@@ -20,12 +19,12 @@ type Recorder[T any, K comparable] struct {
 
 	mu      sync.Mutex
 	before  func(ctx context.Context, signals []T) error
-	batches []Batch[K]
+	batches []RecordedBatch[K]
 	changed chan struct{} // closed and replaced at each batch
 }
 
-// Batch is what one call of a sender has sent.
-type Batch[K comparable] struct {
+// RecordedBatch is what one call of a sender has sent.
+type RecordedBatch[K comparable] struct {
 	entsignal.Batch     // as the sender found it in its context
 	Keys            []K // the signals that were sent
 }
@@ -74,7 +73,7 @@ func (r *Recorder[T, K]) Send(ctx context.Context, signals []T) error {
 	if err != nil && part == nil {
 		return err
 	}
-	batch := Batch[K]{Keys: make([]K, 0, len(signals))}
+	batch := RecordedBatch[K]{Keys: make([]K, 0, len(signals))}
 	batch.Batch, _ = entsignal.BatchFromContext(ctx)
 	for i, s := range signals {
 		if part == nil || part.Errors[i] == nil {
@@ -90,7 +89,7 @@ func (r *Recorder[T, K]) Send(ctx context.Context, signals []T) error {
 }
 
 // Batches returns what was sent so far, batch by batch.
-func (r *Recorder[T, K]) Batches() []Batch[K] {
+func (r *Recorder[T, K]) Batches() []RecordedBatch[K] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.batches)
