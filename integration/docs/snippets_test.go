@@ -187,21 +187,21 @@ func shutdown(ctx context.Context, bus *entsignal.Bus, pub *rabbitmq.Publisher, 
 
 // snippet: consumer
 
-// handle applies a message once, however often it arrives: the note that it
-// was applied is committed together with what it changes. The table "handled"
-// has the primary key (app_id, message_id).
+// handle applies a message once, however often it arrives. The transaction that
+// applies it also stores its ids, in the table "handled", which has the primary
+// key (app_id, message_id).
 func handle(ctx context.Context, db *sql.DB, d amqp.Delivery, apply func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	noted, err := tx.ExecContext(ctx,
+	stored, err := tx.ExecContext(ctx,
 		"INSERT INTO handled (app_id, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", d.AppId, d.MessageId)
 	if err != nil {
 		return err
 	}
-	if n, err := noted.RowsAffected(); err != nil || n == 0 {
+	if n, err := stored.RowsAffected(); err != nil || n == 0 {
 		return err // n == 0: a repeat
 	}
 	if err := apply(tx); err != nil {
