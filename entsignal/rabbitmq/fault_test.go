@@ -25,7 +25,20 @@ func start(t *testing.T, ctx context.Context, p *Publisher, msgs ...Message) <-c
 	return result
 }
 
+// inTime returns the result of a call. It fails the test if the call hangs.
+func inTime(t *testing.T, result <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(hang):
+		require.FailNow(t, "it hangs")
+		return nil
+	}
+}
+
 func TestConnectionCutBeforeTheConfirms(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
@@ -53,6 +66,7 @@ func TestConnectionCutBeforeTheConfirms(t *testing.T) {
 }
 
 func TestIdleConnectionCutIsReplaced(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
@@ -68,34 +82,34 @@ func TestIdleConnectionCutIsReplaced(t *testing.T) {
 }
 
 func TestHalfOpenConnectionEndsWithTheConfirmTimeout(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
-	const timeout = 300 * time.Millisecond
+	const timeout = 3 * time.Second // enough for the first message, however busy the machine is
 	p := newPublisher(t, proxyURL, WithConfirmTimeout(timeout), WithDialTimeout(timeout))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 	s := p.links[0].current
 
 	proxy.SwallowUp.Store(true)
 	proxy.SwallowDown.Store(true)
-	started := time.Now()
-	errs := failures(t, p.Publish(t.Context(), to(queue, "1"), to(queue, "2")), 2)
-	assert.Less(t, time.Since(started), timeout+time.Second)
-	assert.ErrorContains(t, errs[1], `message "2": no confirm within 300ms; may have been stored`)
+	errs := failures(t, inTime(t, start(t, t.Context(), p, to(queue, "1"), to(queue, "2"))), 2)
+	assert.ErrorContains(t, errs[1], `message "2": no confirm within 3s; may have been stored`)
 	assert.True(t, entsignal.IsUnavailable(errs[0]))
 	<-s.done // no answer to the close of the channel either: the connection is given up
 
-	errs = failures(t, p.Publish(t.Context(), to(queue, "3")), 1)
-	assert.ErrorContains(t, errs[0], "connect: no answer within 300ms")
+	errs = failures(t, inTime(t, start(t, t.Context(), p, to(queue, "3"))), 1)
+	assert.ErrorContains(t, errs[0], "connect: no answer within 3s")
 	assert.True(t, entsignal.IsUnavailable(errs[0]))
 	proxy.Cut()
 }
 
 func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
-	p := newPublisher(t, proxyURL, WithWriteTimeout(300*time.Millisecond), WithMaxBodySize(64<<20))
+	p := newPublisher(t, proxyURL, WithWriteTimeout(2*time.Second), WithMaxBodySize(64<<20))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
 	// Both calls below need a channel that is open already.
 	one, err := p.links[0].current.borrow(t.Context())
@@ -106,16 +120,16 @@ func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) 
 	p.links[0].current.release(other)
 
 	proxy.Stall.Store(true)
-	started := time.Now()
 	small := start(t, t.Context(), p, to(queue, "small"))
-	errs := failures(t, p.Publish(t.Context(), Message{RoutingKey: queue, Body: make([]byte, 30<<20)}, to(queue, "next")), 2)
-	assert.Less(t, time.Since(started), 3*time.Second)
+	large := start(t, t.Context(), p, Message{RoutingKey: queue, Body: make([]byte, 30<<20)}, to(queue, "next"))
+	errs := failures(t, inTime(t, large), 2)
 	assert.True(t, entsignal.IsUnavailable(errs[0]))
 	assert.ErrorContains(t, errs[1], "connection lost")
-	assert.True(t, entsignal.IsUnavailable(<-small), "the others on the connection must be freed too")
+	assert.True(t, entsignal.IsUnavailable(inTime(t, small)), "the others on the connection must be freed too")
 }
 
 func TestEndOfTheContextWhileWaitingForConfirms(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
@@ -138,6 +152,7 @@ func TestEndOfTheContextWhileWaitingForConfirms(t *testing.T) {
 }
 
 func TestUnreachableBrokerIsUnavailable(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
@@ -155,10 +170,11 @@ func TestUnreachableBrokerIsUnavailable(t *testing.T) {
 }
 
 func TestBlackHoleDelaysOneDialOnly(t *testing.T) {
+	t.Parallel()
 	proxy, proxyURL := newProxy(t)
 	proxy.SwallowUp.Store(true)
 	proxy.SwallowDown.Store(true)
-	const timeout = 400 * time.Millisecond
+	const timeout = 3 * time.Second // and the pause after it, within which all that is below happens
 	p := newPublisher(t, proxyURL, WithDialTimeout(timeout))
 
 	var wg sync.WaitGroup
@@ -169,13 +185,12 @@ func TestBlackHoleDelaysOneDialOnly(t *testing.T) {
 	cancel()
 	assert.ErrorIs(t, p.Publish(ctx, to("q", "1")), context.Canceled, "each waits within its own context")
 	wg.Wait()
-	started := time.Now()
 	assert.True(t, entsignal.IsUnavailable(p.Publish(t.Context(), to("q", "1"))))
-	assert.Less(t, time.Since(started), timeout/2, "right after a failed dial calls fail fast")
-	assert.EqualValues(t, 1, proxy.Accepted())
+	assert.EqualValues(t, 1, proxy.Accepted(), "right after a failed dial calls fail without another one")
 }
 
 func TestPauseGrowsWithTheDial(t *testing.T) {
+	t.Parallel()
 	for range 100 {
 		assert.InDelta(t, 50*time.Millisecond, pause(0, nil), float64(10*time.Millisecond))
 		assert.InDelta(t, 2*time.Second, pause(2*time.Second, nil), float64(400*time.Millisecond))
@@ -185,6 +200,7 @@ func TestPauseGrowsWithTheDial(t *testing.T) {
 }
 
 func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
+	t.Parallel()
 	proxy, proxyURL := newProxy(t)
 	u, err := url.Parse(proxyURL)
 	require.NoError(t, err)
@@ -202,6 +218,7 @@ func TestWrongPasswordIsUnavailableAndNotHot(t *testing.T) {
 }
 
 func TestBlockedConnectionFailsAtOnce(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	var log testlog.Log

@@ -17,6 +17,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// hang is what only a call that hangs reaches.
+const hang = 2 * time.Minute
+
 // brokerURL fails the test if no broker is named: a skipped test proves
 // nothing.
 func brokerURL(t testing.TB) string {
@@ -95,7 +98,7 @@ func (a *admin) awaitCount(queue string, n int) {
 	require.Eventually(a.t, func() bool {
 		q, err := a.QueueDeclarePassive(queue, false, false, true, false, nil)
 		return err == nil && q.Messages >= n
-	}, 5*time.Second, 5*time.Millisecond)
+	}, hang, 5*time.Millisecond)
 }
 
 func newPublisher(t testing.TB, url string, opts ...Option) *Publisher {
@@ -103,7 +106,7 @@ func newPublisher(t testing.TB, url string, opts ...Option) *Publisher {
 	p, err := NewPublisher(url, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), hang)
 		defer cancel()
 		_ = p.Close(ctx)
 	})

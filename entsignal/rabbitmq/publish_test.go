@@ -14,6 +14,7 @@ import (
 )
 
 func TestPublishDeliversAllProperties(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t), WithAppID("shop"))
@@ -54,11 +55,13 @@ func TestPublishDeliversAllProperties(t *testing.T) {
 }
 
 func TestPublishNothingNeedsNoBroker(t *testing.T) {
+	t.Parallel()
 	p := newPublisher(t, "amqp://127.0.0.1:1")
 	require.NoError(t, p.Publish(t.Context()))
 }
 
 func TestPublishMoreThanOneWindowInOrder(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -75,6 +78,7 @@ func TestPublishMoreThanOneWindowInOrder(t *testing.T) {
 }
 
 func TestUnroutableMessageIsAnErrorUnlessAllowed(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	exchange, queue := a.exchange(false)
 	p := newPublisher(t, brokerURL(t))
@@ -93,6 +97,7 @@ func TestUnroutableMessageIsAnErrorUnlessAllowed(t *testing.T) {
 }
 
 func TestEveryUnroutableMessageOfAFullWindowIsReturned(t *testing.T) {
+	t.Parallel()
 	p := newPublisher(t, brokerURL(t))
 	msgs := make([]Message, window)
 	for i := range msgs {
@@ -104,6 +109,7 @@ func TestEveryUnroutableMessageOfAFullWindowIsReturned(t *testing.T) {
 }
 
 func TestIdenticalMessagesAreReturnedTogether(t *testing.T) {
+	t.Parallel()
 	back := returned{{Return: amqp.Return{RoutingKey: "k"}}}
 	assert.NotNil(t, back.match(&Message{RoutingKey: "k"}))
 	assert.NotNil(t, back.match(&Message{RoutingKey: "k"}), "one of the two is lost, and nobody knows which")
@@ -114,6 +120,7 @@ func TestIdenticalMessagesAreReturnedTogether(t *testing.T) {
 }
 
 func TestFullQueueRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(amqp.Table{"x-max-length": int32(2), "x-overflow": "reject-publish"})
 	p := newPublisher(t, brokerURL(t))
@@ -126,6 +133,7 @@ func TestFullQueueRefuses(t *testing.T) {
 }
 
 func TestManyGoroutinesShareOneConnection(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
@@ -159,6 +167,7 @@ func TestManyGoroutinesShareOneConnection(t *testing.T) {
 }
 
 func TestMorePublishersThanChannelsWaitWithinTheirContext(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -182,6 +191,7 @@ func TestMorePublishersThanChannelsWaitWithinTheirContext(t *testing.T) {
 }
 
 func TestCallsThatOverlapUseConnectionsOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, url := newProxy(t)
@@ -201,6 +211,7 @@ func TestCallsThatOverlapUseConnectionsOfTheirOwn(t *testing.T) {
 }
 
 func TestSenderOfAFlushManyTellsWhenAllIsWritten(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -216,6 +227,7 @@ func TestSenderOfAFlushManyTellsWhenAllIsWritten(t *testing.T) {
 }
 
 func TestCallsKeepOffAConnectionThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t), WithConnections(2))

@@ -14,6 +14,7 @@ import (
 )
 
 func TestMissingExchangeFailsItsMessagesOnly(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	exchange, queue := a.exchange(false)
 	missing := unique("missing")
@@ -37,6 +38,7 @@ func TestMissingExchangeFailsItsMessagesOnly(t *testing.T) {
 }
 
 func TestExchangeDeletedAfterItWasSeen(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	gone, _ := a.exchange(false)
 	queue := a.queue(nil)
@@ -68,6 +70,7 @@ func TestExchangeDeletedAfterItWasSeen(t *testing.T) {
 }
 
 func TestRefusedPublishIsIsolated(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	internal, _ := a.exchange(true)
 	queue := a.queue(nil)
@@ -106,6 +109,7 @@ func TestRefusedPublishIsIsolated(t *testing.T) {
 }
 
 func TestOrderedFlushPublishesNothingBehindAFailure(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	internal, _ := a.exchange(true)
@@ -135,6 +139,7 @@ func TestOrderedFlushPublishesNothingBehindAFailure(t *testing.T) {
 }
 
 func TestSecondWindowIsNotTriedInAnOrderedFlush(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -166,6 +171,7 @@ func (c *endingContext) Err() error {
 }
 
 func TestEndOfTheContextWhileTheBrokerRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	internal, _ := a.exchange(true)
 	queue := a.queue(nil)
@@ -186,6 +192,7 @@ func TestEndOfTheContextWhileTheBrokerRefuses(t *testing.T) {
 }
 
 func TestManyCallsBesideOneThatTheBrokerRefusesAreSent(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	internal, _ := a.exchange(true)

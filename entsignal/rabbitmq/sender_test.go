@@ -30,6 +30,7 @@ func encodeTo(queue string) func(string) (Message, error) {
 }
 
 func TestSenderNamesMessagesBySignalAndRow(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -40,6 +41,7 @@ func TestSenderNamesMessagesBySignalAndRow(t *testing.T) {
 }
 
 func TestEncodeErrorFailsItsOwnRowOnly(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))
@@ -54,6 +56,7 @@ func TestEncodeErrorFailsItsOwnRowOnly(t *testing.T) {
 }
 
 func TestEncodeErrorEndsAnOrderedFlush(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t))

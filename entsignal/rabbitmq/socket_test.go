@@ -23,6 +23,7 @@ func (c *countingConn) Write(b []byte) (int, error) {
 func (c *countingConn) SetWriteDeadline(time.Time) error { return nil }
 
 func TestSocketHoldsSmallWritesBackWhileItIsAskedTo(t *testing.T) {
+	t.Parallel()
 	conn := &countingConn{}
 	s := newSocket(conn, time.Second)
 	write := func(text string) {

@@ -14,6 +14,7 @@ import (
 )
 
 func TestUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{
 		"", " ", "s3cret", "http://u:s3cret@h", "AMQP//u:s3cret@h", "amqp:u:s3cret@h", "amqp://u:s3c%ret@h/", "amqp://u:s3#cret@h",
 		"amqp://u:123#s3cret@h", "amqp://u:123/s3cret@h", "amqp://u:123?s3cret@h", "amqp://u:s3cret/@h", "amqp://u:s3cret#",
@@ -72,6 +73,7 @@ func FuzzBrokerURL(f *testing.F) {
 }
 
 func TestPublisherAndItsErrorsDontShowThePassword(t *testing.T) {
+	t.Parallel()
 	var log testlog.Log
 	p := newPublisher(t, "amqp://user:s3cret@127.0.0.1:1/vhost", WithLogger(log.Logger()))
 	err := p.Publish(t.Context(), to("q", "1"))
@@ -80,6 +82,7 @@ func TestPublisherAndItsErrorsDontShowThePassword(t *testing.T) {
 }
 
 func TestClearTextToAnotherMachineIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]bool{
 		"amqp://u:p@broker.example": true, "amqp://u:p@10.0.0.1:5672/v": true,
 		"amqps://u:p@broker.example": false, "amqp://localhost": false, "amqp://127.0.0.9": false, "amqp://[::1]:5672": false, "amqp://": false,
@@ -93,6 +96,7 @@ func TestClearTextToAnotherMachineIsWarnedOf(t *testing.T) {
 }
 
 func TestUnusableOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, opt := range map[string]Option{
 		"a nil option": nil, "WithAppID": WithAppID(string(make([]byte, 256))), "WithConnectionName": WithConnectionName("\xff"),
 		"WithLogger": WithLogger(nil), "WithDialTimeout": WithDialTimeout(0), "WithHeartbeat": WithHeartbeat(time.Millisecond),

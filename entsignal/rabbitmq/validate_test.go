@@ -49,6 +49,7 @@ func invalidMessages() map[string]Message {
 }
 
 func TestInvalidMessagesFailAloneAndPermanently(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	proxy, proxyURL := newProxy(t)
@@ -73,6 +74,7 @@ func TestInvalidMessagesFailAloneAndPermanently(t *testing.T) {
 }
 
 func TestInvalidMessagesNeedNoBroker(t *testing.T) {
+	t.Parallel()
 	p := newPublisher(t, "amqp://127.0.0.1:1")
 	errs := failures(t, p.Publish(t.Context(), Message{RoutingKey: "\xff"}), 1)
 	assert.ErrorContains(t, errs[0], "message 1 without an id: RoutingKey")
@@ -80,6 +82,7 @@ func TestInvalidMessagesNeedNoBroker(t *testing.T) {
 }
 
 func TestLongestValidStringsAndHeadersAreAccepted(t *testing.T) {
+	t.Parallel()
 	a := newAdmin(t)
 	queue := a.queue(nil)
 	p := newPublisher(t, brokerURL(t), WithMaxHeaderSize(1<<20))
@@ -100,6 +103,7 @@ func TestLongestValidStringsAndHeadersAreAccepted(t *testing.T) {
 }
 
 func TestHeaderNumbersKeepTheirValue(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[any]any{
 		1: int32(1), math.MaxInt32: int32(math.MaxInt32), int64(math.MaxInt32 + 1): int64(math.MaxInt32 + 1), int64(math.MinInt64): int64(math.MinInt64),
 		uint(5): int32(5), uint64(1 << 40): int64(1 << 40), int8(-1): int8(-1), uint16(9): uint16(9), int64(1): int64(1),
