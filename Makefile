@@ -49,11 +49,11 @@ soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (
 .PHONY: bench
 bench: projects ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
-	@cd integration && exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
+	@cd integration && ENTSIGNAL_SERVICES_FSYNC=on exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 
 .PHONY: microbench
 microbench: projects ## run the benchmarks of the packages; BENCH=REGEXP chooses
-	@exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
+	@ENTSIGNAL_SERVICES_FSYNC=on exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
 
 # go test runs one fuzz test at a time. The seeds are a part of make test.
 .PHONY: fuzz

@@ -75,8 +75,10 @@ func TestOneBadSignalIsFoundInLogarithmicTime(t *testing.T) {
 
 func TestGoodSignalsAroundBadOnesAreFreed(t *testing.T) {
 	const n = 500
-	for length := 1; length <= n/4; length++ {
-		for from := 0; from+length <= n; from += 7 {
+	// Runs of bad signals that end the search in one place, nearly end it as a
+	// whole, or fill a part: at the head, across the halves, and at the end.
+	for _, length := range []int{1, pair, pair + 1, lastAlone, lastAlone + 1, n / 8, n / 4} {
+		for _, from := range []int{0, 1, n/4 - length/2, n/2 - length/2, n / 2, n - length - 1, n - length} {
 			bad := make([]int, length)
 			for i := range bad {
 				bad[i] = from + i
@@ -85,7 +87,7 @@ func TestGoodSignalsAroundBadOnesAreFreed(t *testing.T) {
 			assertFreed(t, p, sent, bad)
 		}
 	}
-	for every := 3; every < n; every++ {
+	for _, every := range []int{3, 4, 5, 16, 63, n / 4, n / 2, n - 1} {
 		var bad []int
 		for i := 0; i < n; i += every {
 			bad = append(bad, i)
@@ -94,7 +96,7 @@ func TestGoodSignalsAroundBadOnesAreFreed(t *testing.T) {
 		assertFreed(t, p, sent, bad)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	for range 100 {
 		bad := random.Perm(n)[:1+random.IntN(n/5)]
 		p, sent, _ := apart(n, false, bad...)
 		assertFreed(t, p, sent, bad)

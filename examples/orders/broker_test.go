@@ -72,7 +72,7 @@ func startBroker(t *testing.T) *broker {
 	}
 	// Left to itself the node would start an epmd that outlives it.
 	startProcess(t, b.dir, b.env, epmd, "-port", strconv.Itoa(port+2), "-address", "127.0.0.1")
-	require.Eventually(t, func() bool { return accepts(port + 2) }, 30*time.Second, 20*time.Millisecond, "epmd doesn't start")
+	require.Eventually(t, func() bool { return accepts(port + 2) }, 2*time.Minute, 20*time.Millisecond, "epmd doesn't start")
 	b.start(t)
 	return b
 }

@@ -50,7 +50,7 @@ func testCommands(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
 	assert.Equal(t, 1, run(ctx, []string{"consume"}, fullDisk{}, io.Discard), "what can't be printed stays in the queue")
-	require.Eventually(t, func() bool { return queued(t) == 7 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return queued(t) == 7 }, 2*time.Minute, 50*time.Millisecond)
 	out := newLines(7)
 	code := make(chan int, 1)
 	go func() { code <- run(ctx, []string{"consume"}, out, io.Discard) }()

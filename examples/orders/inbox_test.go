@@ -77,7 +77,7 @@ func (in *inbox) awaitCount(t *testing.T, n int) {
 // stop ends the consumer when the queue is empty, and returns what it got.
 func (in *inbox) stop(t *testing.T) map[int]bool {
 	t.Helper()
-	require.Eventually(t, func() bool { return queued(t) == 0 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return queued(t) == 0 }, 2*time.Minute, 50*time.Millisecond)
 	in.cancel()
 	require.NoError(t, await(t, in.ended, "the end of the consumer"))
 	return maps.Clone(in.received)

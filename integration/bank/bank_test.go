@@ -44,7 +44,7 @@ func open(t *testing.T, db *testdb.DB) *bank {
 	b.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
 	db.CreateTables(t, func(w io.Writer) error { return b.Schema.WriteTo(t.Context(), w) })
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 		b.noneOpen(t)
@@ -88,7 +88,7 @@ func (b *bank) isSQLite() bool { return b.db.Dialect == dialect.SQLite }
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t *testing.T) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }

@@ -13,6 +13,19 @@ import (
 	"entgo.io/ent/dialect"
 )
 
+// durable refuses a PostgreSQL whose commits don't wait for the disk: that is for
+// tests, and would be measured as the library's speed.
+func (s *stage) durable(ctx context.Context) error {
+	var fsync string
+	if err := s.databases[dialect.Postgres].db.QueryRowContext(ctx, "SHOW fsync").Scan(&fsync); err != nil {
+		return err
+	}
+	if fsync != "on" {
+		return fmt.Errorf("PostgreSQL has fsync=%s, as tests want it; end it with `make services-down`, and `make bench` starts one with fsync=on", fsync)
+	}
+	return nil
+}
+
 // machine describes what the figures were measured on.
 func (s *stage) machine(ctx context.Context) (lines []string, err error) {
 	sync, err := syncTime(200)

@@ -92,6 +92,9 @@ func measure(ctx context.Context, at places, sc scale, paced bool, match *regexp
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.durable(ctx); err != nil {
+		return rep, err
+	}
 	if rep.machine, err = s.machine(ctx); err != nil {
 		return rep, err
 	}

@@ -123,6 +123,7 @@ func clients(c *generated.Client) map[string]*generated.Client {
 }
 
 func TestSignalsOfATransactionAreCollectedWhateverTheDriver(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, db *testdb.DB, way through) {
 		if way.noTx {
 			return
@@ -159,6 +160,7 @@ func TestSignalsOfATransactionAreCollectedWhateverTheDriver(t *testing.T) {
 }
 
 func TestSignalsOutsideOfATransactionAreSentOrItIsLogged(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, db *testdb.DB, way through) {
 		p := open(t, way.open(t, db))
 		want := create(t, p)
@@ -182,6 +184,7 @@ func TestSignalsOutsideOfATransactionAreSentOrItIsLogged(t *testing.T) {
 }
 
 func TestDriverThatTheApplicationVouchesForIsAPool(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, db *testdb.DB, way through) {
 		p := open(t, way.open(t, db), entsignal.WithAutocommitDriver())
 		want := create(t, p)
@@ -220,6 +223,7 @@ func TestNothingIsLoggedOfADriverWhoseSignalsStayPendingAnyway(t *testing.T) {
 }
 
 func TestTransactionThatEntDoesNotKnowIsLoggedAndNeverVouchedFor(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, some, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		tx, err := db.Open(t).Begin()

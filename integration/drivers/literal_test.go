@@ -60,6 +60,7 @@ func record(t *testing.T, c *ent.Client, from int) (numbers []int) {
 }
 
 func TestClientOfAConfigLiteralCollectsInItsTransactions(t *testing.T) {
+	t.Parallel()
 	eachLiteral(t, func(t *testing.T, p *program, db *testdb.DB) {
 		var want []int
 		for name, c := range literals(p.Client) {
@@ -83,6 +84,7 @@ func TestClientOfAConfigLiteralCollectsInItsTransactions(t *testing.T) {
 // The transaction is committed by a driver of the application, without the
 // hooks of ent's Tx.
 func TestTransactionThatIsCommittedWithoutEntsTxIsCollected(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"pool", "debug", "embedding"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,6 +131,7 @@ func TestTransactionWhoseEndNobodyTellsIsLogged(t *testing.T) {
 }
 
 func TestClientOfAConfigLiteralLogsWhatItCreatesOutsideOfATransaction(t *testing.T) {
+	t.Parallel()
 	eachLiteral(t, func(t *testing.T, p *program, db *testdb.DB) {
 		c := ent.NewRawClient(p.Raw())
 		record(t, c, 0)
@@ -145,6 +148,7 @@ func TestClientOfAConfigLiteralLogsWhatItCreatesOutsideOfATransaction(t *testing
 }
 
 func TestClientOfAConfigLiteralWithHooksSendsWhatItCreatesOutsideOfATransaction(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		p := open(t, db.Driver(t))
@@ -155,6 +159,7 @@ func TestClientOfAConfigLiteralWithHooksSendsWhatItCreatesOutsideOfATransaction(
 }
 
 func TestClientOfAConfigLiteralIsOneOfItsDatabase(t *testing.T) {
+	t.Parallel()
 	eachLiteral(t, func(t *testing.T, p *program, db *testdb.DB) {
 		for name, c := range literals(p.Client) {
 			before := len(p.moved.Keys())
@@ -193,6 +198,7 @@ func TestClientOfAConfigLiteralIsOneOfItsDatabase(t *testing.T) {
 }
 
 func TestSignalOfAConfigLiteralLocksItsKey(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		p := open(t, db.Driver(t))
@@ -226,6 +232,7 @@ func TestConfigLiteralMayBeBoundToABus(t *testing.T) {
 // A driver that no client was opened with doesn't tell whose bus is meant. This
 // test runs beside no other: any client of the package may log it.
 func TestClientOfAConfigLiteralWithAStrangeDriverIsLogged(t *testing.T) {
+	t.Parallel()
 	db := testdb.New(t, testdb.SQLite)
 	createTables(t, db)
 	p := open(t, db.Driver(t))

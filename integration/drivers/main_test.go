@@ -58,7 +58,7 @@ func open(t *testing.T, drv dialect.Driver, opts ...entsignal.BusOption) *progra
 	p.bus = bus
 	p.Client = ent.NewClient(ent.Driver(drv), ent.Log(func(...any) {}), ent.WithSignalBus(bus))
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 	})
@@ -73,7 +73,7 @@ func pending(t *testing.T, db *testdb.DB) int {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }

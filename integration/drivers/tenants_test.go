@@ -66,6 +66,7 @@ func assertNotFoundOnce(t *testing.T, p *program, reason string) {
 }
 
 func TestTenantBySearchPathThatTheBusDoesNotSeeIsLogged(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, bothPostgres, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		schemas(t, db, "a", "b")
@@ -87,6 +88,7 @@ func TestTenantBySearchPathThatTheBusDoesNotSeeIsLogged(t *testing.T) {
 }
 
 func TestTenantBesideSignalsThatTheBusSeesIsLogged(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, bothPostgres, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		schemas(t, db, "a")
@@ -101,6 +103,7 @@ func TestTenantBesideSignalsThatTheBusSeesIsLogged(t *testing.T) {
 }
 
 func TestTenantByRowSecurityThatTheBusDoesNotSeeIsLogged(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, bothPostgres, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		role := secured(t, db, "current_setting('app.tenant', true) = 'a'")
@@ -129,6 +132,7 @@ func secured(t *testing.T, db *testdb.DB, policy string) (role string) {
 
 // Another flush that is faster than the autoflush is healthy.
 func TestRowsThatAnotherFlushHasSentAreNotMissed(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, db *testdb.DB) *testdb.DB{
 		"plain": func(_ *testing.T, db *testdb.DB) *testdb.DB { return db },
 		"schemas": func(t *testing.T, db *testdb.DB) *testdb.DB {

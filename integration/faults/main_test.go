@@ -105,7 +105,7 @@ func newRelayOn(t *testing.T, driver dialect.Driver, url string) *relay {
 	require.NoError(t, err)
 	r.Client = ent.NewClient(ent.Driver(driver), ent.WithSignalBus(r.bus))
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, r.bus.Close(c))
 		assert.NoError(t, pub.Close(c))
@@ -205,7 +205,7 @@ func (r *relay) assertReceived(t *testing.T, n, repeats int, others ...string) {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }
@@ -216,5 +216,5 @@ type logs struct{ testlog.Log }
 // await waits until the log says so.
 func (l *logs) await(t *testing.T, s string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return l.Count(s) > 0 }, 10*time.Second, 5*time.Millisecond, "the log doesn't say %q:\n%s", s, l)
+	require.Eventually(t, func() bool { return l.Count(s) > 0 }, 2*time.Minute, 5*time.Millisecond, "the log doesn't say %q:\n%s", s, l)
 }

@@ -74,7 +74,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return runtime.NumGoroutine(), m.HeapAlloc
 	}
-	require.Eventually(t, func() bool { return committed.Load() > 100 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return committed.Load() > 100 }, 2*time.Minute, time.Millisecond)
 	goroutines, heap := state()
 	before := r.log.Lines()
 

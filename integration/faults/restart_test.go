@@ -88,7 +88,7 @@ func (l *load) commit(number int) error {
 func (l *load) awaitProgress(t *testing.T) {
 	t.Helper()
 	committed, flushes := l.committed.Load(), l.flushes.Load()
-	require.Eventually(t, func() bool { return l.committed.Load() > committed+50 && l.flushes.Load() > flushes+5 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return l.committed.Load() > committed+50 && l.flushes.Load() > flushes+5 }, 2*time.Minute, 5*time.Millisecond)
 }
 
 // end ends the load, sends what is left, and checks that all that was committed
@@ -124,10 +124,10 @@ func TestDatabaseThatComesBackIsFlushedAgain(t *testing.T) {
 			l := newLoad(t, newRelay(t, newDatabase(t), own.AMQP))
 			l.awaitProgress(t)
 			require.NoError(t, end("postgres"))
-			require.Eventually(t, func() bool { return l.failed.Load() > 0 && l.unsent.Load() > 0 }, 10*time.Second, time.Millisecond, "nobody noticed")
+			require.Eventually(t, func() bool { return l.failed.Load() > 0 && l.unsent.Load() > 0 }, 2*time.Minute, time.Millisecond, "nobody noticed")
 			// What a crash leaves behind may use the data for another moment.
 			var err error
-			require.Eventually(t, func() bool { err = own.Up("postgres"); return err == nil }, 30*time.Second, 100*time.Millisecond, func() string { return fmt.Sprint(err) })
+			require.Eventually(t, func() bool { err = own.Up("postgres"); return err == nil }, 2*time.Minute, 100*time.Millisecond, func() string { return fmt.Sprint(err) })
 			l.awaitProgress(t)
 			l.end(t)
 		})
@@ -138,7 +138,7 @@ func TestKilledBrokerKeepsWhatItHasConfirmed(t *testing.T) {
 	l := newLoad(t, newRelay(t, newDatabase(t), own.AMQP))
 	l.awaitProgress(t)
 	require.NoError(t, own.Kill("rabbitmq"))
-	require.Eventually(t, func() bool { return l.unsent.Load() > 0 }, 10*time.Second, time.Millisecond, "nobody noticed")
+	require.Eventually(t, func() bool { return l.unsent.Load() > 0 }, 2*time.Minute, time.Millisecond, "nobody noticed")
 	require.NoError(t, own.Up("rabbitmq"))
 	l.awaitProgress(t)
 	assert.Zero(t, l.failed.Load(), "who records must not notice")

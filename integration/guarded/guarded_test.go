@@ -106,6 +106,7 @@ func (a *archive) rows(t *testing.T, table string) (n int) {
 }
 
 func TestBusPassesByTheGuardsOfTheProject(t *testing.T) {
+	t.Parallel()
 	type flush = func(ctx context.Context, opts ...entsignal.FlushOption) (int, error)
 	flushOf := func(pick func(*archive) flush, opts ...entsignal.FlushOption) func(*testing.T, *archive) {
 		return func(t *testing.T, a *archive) {
@@ -183,7 +184,7 @@ func TestGuardsHoldOffTheApplication(t *testing.T) {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }

@@ -13,6 +13,7 @@ import (
 )
 
 func TestHealthyKeysLeaveFromBehindBadOnes(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const bad, healthy = 300, 20
 		var to arrivals
@@ -35,6 +36,7 @@ func TestHealthyKeysLeaveFromBehindBadOnes(t *testing.T) {
 }
 
 func TestSenderThatRefusesEveryKeyIsNotCalledForEachKey(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)

@@ -54,6 +54,7 @@ func waits(t testing.TB, f func() error, release func() error) bool {
 }
 
 func TestTransactionsThatCreateSignalsOfOneKeyWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -89,6 +90,7 @@ func TestTransactionsThatCreateSignalsOfOneKeyWaitForEachOther(t *testing.T) {
 
 // The key that counts is the one that the row gets in the end.
 func TestKeyThatAHookSetsIsTheOneThatIsLocked(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -119,6 +121,7 @@ func TestKeyThatAHookSetsIsTheOneThatIsLocked(t *testing.T) {
 }
 
 func TestOtherProgramsCanLockAKey(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -135,6 +138,7 @@ func TestOtherProgramsCanLockAKey(t *testing.T) {
 }
 
 func TestBulksWithTheirKeysInAnyOrderAreInNoDeadlock(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -161,6 +165,7 @@ func TestBulksWithTheirKeysInAnyOrderAreInNoDeadlock(t *testing.T) {
 }
 
 func TestSignalThatLocksItsKeyIsCreatedInATransaction(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -195,6 +200,7 @@ func TestSignalThatLocksItsKeyIsCreatedInATransaction(t *testing.T) {
 // With the lock, nothing that another transaction does later can be committed
 // before: so a flush need not wait for a transaction of another key.
 func TestLockedKeysWaitForNoOtherKey(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -298,6 +304,7 @@ func takeNaively(t testing.TB, pool *sql.DB, table string, done <-chan struct{})
 }
 
 func TestLockedKeysAreCommittedInTheOrderOfTheirIDs(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL}, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -322,6 +329,7 @@ func TestLockedKeysAreCommittedInTheOrderOfTheirIDs(t *testing.T) {
 }
 
 func TestOrderedFlushKeepsTheOrderOfKeysBesideRandomWriters(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		rows := int64(300)
 		if isSQLite(db) {

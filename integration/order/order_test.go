@@ -108,7 +108,7 @@ func join(t testing.TB, db *testdb.DB, to *arrivals) *process {
 	require.NoError(t, err)
 	p := &process{Client: ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus), ent.Log(func(...any) {})), bus: bus, db: db, to: to}
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 	})
@@ -116,7 +116,7 @@ func join(t testing.TB, db *testdb.DB, to *arrivals) *process {
 }
 
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }
@@ -148,6 +148,7 @@ func numbers(n int) []int {
 func isSQLite(db *testdb.DB) bool { return db.Dialect == dialect.SQLite }
 
 func TestKeysAreSentSideBySideEachInItsOrder(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const accounts, each, workers = 10, 12, 3
 		var to arrivals
@@ -175,6 +176,7 @@ func TestKeysAreSentSideBySideEachInItsOrder(t *testing.T) {
 }
 
 func TestKeyThatFailsWaitsAlone(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const accounts, each = 9, 12
 		var to arrivals
@@ -213,6 +215,7 @@ func TestKeyThatFailsWaitsAlone(t *testing.T) {
 }
 
 func TestBrokerThatIsAwayEndsAFlushOfKeys(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -230,6 +233,7 @@ func TestBrokerThatIsAwayEndsAFlushOfKeys(t *testing.T) {
 }
 
 func TestProcessesShareKeys(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		const accounts, each = 8, 12
 		var to arrivals
@@ -276,6 +280,7 @@ func TestProcessesShareKeys(t *testing.T) {
 }
 
 func TestOrderWithinAKeyIsThatOfTheSchema(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -296,6 +301,7 @@ func TestOrderWithinAKeyIsThatOfTheSchema(t *testing.T) {
 
 // Whether the flush waits for the row that changes, or is busy with one before it.
 func TestRowOfAKeyThatChangesIsSentWhereItBelongs(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -329,6 +335,7 @@ func TestRowOfAKeyThatChangesIsSentWhereItBelongs(t *testing.T) {
 }
 
 func TestKeysOfEachType(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -362,6 +369,7 @@ func TestKeysOfEachType(t *testing.T) {
 }
 
 func TestWorkersOfAnOrderedFlushNeedAKey(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -377,6 +385,7 @@ func TestWorkersOfAnOrderedFlushNeedAKey(t *testing.T) {
 }
 
 func TestSignalsTellTheirKey(t *testing.T) {
+	t.Parallel()
 	var to arrivals
 	p := join(t, testdb.New(t, testdb.SQLite), &to)
 	keys := make(map[string]string)
@@ -391,6 +400,7 @@ func TestSignalsTellTheirKey(t *testing.T) {
 }
 
 func TestOrderedFlushOfKeysEndsUnderLoad(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		var to arrivals
 		p := open(t, db, &to)
@@ -405,12 +415,14 @@ func TestOrderedFlushOfKeysEndsUnderLoad(t *testing.T) {
 }
 
 func TestErrorOfASenderIsNotTakenForOneOfTheFlush(t *testing.T) {
+	t.Parallel()
 	for name, mistakable := range map[string]error{
 		"a network": &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, // of the key's own endpoint
 		"a context": context.Canceled,
 		"a turn":    entsignal.ErrBusy,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				var to arrivals
 				p := open(t, db, &to)
@@ -448,6 +460,7 @@ func anyText(db *testdb.DB) []string {
 }
 
 func TestKeysOfAnyTextAreSentInTheirOrder(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		to := &arrivals{}
 		p := open(t, db, to)
@@ -491,6 +504,7 @@ func TestKeysOfAnyTextAreSentInTheirOrder(t *testing.T) {
 // While a new version of a program takes the place of an old one, both take
 // turns.
 func TestTurnOfAKeyIsTheOneThatEarlierVersionsTook(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		p := open(t, db, &arrivals{})
 		conn, err := db.Open(t).Conn(ctx(t))

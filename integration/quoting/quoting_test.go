@@ -22,6 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNamesThatAreSQLAreQuoted(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		sent := entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number })
 		bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: sent.Send},
@@ -91,6 +92,7 @@ func TestNamesThatAreSQLAreQuoted(t *testing.T) {
 
 // The names that the bus works with are those, and not tamed ones.
 func TestNamesOfTheSchemaAreSQL(t *testing.T) {
+	t.Parallel()
 	assert.Equal(t, "delete from victims -- für", orderplaced.Table)
 	assert.Equal(t, "id = 1 OR 1 = 1; --", orderplaced.FieldID)
 	assert.Equal(t, "number DESC; DELETE FROM victims; --", orderplaced.FieldNumber)
@@ -104,7 +106,7 @@ func create(t *testing.T, db *testdb.DB, client *ent.Client) {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }

@@ -31,6 +31,7 @@ const (
 )
 
 func TestCommandsOnFailedSignals(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []testdb.Kind{testdb.SQLite, testdb.PostgreSQL} {
 		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,7 @@ func record(c *cobra.Command, args []string) error {
 		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for i := range n {
 		switch args[0] {

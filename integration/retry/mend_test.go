@@ -17,6 +17,7 @@ import (
 )
 
 func TestFailedSignalsAreFoundByTheIDsThatTheyAreShownWith(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.jobs.Before(func(context.Context, []*ent.JobQueued) error { return entsignal.Permanent(errPoison) })
@@ -63,6 +64,7 @@ func TestFailedSignalsAreFoundByTheIDsThatTheyAreShownWith(t *testing.T) {
 }
 
 func TestTextThatIsNoIDIsRefused(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		for name, ids := range map[string]map[string]string{
@@ -87,6 +89,7 @@ func TestTextThatIsNoIDIsRefused(t *testing.T) {
 }
 
 func TestFailedSignalsOfUnknownTypesAndOfThoseWithoutRetryAreErrors(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		calls := map[string]func(name string) error{
@@ -113,6 +116,7 @@ func TestFailedSignalsOfUnknownTypesAndOfThoseWithoutRetryAreErrors(t *testing.T
 }
 
 func TestManyFailedSignalsAreListedRetriedAndDiscarded(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const rows = 2500
 		w := open(t, db)
@@ -147,6 +151,7 @@ func TestManyFailedSignalsAreListedRetriedAndDiscarded(t *testing.T) {
 
 // A claim holds its rows. Who discards one of them waits for what comes of it.
 func TestDiscardWaitsForTheFlushThatSendsTheSignal(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 2)
@@ -185,6 +190,7 @@ func TestDiscardWaitsForTheFlushThatSendsTheSignal(t *testing.T) {
 }
 
 func TestErrorIsStoredInAFormThatEveryDatabaseTakes(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 3)

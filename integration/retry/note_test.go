@@ -36,6 +36,7 @@ func refuseNotes(t *testing.T, db *testdb.DB) {
 }
 
 func TestFailureThatCannotBeNotedIsReportedAndNothingIsLostOrRepeated(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 10)
@@ -62,6 +63,7 @@ func TestFailureThatCannotBeNotedIsReportedAndNothingIsLostOrRepeated(t *testing
 
 // A signal that is reset while it is being sent stays reset.
 func TestRetryDuringAnAttemptIsNotUndoneByIt(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 1)

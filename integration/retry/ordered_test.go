@@ -14,6 +14,7 @@ import (
 )
 
 func TestBadSignalBlocksAnOrderedFlushUntilItIsMended(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		for i, burst := range []int{1, 4} {
@@ -67,6 +68,7 @@ func TestBadSignalBlocksAnOrderedFlushUntilItIsMended(t *testing.T) {
 }
 
 func TestOrderedFlushStopsBeforeASignalThatWaits(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.step(t, 10)
@@ -81,6 +83,7 @@ func TestOrderedFlushStopsBeforeASignalThatWaits(t *testing.T) {
 }
 
 func TestParkedSignalsArePassedOnDemand(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.step(t, 10)
@@ -112,6 +115,7 @@ func TestParkedSignalsArePassedOnDemand(t *testing.T) {
 }
 
 func TestBadSignalBlocksNoOtherKey(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		for number := 1; number <= 3; number++ {

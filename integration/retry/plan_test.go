@@ -100,6 +100,7 @@ func spied(t *testing.T, db *testdb.DB) (*works, *statements) {
 }
 
 func TestRetryCostsWhatIsHealthyNoStatement(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w, notes := spied(t, db)
 		w.queue(t, 1)
@@ -138,6 +139,7 @@ func TestRetryCostsWhatIsHealthyNoStatement(t *testing.T) {
 // for rare, and would read and sort the whole table for each batch if it could
 // tell them.
 func TestFlushesWalkAlongTheKeyWithRetryToo(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w, notes := spied(t, db)
 		w.queue(t, 20)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestPoisonAmongTenThousandIsParkedAndTheOthersLeaveOnceInOnePass(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const rows, poison = 10000, 4711
 		w := open(t, db)
@@ -87,6 +88,7 @@ var allWays = map[string]func(w *works, ctx context.Context) (int, error){
 }
 
 func TestEveryWayToSendNotesTheFailuresAndLeavesOutWhatWaits(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.jobs.Before(failing(jobNumber, errPoison, 3, 4, 11))
@@ -126,6 +128,7 @@ func TestEveryWayToSendNotesTheFailuresAndLeavesOutWhatWaits(t *testing.T) {
 }
 
 func TestPausesGrowUpToTheirLimit(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.MailWanted.Create().SetNumber(1).ExecX(ctx(t))
@@ -150,6 +153,7 @@ func TestPausesGrowUpToTheirLimit(t *testing.T) {
 }
 
 func TestAutoflushNotesTheFailures(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.mails.Before(failing(mailNumber, errPoison, 2))
@@ -169,6 +173,7 @@ func TestAutoflushNotesTheFailures(t *testing.T) {
 }
 
 func TestPermanentErrorParksAtOnce(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.jobs.FailEach(func(s *ent.JobQueued) error {
@@ -194,6 +199,7 @@ func TestPermanentErrorParksAtOnce(t *testing.T) {
 }
 
 func TestOutageSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		open(t, db).queue(t, 20)
 		for name, fail := range map[string]func(cancel func()) error{
@@ -230,6 +236,7 @@ func TestOutageSpendsNoAttempt(t *testing.T) {
 }
 
 func TestSenderThatFailsForEverythingParksNothingThatItWasNotGivenAlone(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 1000)
@@ -243,6 +250,7 @@ func TestSenderThatFailsForEverythingParksNothingThatItWasNotGivenAlone(t *testi
 }
 
 func TestWithoutRetryABadSignalIsTriedByEachFlush(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.NoteTaken.MapCreateBulk(make([]struct{}, 10), func(c *ent.NoteTakenCreate, i int) { c.SetNumber(i + 1) }).ExecX(ctx(t))

@@ -68,6 +68,7 @@ func runChild() error {
 }
 
 func TestProcessesThatFlushATableWithPoisonTryEachBadSignalOnce(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		const rows, processes = 3000, 3
 		w := open(t, db)

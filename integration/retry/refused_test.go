@@ -66,6 +66,7 @@ func refuse(t *testing.T, db *testdb.DB, how refusal, table string, rows ...int)
 func onRefusals(t *testing.T, test func(t *testing.T, db *testdb.DB, how refusal)) {
 	for _, how := range []refusal{byReference, byError, bySilence} {
 		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				if how != bySilence || db.Dialect != dialect.MySQL { // MariaDB has nothing like it
 					test(t, db, how)
@@ -78,6 +79,7 @@ func onRefusals(t *testing.T, test func(t *testing.T, db *testdb.DB, how refusal
 const refused = ": the database refuses its deletion, so it is not sent: delete: "
 
 func TestRowThatTheDatabaseRefusesToDeleteIsLeftOutAndEndsDead(t *testing.T) {
+	t.Parallel()
 	onRefusals(t, func(t *testing.T, db *testdb.DB, how refusal) {
 		w := open(t, db)
 		w.queue(t, 40)
@@ -115,6 +117,7 @@ func TestRowThatTheDatabaseRefusesToDeleteIsLeftOutAndEndsDead(t *testing.T) {
 }
 
 func TestRowThatTheDatabaseRefusesToDeleteHoldsUpNoOtherWithoutRetry(t *testing.T) {
+	t.Parallel()
 	onRefusals(t, func(t *testing.T, db *testdb.DB, how refusal) {
 		w := open(t, db)
 		w.bus.SetAutoFlush(false)
@@ -129,6 +132,7 @@ func TestRowThatTheDatabaseRefusesToDeleteHoldsUpNoOtherWithoutRetry(t *testing.
 }
 
 func TestRowThatTheDatabaseRefusesToDeleteIsAnErrorOfItsOwnCommit(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		refuse(t, db, byError, "mail_wanteds", 3)
@@ -146,6 +150,7 @@ func TestRowThatTheDatabaseRefusesToDeleteIsAnErrorOfItsOwnCommit(t *testing.T) 
 }
 
 func TestRowThatTheDatabaseRefusesToDeleteBlocksItsOrder(t *testing.T) {
+	t.Parallel()
 	onRefusals(t, func(t *testing.T, db *testdb.DB, how refusal) {
 		w := open(t, db)
 		w.step(t, 10)
@@ -175,6 +180,7 @@ func TestRowThatTheDatabaseRefusesToDeleteBlocksItsOrder(t *testing.T) {
 
 // A user who may not delete is no fault of a row.
 func TestDeletionThatNobodyMayDoSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL}, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 40)

@@ -93,7 +93,7 @@ func newWorks(t testing.TB, db *testdb.DB, drv dialect.Driver, opts ...entsignal
 	w.bus = bus
 	w.Client = ent.NewClient(ent.Driver(drv), ent.WithSignalBus(bus))
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 	})
@@ -183,7 +183,7 @@ func sorted(numbers []int) []int {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }

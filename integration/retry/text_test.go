@@ -45,6 +45,7 @@ func inLatin1(t *testing.T, db *testdb.DB) (*testdb.DB, string) {
 }
 
 func TestErrorThatTheDatabaseHasNoCharactersForIsNotedInASCII(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		db, statement := inLatin1(t, db)
 		testErrorText(t, db, statement, "refused “for now” 😀", `refused \u201cfor now\u201d \U0001f600`)
@@ -52,9 +53,11 @@ func TestErrorThatTheDatabaseHasNoCharactersForIsNotedInASCII(t *testing.T) {
 }
 
 func TestErrorThatIsTooLongForItsColumnIsNotedShorterOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	const text = "refused, because there is nobody at home who could take it"
 	for size, want := range map[int]string{50: text[:47] + "...", 10: ""} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				testErrorText(t, db, map[string]string{
 					dialect.Postgres: fmt.Sprintf("ALTER TABLE job_queueds ALTER signal_error TYPE varchar(%d)", size),

@@ -25,6 +25,7 @@ var zones = map[string][]string{
 
 // MinBackoff of the signals is an hour, less a random part of up to a half.
 func TestTimeOfTheNextAttemptIsTheSameInEachZone(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		var processes []*works

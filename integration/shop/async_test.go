@@ -13,6 +13,7 @@ import (
 )
 
 func TestAsyncCommitDoesNotWaitAndCloseDrains(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db, entsignal.WithAsync(100))
 		gate := newGate()
@@ -33,6 +34,7 @@ func TestAsyncCommitDoesNotWaitAndCloseDrains(t *testing.T) {
 }
 
 func TestAsyncQueueThatIsFullLeavesSignalsPendingAndSaysSoOnce(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db, entsignal.WithAsync(2))
 		gate := newGate()
@@ -57,6 +59,7 @@ func TestAsyncQueueThatIsFullLeavesSignalsPendingAndSaysSoOnce(t *testing.T) {
 }
 
 func TestAsyncCommitLargerThanTheQueueIsSentWhenItIsEmpty(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db, entsignal.WithAsync(2))
 		s.inTx(t, func(tx *ent.Tx) {
@@ -70,6 +73,7 @@ func TestAsyncCommitLargerThanTheQueueIsSentWhenItIsEmpty(t *testing.T) {
 }
 
 func TestBadOptionsOfABusAreRefused(t *testing.T) {
+	t.Parallel()
 	_, err := ent.NewSignalBus(newShop().senders, entsignal.WithAsync(0))
 	require.EqualError(t, err, "entsignal: WithAsync: a queue of 0 signals; expected 1 or more")
 }

@@ -18,6 +18,7 @@ import (
 )
 
 func TestCommitSendsEachTypeAsOneBatch(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.inTx(t, func(tx *ent.Tx) {
@@ -40,6 +41,7 @@ func TestCommitSendsEachTypeAsOneBatch(t *testing.T) {
 }
 
 func TestRollbackSendsNothing(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		tx, err := s.Tx(ctx(t))
@@ -54,6 +56,7 @@ func TestRollbackSendsNothing(t *testing.T) {
 }
 
 func TestFailedSenderLeavesItsSignalsAndCommitSucceeds(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		down := errors.New("down")
@@ -80,6 +83,7 @@ func TestFailedSenderLeavesItsSignalsAndCommitSucceeds(t *testing.T) {
 }
 
 func TestPartlySentBatchLosesOnlyWhatWasSent(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.orders.FailEach(func(o *ent.OrderPlaced) error {
@@ -103,6 +107,7 @@ func TestPartlySentBatchLosesOnlyWhatWasSent(t *testing.T) {
 }
 
 func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
+	t.Parallel()
 	for name, send := range map[string]func(context.Context, []*ent.OrderPlaced) error{
 		"panics":                        func(context.Context, []*ent.OrderPlaced) error { panic("boom") },
 		"ends its goroutine":            func(context.Context, []*ent.OrderPlaced) error { runtime.Goexit(); return nil },
@@ -111,6 +116,7 @@ func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
 		"dereferences what isn't there": func(context.Context, []*ent.OrderPlaced) error { var o *ent.OrderPlaced; _ = o.Number; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				s := newShop()
 				s.senders.OrderPlaced = send
@@ -131,16 +137,17 @@ func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
 }
 
 func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := newShop()
 		release := make(chan struct{})
 		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { <-release; return nil })
-		s.open(t, db, entsignal.WithFlushTimeout(500*time.Millisecond))
+		s.open(t, db, entsignal.WithFlushTimeout(3*time.Second))
 		s.createTables(t)
 		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
 		errs := s.errors.all()
 		require.Len(t, errs, 1)
-		assert.ErrorContains(t, errs[0], "left behind, still running: flush timeout of 500ms")
+		assert.ErrorContains(t, errs[0], "left behind, still running: flush timeout of 3s")
 		closing, cancel := context.WithTimeout(ctx(t), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, s.bus.Close(closing), context.DeadlineExceeded)
@@ -151,6 +158,7 @@ func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
 }
 
 func TestCancelledContextOfTheTransactionDoesNotStopTheAutoflush(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		c, cancel := context.WithCancel(ctx(t))
@@ -175,6 +183,7 @@ func TestCancelledContextOfTheTransactionDoesNotStopTheAutoflush(t *testing.T) {
 }
 
 func TestLargeCommitIsSentInBatchesOf500(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.inTx(t, func(tx *ent.Tx) {
@@ -194,6 +203,7 @@ func TestLargeCommitIsSentInBatchesOf500(t *testing.T) {
 }
 
 func TestBulkOutsideATransactionIsFlushedOnce(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.OrderPlaced.MapCreateBulk(make([]struct{}, 300), func(c *ent.OrderPlacedCreate, i int) {
@@ -205,6 +215,7 @@ func TestBulkOutsideATransactionIsFlushedOnce(t *testing.T) {
 }
 
 func TestSenderMayCommitSignals(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.orders.Before(func(ctx context.Context, orders []*ent.OrderPlaced) error {
@@ -231,6 +242,7 @@ func TestSenderMayCommitSignals(t *testing.T) {
 }
 
 func TestSwitchIsReadAtTheCommit(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		require.True(t, s.bus.AutoFlush())
@@ -249,6 +261,7 @@ func TestSwitchIsReadAtTheCommit(t *testing.T) {
 }
 
 func TestSenderSeesChildrenAndTheyAreDeletedWithTheSignal(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		var lines []string
@@ -273,6 +286,7 @@ func TestSenderSeesChildrenAndTheyAreDeletedWithTheSignal(t *testing.T) {
 }
 
 func TestWithLoadsEdgesForTheSender(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := newShop()
 		var customers []string
@@ -296,6 +310,7 @@ func TestWithLoadsEdgesForTheSender(t *testing.T) {
 }
 
 func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
+	t.Parallel()
 	part := &entsignal.BatchError{Errors: []error{nil, errors.New("no")}}
 	for name, c := range map[string]struct {
 		err  error
@@ -308,6 +323,7 @@ func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
 		"of the wrong length": {&entsignal.BatchError{Errors: make([]error, 3)}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				s := newShop()
 				s.senders.OrderPlaced = func(context.Context, []*ent.OrderPlaced) error { return c.err }
@@ -327,6 +343,7 @@ func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
 }
 
 func TestPanicOutsideTheSenderIsAnErrorToo(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := newShop()
 		s.senders.OrderPlacedWith = func(*ent.OrderPlacedQuery) { panic("boom") }
@@ -341,6 +358,7 @@ func TestPanicOutsideTheSenderIsAnErrorToo(t *testing.T) {
 }
 
 func TestEachSurvivesThePanicOfOneSignal(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := newShop()
 		var sent []int
@@ -364,6 +382,7 @@ func TestEachSurvivesThePanicOfOneSignal(t *testing.T) {
 }
 
 func TestSenderMayCommitSignalsOfAnotherBus(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s, other := open(t, db), open(t, testdb.New(t, db.Kind))
 		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error {
@@ -381,10 +400,11 @@ func TestSenderMayCommitSignalsOfAnotherBus(t *testing.T) {
 }
 
 func TestTypeThatHangsLeavesTimeForTheOthers(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := newShop()
 		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error { <-ctx.Done(); return ctx.Err() })
-		s.open(t, db, entsignal.WithFlushTimeout(2*time.Second))
+		s.open(t, db, entsignal.WithFlushTimeout(5*time.Second))
 		s.createTables(t)
 		s.inTx(t, func(tx *ent.Tx) {
 			order(tx.OrderPlaced, 1).SaveX(ctx(t))
@@ -395,6 +415,7 @@ func TestTypeThatHangsLeavesTimeForTheOthers(t *testing.T) {
 }
 
 func TestSenderThatFlushesOnSQLiteIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	var nested error
 	s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error {
@@ -407,10 +428,11 @@ func TestSenderThatFlushesOnSQLiteIsToldAtOnce(t *testing.T) {
 }
 
 func TestSQLiteWriterThatOutlastsTheFlushRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	db := sqlite(t)
 	s := open(t, db)
 	peer := newShop()
-	peer.open(t, db, entsignal.WithFlushTimeout(500*time.Millisecond))
+	peer.open(t, db, entsignal.WithFlushTimeout(3*time.Second))
 	s.audit(t, 2)
 	writer, err := db.Open(t).Begin()
 	require.NoError(t, err)
@@ -427,6 +449,7 @@ func TestSQLiteWriterThatOutlastsTheFlushRepeatsNothing(t *testing.T) {
 }
 
 func TestRowsThatATriggerKeepsAreNotSentForEver(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		trigger := "CREATE TRIGGER keep BEFORE DELETE ON audit_loggeds BEGIN SELECT RAISE(IGNORE); END"
@@ -445,6 +468,7 @@ func TestRowsThatATriggerKeepsAreNotSentForEver(t *testing.T) {
 }
 
 func TestWhatSendersCommitWhileTheFirstFollowsFollowsToo(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 1)

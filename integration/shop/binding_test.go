@@ -16,11 +16,11 @@ import (
 
 // sqlite runs a test on SQLite only: it is about no database.
 func sqlite(t *testing.T) *testdb.DB {
-	t.Parallel()
 	return testdb.New(t, testdb.SQLite)
 }
 
 func TestFlushThroughATransactionIsRefused(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	tx, err := s.Tx(ctx(t))
 	require.NoError(t, err)
@@ -39,6 +39,7 @@ func TestFlushThroughATransactionIsRefused(t *testing.T) {
 }
 
 func TestClientWithoutABusOnlyRecords(t *testing.T) {
+	t.Parallel()
 	db := sqlite(t)
 	s := open(t, db)
 	c := ent.NewClient(ent.Driver(db.Driver(t)))
@@ -56,6 +57,7 @@ func TestClientWithoutABusOnlyRecords(t *testing.T) {
 }
 
 func TestUnboundBusIsAnError(t *testing.T) {
+	t.Parallel()
 	bus, err := ent.NewSignalBus(newShop().senders)
 	require.NoError(t, err)
 	for _, flush := range []func(context.Context, ...entsignal.FlushOption) (int, error){bus.Flush, bus.FlushMany, bus.FlushOrdered} {
@@ -68,6 +70,7 @@ func TestUnboundBusIsAnError(t *testing.T) {
 }
 
 func TestSecondClientOfABusOnlyRecordsAndSaysSo(t *testing.T) {
+	t.Parallel()
 	db := sqlite(t)
 	s := open(t, db)
 	second := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(s.bus))
@@ -91,6 +94,7 @@ func TestSecondClientOfABusOnlyRecordsAndSaysSo(t *testing.T) {
 }
 
 func TestMissingSenders(t *testing.T) {
+	t.Parallel()
 	db := sqlite(t)
 	_, err := ent.NewSignalBus(ent.SignalSenders{})
 	require.ErrorIs(t, err, entsignal.ErrNoSender)
@@ -117,6 +121,7 @@ func TestMissingSenders(t *testing.T) {
 }
 
 func TestUnknownNamesAndUnusedOptionsAreErrors(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	order(s.OrderPlaced, 1).SaveX(ctx(t))
 	s.audit(t, 1)
@@ -155,6 +160,7 @@ func TestUnknownNamesAndUnusedOptionsAreErrors(t *testing.T) {
 }
 
 func TestSignalsDescribesThem(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	var names []string
 	for _, info := range s.bus.Signals() {
@@ -170,6 +176,7 @@ func TestSignalsDescribesThem(t *testing.T) {
 }
 
 func TestClosedBusLeavesSignalsPending(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	require.NoError(t, s.bus.Close(ctx(t)))
 	require.NoError(t, s.bus.Close(ctx(t)), "twice")
@@ -183,6 +190,7 @@ func TestClosedBusLeavesSignalsPending(t *testing.T) {
 }
 
 func TestAbandonedTransactionLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	s := open(t, sqlite(t))
 	collected := make(chan struct{})
 	func() {
@@ -201,7 +209,7 @@ func TestAbandonedTransactionLeavesNothingBehind(t *testing.T) {
 		default:
 			return false
 		}
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 2*time.Minute, 10*time.Millisecond)
 	n, err := s.bus.Flush(ctx(t), entsignal.Wait(0))
 	require.NoError(t, err)
 	assert.Zero(t, n)

@@ -38,8 +38,10 @@ func commitRefused(t *testing.T, s *shop) {
 }
 
 func TestErrorHandlerThatPanicsEndsNoCommitAndIsLogged(t *testing.T) {
+	t.Parallel()
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				log := &testlog.Log{}
 				s := open(t, db, append(opts[:len(opts):len(opts)],
@@ -55,8 +57,10 @@ func TestErrorHandlerThatPanicsEndsNoCommitAndIsLogged(t *testing.T) {
 }
 
 func TestLogHandlerThatPanicsEndsNoCommitAndTheErrorHandlerIsTold(t *testing.T) {
+	t.Parallel()
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db, append(opts[:len(opts):len(opts)], entsignal.WithLogger(slog.New(brokenLog{})))...)
 				commitRefused(t, s)
@@ -72,8 +76,10 @@ func TestLogHandlerThatPanicsEndsNoCommitAndTheErrorHandlerIsTold(t *testing.T) 
 }
 
 func TestBusWhoseHandlersBothPanicWorks(t *testing.T) {
+	t.Parallel()
 	for mode, opts := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db, append(opts[:len(opts):len(opts)],
 					entsignal.WithLogger(slog.New(brokenLog{})),
@@ -91,6 +97,7 @@ func (brokenError) Error() string { return "broken error" }
 func (brokenError) Is(error) bool { panic("broken Is") }
 
 func TestErrorWhoseMethodsPanicIsAnError(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { return brokenError{} })

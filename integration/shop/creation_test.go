@@ -86,8 +86,10 @@ var creations = map[string]struct {
 }
 
 func TestEachWayToCreateInATransactionSendsOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	for name, path := range creations {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db)
 				tx, err := s.Tx(ctx(t))
@@ -104,6 +106,7 @@ func TestEachWayToCreateInATransactionSendsOnceAndInOrder(t *testing.T) {
 }
 
 func TestEachWayToCreateOutsideATransactionSendsOnce(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		order(s.OrderPlaced, 1).SaveX(ctx(t))
@@ -117,6 +120,7 @@ func TestEachWayToCreateOutsideATransactionSendsOnce(t *testing.T) {
 }
 
 func TestIDsOfAllTypesAreSentInTheOrderOfTheirCreation(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.inTx(t, func(tx *ent.Tx) {
@@ -137,6 +141,7 @@ func TestIDsOfAllTypesAreSentInTheOrderOfTheirCreation(t *testing.T) {
 }
 
 func TestUpsertSendsEachStoredRowOnce(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		join := func(c *ent.Client, number int) *ent.UserJoinedUpsertOne {
@@ -157,6 +162,7 @@ func TestUpsertSendsEachStoredRowOnce(t *testing.T) {
 }
 
 func TestBulkThatIgnoresConflictsSendsWhatIsStored(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		id := uuid.New()
@@ -177,6 +183,7 @@ func TestBulkThatIgnoresConflictsSendsWhatIsStored(t *testing.T) {
 }
 
 func TestRejectedCreationIsNotSent(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.OrderPlaced.Use(func(next ent.Mutator) ent.Mutator {
@@ -197,6 +204,7 @@ func TestRejectedCreationIsNotSent(t *testing.T) {
 }
 
 func TestTransactionThatEntDoesNotKnowLeavesItsSignalsPending(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		bus, err := ent.NewSignalBus(s.senders)
@@ -215,6 +223,7 @@ func TestTransactionThatEntDoesNotKnowLeavesItsSignalsPending(t *testing.T) {
 }
 
 func TestRowsOfOtherWritersAreFlushed(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		_, err := db.Open(t).Exec("INSERT INTO order_placeds (number, customer) VALUES (1, 'raw')")
@@ -227,6 +236,7 @@ func TestRowsOfOtherWritersAreFlushed(t *testing.T) {
 }
 
 func TestWrappedDriver(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		peer := newShop()

@@ -45,6 +45,7 @@ func everyWay(t testing.TB, s *shop) map[string]func() (int, error) {
 
 // An engine without transactions deletes for good what is then not sent.
 func TestTableWithoutTransactionsIsRefusedBeforeTheFirstClaim(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{"MyISAM", "MEMORY", "Aria"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -79,6 +80,7 @@ func TestTableWithoutTransactionsIsRefusedBeforeTheFirstClaim(t *testing.T) {
 }
 
 func TestTableThatACrashEmptiesIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		log := &testlog.Log{}
 		s := open(t, db, entsignal.WithLogger(log.Logger()))
@@ -93,6 +95,7 @@ func TestTableThatACrashEmptiesIsSaidOnce(t *testing.T) {
 
 // The settings of a session with which each claim failed once, or might.
 func TestClaimsWorkWithTheSettingsOfASession(t *testing.T) {
+	t.Parallel()
 	for kind, settings := range map[*testdb.Kind][]string{
 		&testdb.MariaDB: {
 			"sql_safe_updates=1", "sql_mode=%27ANSI%27", "sql_mode=%27ORACLE%27", "sql_mode=%27NO_BACKSLASH_ESCAPES%27", "sql_mode=%27ONLY_FULL_GROUP_BY%27",
@@ -166,6 +169,7 @@ func TestClaimsWorkWithTheSettingsOfASession(t *testing.T) {
 
 // With these a claim can't work, and the error says what to do.
 func TestSettingsThatRefuseEachClaimAreNamedWithTheirCure(t *testing.T) {
+	t.Parallel()
 	for setting, says := range map[string]string{
 		"autocommit=0":                  "autocommit=0 leaves a transaction open",
 		"completion_type=%27CHAIN%27":   "set it to NO_CHAIN",
@@ -261,6 +265,7 @@ var lateRefusals = map[string]map[string][]string{
 
 // What is refused at the commit was sent by then, and would be at every flush.
 func TestDeletionThatIsRefusedAtTheCommitIsRefusedBeforeTheSending(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		for name, statements := range lateRefusals[db.Dialect] {
 			t.Run(name, func(t *testing.T) {
@@ -300,6 +305,7 @@ func TestDeletionThatIsRefusedAtTheCommitIsRefusedBeforeTheSending(t *testing.T)
 
 // The autoflush's rows are new, so only a trigger refuses them.
 func TestAutoflushWhoseDeletionIsRefusedAtTheCommitSendsNothing(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.run(t, lateRefusals[db.Dialect]["constraint trigger"]...)
@@ -313,6 +319,7 @@ func TestAutoflushWhoseDeletionIsRefusedAtTheCommitSendsNothing(t *testing.T) {
 // A bus learns what may refuse a commit when it begins. What comes later it
 // learns from the first refusal.
 func TestRefusalThatCameLaterRepeatsAMessageOnce(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.OrderPlaced.Create().SetNumber(1).ExecX(ctx(t))

@@ -17,6 +17,7 @@ import (
 )
 
 func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		log := &testlog.Log{}
 		s := open(t, db, entsignal.WithLogger(log.Logger()))
@@ -64,6 +65,7 @@ func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 }
 
 func TestAutoflushFindsTheBrokerThatIsBack(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		var back atomic.Bool
@@ -84,6 +86,7 @@ func TestAutoflushFindsTheBrokerThatIsBack(t *testing.T) {
 }
 
 func TestFlushManySendsTheNextBatchWhileTheLastIsConfirmed(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 20)
@@ -130,6 +133,7 @@ func TestFlushManySendsTheNextBatchWhileTheLastIsConfirmed(t *testing.T) {
 }
 
 func TestSenderThatHangsIsTriedNowAndThen(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		log := &testlog.Log{}
 		s := open(t, db, entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(log.Logger()))

@@ -132,9 +132,11 @@ func (c *child) sent(t *testing.T) (all []int) {
 }
 
 func TestProcessesShareABacklogAndSendEachRowOnce(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"flushmany", "flushmany with workers"} {
 		for _, strict := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, serializable %v", mode, strict), func(t *testing.T) {
+				t.Parallel()
 				testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 					const rows = 20000
 					s := open(t, db)
@@ -166,8 +168,10 @@ func TestProcessesShareABacklogAndSendEachRowOnce(t *testing.T) {
 }
 
 func TestProcessesThatFlushInOrderKeepIt(t *testing.T) {
+	t.Parallel()
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprintf("serializable %v", strict), func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 				const rows = 3000
 				s := open(t, db)
@@ -190,6 +194,7 @@ func TestProcessesThatFlushInOrderKeepIt(t *testing.T) {
 }
 
 func TestAutoflushBesideAFlushingProcessSendsNothingTwice(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		flusher := startChild(t, db, "flushmany", 10, true)
@@ -220,11 +225,12 @@ func TestAutoflushBesideAFlushingProcessSendsNothingTwice(t *testing.T) {
 }
 
 func TestKilledFlusherLeavesItsRowsAndItsTurnToOthers(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 5000)
 		flusher := startChild(t, db, "flushordered", 1, false)
-		require.Eventually(t, func() bool { return s.AuditLogged.Query().CountX(ctx(t)) < 4990 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.AuditLogged.Query().CountX(ctx(t)) < 4990 }, 2*time.Minute, time.Millisecond)
 		require.NoError(t, flusher.cmd.Process.Kill())
 		_ = flusher.cmd.Wait()
 		n, err := s.AuditLogged.FlushOrdered(ctx(t), entsignal.Burst(1000))

@@ -16,6 +16,7 @@ import (
 // PostgreSQL stores no NUL in a text: who records the signal is told, and
 // nothing of the transaction is sent.
 func TestTextThatTheDatabaseRefusesFailsItsTransaction(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		tx, err := s.Tx(ctx(t))
@@ -32,6 +33,7 @@ func TestTextThatTheDatabaseRefusesFailsItsTransaction(t *testing.T) {
 // Each connection to a database in memory has one of its own: the second one
 // finds no table, which is an error and never silence.
 func TestSecondConnectionToADatabaseInMemoryIsAnError(t *testing.T) {
+	t.Parallel()
 	pool, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
 	require.NoError(t, err)
 	defer pool.Close()

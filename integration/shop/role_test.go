@@ -130,6 +130,7 @@ func (s *shop) recordOfEach(t *testing.T) int {
 }
 
 func TestRelayNeedsOnlyTheRightsOfTheScript(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, withRoles, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		relay := newShop()
@@ -167,6 +168,7 @@ func TestRelayNeedsOnlyTheRightsOfTheScript(t *testing.T) {
 }
 
 func TestRelayCannotForgeSignalsNorReadTheBusiness(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, withRoles, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.recordOfEach(t)
@@ -192,6 +194,7 @@ func TestRelayCannotForgeSignalsNorReadTheBusiness(t *testing.T) {
 
 // Each right of the script is there because a flush fails without it.
 func TestRelayNeedsEachRightOfTheScript(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, withRoles, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 2)

@@ -19,6 +19,7 @@ import (
 // table has grown since: what was best for a handful of rows reads all of a
 // backlog for each batch.
 func TestBacklogThatComesToASmallTableIsNotScanned(t *testing.T) {
+	t.Parallel()
 	for name, open := range map[string]struct {
 		kind testdb.Kind
 		pool func(t *testing.T, db *testdb.DB) *stdsql.DB

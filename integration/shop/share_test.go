@@ -60,6 +60,7 @@ func (g *gate) behind(t *testing.T, s *shop, n int) {
 }
 
 func TestCommitsAtTheSameMomentLeaveAsOneBatch(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		gate := newGate()
@@ -74,6 +75,7 @@ func TestCommitsAtTheSameMomentLeaveAsOneBatch(t *testing.T) {
 }
 
 func TestFailureInASharedBatchIsToldToItsOwnCommitOnly(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		gate := newGate()
@@ -98,6 +100,7 @@ func TestFailureInASharedBatchIsToldToItsOwnCommitOnly(t *testing.T) {
 }
 
 func TestRowThatTheDatabaseKeepsHoldsUpNoOtherCommit(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		_, err := db.Open(t).Exec("CREATE RULE keep AS ON DELETE TO order_placeds WHERE old.number = 7 DO INSTEAD NOTHING")
@@ -113,6 +116,7 @@ func TestRowThatTheDatabaseKeepsHoldsUpNoOtherCommit(t *testing.T) {
 }
 
 func TestSenderThatCommitsItsOwnTypeWithAnotherContextIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		var nested atomic.Bool
@@ -143,6 +147,7 @@ func failures[T any](signals []T, fail func(T) error) error {
 }
 
 func TestSharedBatchThatFailsTellsEachCommitOfItsOwnSignals(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		gate := newGate()
@@ -173,6 +178,7 @@ func TestSharedBatchThatFailsTellsEachCommitOfItsOwnSignals(t *testing.T) {
 }
 
 func TestSlowBrokerGetsNoMoreSendersForIt(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		var atOnce, most atomic.Int32

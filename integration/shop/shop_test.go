@@ -102,7 +102,7 @@ func (s *shop) open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) {
 	s.db, s.bus = db, bus
 	s.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 	})
@@ -156,11 +156,28 @@ func numbers(n int) []int {
 	return all
 }
 
+// hang is what only a call that hangs reaches.
+const hang = 5 * time.Minute
+
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), hang)
 	t.Cleanup(cancel)
 	return c
+}
+
+// lateEnough calls wait with a context that ends while it waits, and returns its
+// error. Where the context has ended before wait found out what it waits for, as
+// told reports, another one ends later.
+func lateEnough(t *testing.T, wait func(context.Context) error, told func(error) bool) (err error) {
+	t.Helper()
+	for patience := 50 * time.Millisecond; patience < hang && !told(err); patience *= 2 {
+		ending, cancel := context.WithTimeout(t.Context(), patience)
+		err = wait(ending)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	return err
 }
 
 func isSQLite(db *testdb.DB) bool { return db.Dialect == dialect.SQLite }

@@ -16,6 +16,7 @@ import (
 // hold up commits of other types, or of other processes, for as long as it
 // hangs. The sender is freed only after the commits have returned.
 func TestStuckSenderOnSQLiteHoldsUpNoOtherCommitForLong(t *testing.T) {
+	t.Parallel()
 	db := testdb.New(t, testdb.SQLite)
 	s := open(t, db)
 	peer := s.peer(t)

@@ -28,8 +28,10 @@ func confirm(ctx context.Context) error {
 }
 
 func TestFlushesThatAreCancelledRepeatNothing(t *testing.T) {
+	t.Parallel()
 	for name, flush := range flushes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				const n = 60
 				s := open(t, db)
@@ -72,19 +74,38 @@ func TestFlushesThatAreCancelledRepeatNothing(t *testing.T) {
 	}
 }
 
+// late is a context whose deadline passes when the test says so.
+type late struct {
+	context.Context
+	late chan struct{}
+}
+
+func newLate(ctx context.Context) *late { return &late{ctx, make(chan struct{})} }
+
+func (l *late) Deadline() (time.Time, bool) { return time.Now().Add(hang), true }
+
+func (l *late) Done() <-chan struct{} { return l.late }
+
+func (l *late) Err() error {
+	select {
+	case <-l.late:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // Send is one batch, which its deadline doesn't cut.
 func TestDeadlineOfTheCallerLeavesTheBatchInHandItsTime(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 3)
-		var c context.Context
+		c := newLate(ctx(t))
 		s.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
-			<-c.Done()
+			close(c.late)
 			return confirm(ctx)
 		})
-		var cancel context.CancelFunc
-		c, cancel = context.WithTimeout(ctx(t), 3*time.Second)
-		defer cancel()
 		n, err := s.AuditLogged.Send(c, s.AuditLogged.Query().AllX(ctx(t))...)
 		require.NoError(t, err)
 		assert.Equal(t, 3, n)
@@ -112,6 +133,7 @@ func within(t *testing.T, limit time.Duration, f func()) {
 }
 
 func TestReadsOfAFlushOnADeadNetworkEndWithTheFlushTimeout(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		through, proxy := db.Through(t)
 		open(t, db)
@@ -138,12 +160,14 @@ func TestReadsOfAFlushOnADeadNetworkEndWithTheFlushTimeout(t *testing.T) {
 			if name == "CheckOrder" && db.Dialect == dialect.MySQL { // which isn't asked
 				continue
 			}
-			_, err := ask(ctx(t)) // on a connection that is open then
-			require.NoError(t, err, name)
+			require.Eventually(t, func() bool { // on a connection that is open then
+				_, err := ask(ctx(t))
+				return err == nil || !assert.ErrorContains(t, err, "flush timeout of 1s", name)
+			}, hang, time.Millisecond)
 			proxy.BlackHole(true)
-			within(t, 20*time.Second, func() {
+			within(t, hang, func() {
 				_, err := ask(context.Background())
-				require.ErrorContains(t, err, "flush timeout of 1s", name)
+				assert.ErrorContains(t, err, "flush timeout of 1s", name)
 			})
 			proxy.Cut()
 			proxy.BlackHole(false)
@@ -153,6 +177,7 @@ func TestReadsOfAFlushOnADeadNetworkEndWithTheFlushTimeout(t *testing.T) {
 
 // There are eight types, each of which would take its time.
 func TestFlushOnADeadNetworkEndsWhenTheBusCloses(t *testing.T) {
+	t.Parallel()
 	for name, flush := range map[string]func(*entsignal.Bus, context.Context) (int, error){
 		"Flush": func(b *entsignal.Bus, ctx context.Context) (int, error) { return b.Flush(ctx, entsignal.Wait(0)) },
 		"FlushMany": func(b *entsignal.Bus, ctx context.Context) (int, error) {
@@ -161,11 +186,12 @@ func TestFlushOnADeadNetworkEndsWhenTheBusCloses(t *testing.T) {
 		"FlushOrdered": func(b *entsignal.Bus, ctx context.Context) (int, error) { return b.FlushOrdered(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 				through, proxy := db.Through(t)
 				open(t, db)
 				s := newShop()
-				s.open(t, through, entsignal.WithFlushTimeout(10*time.Second))
+				s.open(t, through, entsignal.WithFlushTimeout(20*time.Second))
 				_, err := flush(s.bus, ctx(t))
 				require.NoError(t, err)
 				proxy.BlackHole(true)
@@ -179,7 +205,7 @@ func TestFlushOnADeadNetworkEndsWhenTheBusCloses(t *testing.T) {
 					t.Errorf("it ended before Close: %v", err)
 				case <-time.After(100 * time.Millisecond): // it is in its first query by then
 				}
-				within(t, 8*time.Second, func() {
+				within(t, 15*time.Second, func() { // the settle time of one claim is 4 s
 					ended, cancel := context.WithCancel(context.Background())
 					cancel()
 					_ = s.bus.Close(ended)

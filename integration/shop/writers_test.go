@@ -222,6 +222,7 @@ func (a *arrivals) inversions() (all, ofKey int) {
 }
 
 func TestOrderedFlushKeepsTheOrderOfIDsBesideRandomWriters(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		rows, limit := 1500, time.Minute
 		if isSQLite(db) {

@@ -155,6 +155,7 @@ func sendsSix(t *testing.T) func(int, error) {
 }
 
 func TestSignalsInSeveralSchemasAreSent(t *testing.T) {
+	t.Parallel()
 	for name, send := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,6 +170,7 @@ func TestSignalsInSeveralSchemasAreSent(t *testing.T) {
 }
 
 func TestTenantsOfOneDatabaseDoNotSendForEachOther(t *testing.T) {
+	t.Parallel()
 	for name, send := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +193,7 @@ func TestTenantsOfOneDatabaseDoNotSendForEachOther(t *testing.T) {
 
 // A tenant's name may come from outside.
 func TestNamesOfSchemasThatAreSQLAreQuoted(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"autoflush", "flushordered", "send"} {
 		send := ways[name]
 		t.Run(name, func(t *testing.T) {
@@ -247,11 +250,12 @@ func exec(t *testing.T, db *testdb.DB, statements string) {
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }
 func TestTenantsFlushInOrderSideBySide(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, postgres, func(t *testing.T, db *testdb.DB) {
 		createTables(t, db)
 		me := open(t, db, ent.AlternateSchema(newTenant(t, db, "mine")))

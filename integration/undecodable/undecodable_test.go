@@ -81,7 +81,7 @@ func openAgain(t testing.TB, db *testdb.DB, configure ...func(*ent.SignalSenders
 	s.bus = bus
 	s.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
 	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(c))
 	})
@@ -198,8 +198,10 @@ var ways = map[string]func(*store, context.Context) (int, error){
 }
 
 func TestRowThatCannotBeDecodedIsDeadAndTheOthersLeave(t *testing.T) {
+	t.Parallel()
 	for way, send := range ways {
 		t.Run(way, func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db)
 				s.insert(t, "parcel_packeds", 20, 3, 4, 11, 20)
@@ -241,6 +243,7 @@ func TestRowThatCannotBeDecodedIsDeadAndTheOthersLeave(t *testing.T) {
 }
 
 func TestRowThatCannotBeDecodedDoesNotHoldUpTheOthersOfItsCommit(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		tx, err := s.Tx(ctx(t))
@@ -260,6 +263,7 @@ func TestRowThatCannotBeDecodedDoesNotHoldUpTheOthersOfItsCommit(t *testing.T) {
 
 // Commits that come while a batch is sent leave together, as the next one.
 func TestRowThatCannotBeDecodedInASharedBatchIsToldToItsOwnCommit(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		sending, goOn := make(chan struct{}), make(chan struct{})
@@ -312,6 +316,7 @@ func TestRowThatCannotBeDecodedInASharedBatchIsToldToItsOwnCommit(t *testing.T) 
 }
 
 func TestWithoutRetryARowThatCannotBeDecodedIsToldByEachFlushAndCanBeDiscarded(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.insert(t, "note_pinneds", 10, 5, 7)
@@ -340,6 +345,7 @@ func TestWithoutRetryARowThatCannotBeDecodedIsToldByEachFlushAndCanBeDiscarded(t
 
 // Nobody's sender refuses them, so no number of them ends a flush.
 func TestManyRowsThatCannotBeDecodedDoNotKeepTheOnesBehindThem(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		for _, burst := range []int{1, 7, 100} {
@@ -358,6 +364,7 @@ func TestManyRowsThatCannotBeDecodedDoNotKeepTheOnesBehindThem(t *testing.T) {
 }
 
 func TestRowThatCannotBeDecodedBlocksItsOrderUntilItIsSkipped(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.insert(t, "pallet_moveds", 10, 7)
@@ -389,8 +396,10 @@ func TestRowThatCannotBeDecodedBlocksItsOrderUntilItIsSkipped(t *testing.T) {
 }
 
 func TestKeyWithARowThatCannotBeDecodedWaitsAlone(t *testing.T) {
+	t.Parallel()
 	for _, workers := range []int{1, 3} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db)
 				s.insert(t, "crate_moveds", 12, 5) // of dock 2
@@ -412,6 +421,7 @@ func TestKeyWithARowThatCannotBeDecodedWaitsAlone(t *testing.T) {
 
 // The key is a part of the row.
 func TestKeyThatCannotBeDecodedWaitsAlone(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.insert(t, "crate_moveds", 9)
@@ -424,6 +434,7 @@ func TestKeyThatCannotBeDecodedWaitsAlone(t *testing.T) {
 }
 
 func TestRowsThatAreLoadedWithASignalAreAPartOfIt(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db, func(senders *ent.SignalSenders) {
 			senders.LabelPrintedWith = func(q *ent.LabelPrintedQuery) { q.WithPrinter() }
@@ -451,6 +462,7 @@ func TestRowsThatAreLoadedWithASignalAreAPartOfIt(t *testing.T) {
 
 // What isn't about the row condemns no row.
 func TestErrorsThatAreNotAboutARowCondemnNone(t *testing.T) {
+	t.Parallel()
 	refused := fmt.Errorf("refused")
 	for what, with := range map[string]func(*ent.LabelPrintedQuery){
 		"the function panics": func(*ent.LabelPrintedQuery) { panic(refused) },
@@ -462,6 +474,7 @@ func TestErrorsThatAreNotAboutARowCondemnNone(t *testing.T) {
 		"the client's interceptor": func(q *ent.LabelPrintedQuery) { q.WithPrinter() },
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 				s := open(t, db, func(senders *ent.SignalSenders) { senders.LabelPrintedWith = with })
 				s.Printer.Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
@@ -492,6 +505,7 @@ func TestErrorsThatAreNotAboutARowCondemnNone(t *testing.T) {
 }
 
 func TestEachFieldThatCannotBeReadCondemnsItsRow(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		columns := [][2]string{
@@ -530,6 +544,7 @@ func TestEachFieldThatCannotBeReadCondemnsItsRow(t *testing.T) {
 }
 
 func TestIDThatCannotBeDecodedIsShownAndDiscardedAsItIs(t *testing.T) {
+	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		for i := range 3 {
@@ -551,6 +566,7 @@ func TestIDThatCannotBeDecodedIsShownAndDiscardedAsItIs(t *testing.T) {
 }
 
 func TestTimesWithoutParseTimeCondemnTheRowsAndARetryWithItSendsThem(t *testing.T) {
+	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		for range 3 {
@@ -583,7 +599,7 @@ func TestTimesWithoutParseTimeCondemnTheRowsAndARetryWithItSendsThem(t *testing.
 
 // ctx returns a context that ends a test that hangs.
 func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return c
 }
