@@ -25,6 +25,8 @@ type Publisher struct {
 	life context.Context // ends when Close stops connecting
 	end  context.CancelFunc
 
+	recorder *Recorder // of NewRecorder; nil: there is a broker
+
 	tasks sync.WaitGroup // every goroutine of the publisher and its sessions
 	gone  chan struct{}  // closed when Close is done
 
@@ -103,7 +105,11 @@ func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Mes
 		return b.result()
 	}
 	defer p.finish(b.link)
-	b.send(ctx)
+	if r := p.recorderOf(ctx); r != nil {
+		b.record(ctx, r)
+	} else {
+		b.send(ctx)
+	}
 	return b.result()
 }
 
