@@ -47,7 +47,7 @@ soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (
 		go test -race -count=1 -v -run 'DownUnderLoad' ./faults
 
 .PHONY: bench
-bench: projects ## measure the library beside its floors, in 15 minutes; QUICK=1: in 3
+bench: projects ## measure the library beside its baselines, in 15 minutes; QUICK=1: in 3
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
 	@cd integration && ENTSIGNAL_SERVICES_FSYNC=on exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 

@@ -25,7 +25,7 @@ func setup(ctx context.Context, s *service, stdout io.Writer) error {
 	if err := declare(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, "tables, exchange, queue and binding are there")
+	fmt.Fprintln(stdout, "tables, exchange, queue and binding are ready")
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Command quickstart shows in four acts what a signal bus does. Its sender prints.
+// Command quickstart shows what a signal bus does, in four steps. Its sender prints.
 package main
 
 import (
@@ -14,12 +14,12 @@ import (
 
 func main() {
 	ctx := context.Background()
-	var line error // nil while the line to the world outside is up
+	var broker error // nil while the broker is up
 	send := func(_ context.Context, s *ent.OrderPlaced) error {
-		if line == nil {
+		if broker == nil {
 			fmt.Println("   sent: order", s.OrderID)
 		}
-		return line
+		return broker
 	}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: entsignal.Each(send)})
 	check(err)
@@ -39,12 +39,12 @@ func main() {
 	check(order("Ada").Commit())
 	fmt.Println("2. Bob orders. The rollback takes the signal back.")
 	check(order("Bob").Rollback())
-	fmt.Println("3. The line is down, and Eve orders. The commit succeeds, the signal waits:")
-	line = fmt.Errorf("the line is down")
+	fmt.Println("3. The broker is down, and Eve orders. The commit succeeds; the signal is pending:")
+	broker = fmt.Errorf("the broker is down")
 	check(order("Eve").Commit())
-	fmt.Println("   waiting:", client.OrderPlaced.Query().CountX(ctx))
-	fmt.Println("4. The line is up again. A flush sends what waits:")
-	line = nil
+	fmt.Println("   pending:", client.OrderPlaced.Query().CountX(ctx))
+	fmt.Println("4. The broker is back. A flush sends what is pending:")
+	broker = nil
 	_, err = bus.Flush(ctx, entsignal.Wait(0))
 	check(err)
 	check(client.Close())

@@ -22,8 +22,8 @@ func Example() {
 	// 1. Ada orders. The commit sends the signal:
 	//    sent: order 1
 	// 2. Bob orders. The rollback takes the signal back.
-	// 3. The line is down, and Eve orders. The commit succeeds, the signal waits:
-	//    waiting: 1
-	// 4. The line is up again. A flush sends what waits:
+	// 3. The broker is down, and Eve orders. The commit succeeds; the signal is pending:
+	//    pending: 1
+	// 4. The broker is back. A flush sends what is pending:
 	//    sent: order 2
 }

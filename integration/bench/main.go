@@ -1,4 +1,4 @@
-// Command bench measures the library beside its floors: programs that do the
+// Command bench measures the library beside its baselines: programs that do the
 // same by hand, on the same servers and in turn with it. It prints a table, and
 // writes docs/benchmarks.md and results.json beside this file.
 // ENTSIGNAL_TEST_POSTGRES and its like name the servers; `make bench` sets them.

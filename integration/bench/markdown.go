@@ -42,7 +42,7 @@ func (rep report) writeMarkdown(w io.Writer) error {
 	for i, f := range rep.facts {
 		facts[i] = []string{f.name, f.value}
 	}
-	header := []string{"", "floor", "ours", "unit", "ratio", "target"}
+	header := []string{"", "baseline", "ours", "unit", "ratio", "target"}
 	return t.Execute(w, map[string]any{
 		"Quick":    rep.quick,
 		"Rounds":   rep.rounds,

@@ -20,7 +20,7 @@ type report struct {
 // printTable prints the results with their targets.
 func (rep report) printTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "row\tfloor\tours\tunit\tratio\ttarget\t")
+	fmt.Fprintln(t, "row\tbaseline\tours\tunit\tratio\ttarget\t")
 	for _, r := range rep.results {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", r.name, r.floorText(), r.ours, r.unit, r.ratio, r.verdict())
 	}
