@@ -85,6 +85,25 @@ type Group struct {
 // NewGroup returns the group of a bulk of n rows.
 func NewGroup(n int) *Group { return &Group{left: n} }
 
+// Row is the place of a row in a bulk. The config of the row's mutation has it,
+// and so have clients that a hook makes of that mutation: what they create is not
+// of the bulk.
+type Row struct {
+	mutation ent.Mutation
+	bulk     *Group
+}
+
+// Row returns the place of the row that m creates.
+func (g *Group) Row(m ent.Mutation) *Row { return &Row{m, g} }
+
+// Bulk returns the bulk if m is the mutation of its row, and else nil.
+func (r *Row) Bulk(m ent.Mutation) *Group {
+	if r == nil || r.mutation != m {
+		return nil
+	}
+	return r.bulk
+}
+
 // leave takes what the hook of one row has noted. The hook that leaves last
 // gets it all, first row first.
 func (g *Group) leave(created []entsignal.Created) []entsignal.Created {

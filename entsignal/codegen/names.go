@@ -18,9 +18,6 @@ const generatedMethod = "Atomic"
 // generatedFile is the generated file without its ending.
 const generatedFile = "signal_bus"
 
-// generatedField is the field that mutations of signals get.
-const generatedField = "entsignalGroup"
-
 // imported are names of imports of the generated file that ent's own files
 // don't have.
 var imported = []string{"entsignal", "signalhooks", "stdsql"}
@@ -44,16 +41,6 @@ func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 				errs = append(errs, fmt.Errorf("entsignal: schemas %s and %s both need the field %s of the generated SignalSenders; rename one", other, s.Name, field))
 			}
 			senders[field] = s.Name
-		}
-		for _, f := range s.MutationFields() {
-			if f.BuilderField() == generatedField {
-				errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the name is taken by generated code; rename the field", s.Name, f.Name))
-			}
-		}
-		for _, e := range s.Edges {
-			if e.BuilderField() == generatedField {
-				errs = append(errs, fmt.Errorf("entsignal: schema %s: edge %q: the name is taken by generated code; rename the edge", s.Name, e.Name))
-			}
 		}
 	}
 	return errs

@@ -33,18 +33,10 @@ func funcs() template.FuncMap {
 	return template.FuncMap{
 		"entsignalSignals": signalsOf,
 		"entsignalImports": idPackages,
-		"entsignalIsSignal": func(t *gen.Type) bool {
-			_, ok := t.Annotations[entsignal.AnnotationName]
-			return ok
-		},
 		"entsignalPrepares": func(t *gen.Type) bool {
 			raw, ok := t.Annotations[entsignal.AnnotationName]
 			a, err := entsignal.DecodeAnnotation(raw)
 			return ok && err == nil && (a.LockOrderKey || a.AutoFlush == nil || *a.AutoFlush)
-		},
-		"entsignalLocksKey": func(t *gen.Type) bool {
-			a, err := entsignal.DecodeAnnotation(t.Annotations[entsignal.AnnotationName])
-			return err == nil && a.LockOrderKey
 		},
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
+	"github.com/entsignal/signalbus/integration/shop/ent/hook"
 	"github.com/entsignal/signalbus/integration/shop/ent/userjoined"
 )
 
@@ -116,6 +117,30 @@ func TestEachWayToCreateOutsideATransactionSendsOnce(t *testing.T) {
 		assert.Equal(t, numbers(4), s.orders.Keys())
 		assert.Len(t, s.orders.Batches(), 3)
 		assert.Zero(t, s.pending(t, "OrderPlaced"))
+	})
+}
+
+// The client of a bulk's mutation has the config of that mutation.
+func TestSignalThatAHookOfABulkCreatesIsNotOfTheBulk(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		s.OrderPlaced.Use(func(next ent.Mutator) ent.Mutator {
+			return hook.OrderPlacedFunc(func(ctx context.Context, m *ent.OrderPlacedMutation) (ent.Value, error) {
+				v, err := next.Mutate(ctx, m)
+				if n, _ := m.Number(); err == nil && n < 10 {
+					order(m.Client().OrderPlaced, n+10).ExecX(ctx)
+				}
+				return v, err
+			})
+		})
+		s.OrderPlaced.CreateBulk(order(s.OrderPlaced, 1), order(s.OrderPlaced, 2)).ExecX(ctx(t))
+		var batches [][]int
+		for _, b := range s.orders.Batches() {
+			batches = append(batches, b.Keys)
+		}
+		assert.Equal(t, [][]int{{12}, {11}, {1, 2}}, batches)
+		assert.Zero(t, s.pending(t, "OrderPlaced"))
+		assert.Empty(t, s.errors.all())
 	})
 }
 

@@ -59,6 +59,8 @@ type (
 
 		// entsignal is the client's side of its signal bus.
 		entsignal *entsignalClient
+		// entsignalRow, in the config of a mutation, is its row's place in a bulk.
+		entsignalRow *entsignalRow
 	}
 	// Option function to configure the client.
 	Option func(*config)

@@ -447,19 +447,18 @@ func (m *OrderMutation) ResetEdge(name string) error {
 // OrderPlacedMutation represents an operation that mutates the OrderPlaced nodes in the graph.
 type OrderPlacedMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *int
-	order_id       *int
-	addorder_id    *int
-	customer       *string
-	cents          *int
-	addcents       *int
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*OrderPlaced, error)
-	predicates     []predicate.OrderPlaced
-	entsignalGroup *entsignalGroup
+	op            Op
+	typ           string
+	id            *int
+	order_id      *int
+	addorder_id   *int
+	customer      *string
+	cents         *int
+	addcents      *int
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*OrderPlaced, error)
+	predicates    []predicate.OrderPlaced
 }
 
 var _ ent.Mutation = (*OrderPlacedMutation)(nil)

@@ -104,6 +104,10 @@ func (b *OrderPlacedCreate) entsignalPrepare() {
 
 // entsignalPrepare does so for all signals of the bulk.
 func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
+	group := signalhooks.NewGroup(len(b.builders)) // the hooks see the bulk as one
+	for _, builder := range b.builders {
+		builder.mutation.config.entsignalRow = group.Row(builder.mutation)
+	}
 	if b.entsignal == nil && len(b.builders) > 0 {
 		ids := make([]func() (any, bool), len(b.builders))
 		for i, builder := range b.builders {
@@ -116,14 +120,6 @@ func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
 
 // entsignalID returns the id of the signal. It reports false if it has none.
 func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
-
-// entsignalGroup makes the hooks see the bulk as one.
-func (b *OrderPlacedCreateBulk) entsignalGroup() {
-	group := signalhooks.NewGroup(len(b.builders))
-	for _, builder := range b.builders {
-		builder.mutation.entsignalGroup = group
-	}
-}
 
 // Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
 // back when fn returns an error or panics. After a serialization failure or a
@@ -190,7 +186,7 @@ func (n *OrderPlaced) entsignalUnwrap(d *txDriver) {
 
 type (
 	entsignalClient = signalhooks.Client[txDriver, *Tx]
-	entsignalGroup  = signalhooks.Group
+	entsignalRow    = signalhooks.Row
 )
 
 // entsignalClients has weak references to the clients. It is the package's only
@@ -220,7 +216,7 @@ func newEntsignalClient(cfg *config) *entsignalClient {
 			return signalhooks.Mutation{}, false
 		}
 		id, created := mutation.ID()
-		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup, Literal: mutation.config.entsignal == nil}, true
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
 	}))
 	return c
 }

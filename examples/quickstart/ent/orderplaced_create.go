@@ -129,7 +129,6 @@ func (_c *OrderPlacedCreateBulk) Save(ctx context.Context) ([]*OrderPlaced, erro
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					_c.entsignalGroup()
 					if err := _c.entsignalPrepare(ctx); err != nil {
 						return nil, err
 					}

@@ -393,20 +393,19 @@ func (m *AccountMutation) ResetEdge(name string) error {
 // MoneyMovedMutation represents an operation that mutates the MoneyMoved nodes in the graph.
 type MoneyMovedMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *int
-	from           *int
-	addfrom        *int
-	to             *int
-	addto          *int
-	cents          *int
-	addcents       *int
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*MoneyMoved, error)
-	predicates     []predicate.MoneyMoved
-	entsignalGroup *entsignalGroup
+	op            Op
+	typ           string
+	id            *int
+	from          *int
+	addfrom       *int
+	to            *int
+	addto         *int
+	cents         *int
+	addcents      *int
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*MoneyMoved, error)
+	predicates    []predicate.MoneyMoved
 }
 
 var _ ent.Mutation = (*MoneyMovedMutation)(nil)

@@ -359,17 +359,16 @@ func (m *OrderMutation) ResetEdge(name string) error {
 // OrderPlacedMutation represents an operation that mutates the OrderPlaced nodes in the graph.
 type OrderPlacedMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *int
-	order_id       *int
-	addorder_id    *int
-	customer       *string
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*OrderPlaced, error)
-	predicates     []predicate.OrderPlaced
-	entsignalGroup *entsignalGroup
+	op            Op
+	typ           string
+	id            *int
+	order_id      *int
+	addorder_id   *int
+	customer      *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*OrderPlaced, error)
+	predicates    []predicate.OrderPlaced
 }
 
 var _ ent.Mutation = (*OrderPlacedMutation)(nil)
@@ -776,17 +775,16 @@ func (m *OrderPlacedMutation) ResetEdge(name string) error {
 // ShipmentDueMutation represents an operation that mutates the ShipmentDue nodes in the graph.
 type ShipmentDueMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *int
-	customer       *string
-	priority       *int
-	addpriority    *int
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*ShipmentDue, error)
-	predicates     []predicate.ShipmentDue
-	entsignalGroup *entsignalGroup
+	op            Op
+	typ           string
+	id            *int
+	customer      *string
+	priority      *int
+	addpriority   *int
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ShipmentDue, error)
+	predicates    []predicate.ShipmentDue
 }
 
 var _ ent.Mutation = (*ShipmentDueMutation)(nil)

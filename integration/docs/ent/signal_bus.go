@@ -110,6 +110,10 @@ func (b *OrderPlacedCreate) entsignalPrepare() {
 
 // entsignalPrepare does so for all signals of the bulk.
 func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
+	group := signalhooks.NewGroup(len(b.builders)) // the hooks see the bulk as one
+	for _, builder := range b.builders {
+		builder.mutation.config.entsignalRow = group.Row(builder.mutation)
+	}
 	if b.entsignal == nil && len(b.builders) > 0 {
 		ids := make([]func() (any, bool), len(b.builders))
 		for i, builder := range b.builders {
@@ -122,14 +126,6 @@ func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
 
 // entsignalID returns the id of the signal. It reports false if it has none.
 func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
-
-// entsignalGroup makes the hooks see the bulk as one.
-func (b *OrderPlacedCreateBulk) entsignalGroup() {
-	group := signalhooks.NewGroup(len(b.builders))
-	for _, builder := range b.builders {
-		builder.mutation.entsignalGroup = group
-	}
-}
 
 // entsignalShipmentDue tells the bus how ShipmentDue signals are found, sent and deleted.
 func (s SignalSenders) entsignalShipmentDue() entsignal.Signal {
@@ -179,14 +175,6 @@ func (c *ShipmentDueClient) Send(ctx context.Context, signals ...*ShipmentDue) (
 		ids[i] = s.ID
 	}
 	return c.entsignalState().Send(ctx, c.driver, TypeShipmentDue, ids)
-}
-
-// entsignalGroup makes the hooks see the bulk as one.
-func (b *ShipmentDueCreateBulk) entsignalGroup() {
-	group := signalhooks.NewGroup(len(b.builders))
-	for _, builder := range b.builders {
-		builder.mutation.entsignalGroup = group
-	}
 }
 
 // Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
@@ -273,7 +261,7 @@ func (n *ShipmentDue) entsignalUnwrap(d *txDriver) {
 
 type (
 	entsignalClient = signalhooks.Client[txDriver, *Tx]
-	entsignalGroup  = signalhooks.Group
+	entsignalRow    = signalhooks.Row
 )
 
 // entsignalClients has weak references to the clients. It is the package's only
@@ -303,7 +291,7 @@ func newEntsignalClient(cfg *config) *entsignalClient {
 			return signalhooks.Mutation{}, false
 		}
 		id, created := mutation.ID()
-		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup, Literal: mutation.config.entsignal == nil}, true
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
 	}))
 	return c
 }

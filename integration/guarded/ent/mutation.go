@@ -503,17 +503,16 @@ func (m *AttachmentMutation) ResetEdge(name string) error {
 // DocumentPrintedMutation represents an operation that mutates the DocumentPrinted nodes in the graph.
 type DocumentPrintedMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *int
-	deleted_at     *time.Time
-	number         *int
-	addnumber      *int
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*DocumentPrinted, error)
-	predicates     []predicate.DocumentPrinted
-	entsignalGroup *entsignalGroup
+	op            Op
+	typ           string
+	id            *int
+	deleted_at    *time.Time
+	number        *int
+	addnumber     *int
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*DocumentPrinted, error)
+	predicates    []predicate.DocumentPrinted
 }
 
 var _ ent.Mutation = (*DocumentPrintedMutation)(nil)
@@ -955,7 +954,6 @@ type DocumentSharedMutation struct {
 	done               bool
 	oldValue           func(context.Context) (*DocumentShared, error)
 	predicates         []predicate.DocumentShared
-	entsignalGroup     *entsignalGroup
 }
 
 var _ ent.Mutation = (*DocumentSharedMutation)(nil)

@@ -109,6 +109,10 @@ func (b *DocumentPrintedCreate) entsignalPrepare() {
 
 // entsignalPrepare does so for all signals of the bulk.
 func (b *DocumentPrintedCreateBulk) entsignalPrepare(ctx context.Context) error {
+	group := signalhooks.NewGroup(len(b.builders)) // the hooks see the bulk as one
+	for _, builder := range b.builders {
+		builder.mutation.config.entsignalRow = group.Row(builder.mutation)
+	}
 	if b.entsignal == nil && len(b.builders) > 0 {
 		ids := make([]func() (any, bool), len(b.builders))
 		for i, builder := range b.builders {
@@ -121,14 +125,6 @@ func (b *DocumentPrintedCreateBulk) entsignalPrepare(ctx context.Context) error 
 
 // entsignalID returns the id of the signal. It reports false if it has none.
 func (b *DocumentPrintedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
-
-// entsignalGroup makes the hooks see the bulk as one.
-func (b *DocumentPrintedCreateBulk) entsignalGroup() {
-	group := signalhooks.NewGroup(len(b.builders))
-	for _, builder := range b.builders {
-		builder.mutation.entsignalGroup = group
-	}
-}
 
 // entsignalDocumentShared tells the bus how DocumentShared signals are found, sent and deleted.
 func (s SignalSenders) entsignalDocumentShared() entsignal.Signal {
@@ -192,6 +188,10 @@ func (b *DocumentSharedCreate) entsignalPrepare() {
 
 // entsignalPrepare does so for all signals of the bulk.
 func (b *DocumentSharedCreateBulk) entsignalPrepare(ctx context.Context) error {
+	group := signalhooks.NewGroup(len(b.builders)) // the hooks see the bulk as one
+	for _, builder := range b.builders {
+		builder.mutation.config.entsignalRow = group.Row(builder.mutation)
+	}
 	if b.entsignal == nil && len(b.builders) > 0 {
 		ids := make([]func() (any, bool), len(b.builders))
 		for i, builder := range b.builders {
@@ -204,14 +204,6 @@ func (b *DocumentSharedCreateBulk) entsignalPrepare(ctx context.Context) error {
 
 // entsignalID returns the id of the signal. It reports false if it has none.
 func (b *DocumentSharedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
-
-// entsignalGroup makes the hooks see the bulk as one.
-func (b *DocumentSharedCreateBulk) entsignalGroup() {
-	group := signalhooks.NewGroup(len(b.builders))
-	for _, builder := range b.builders {
-		builder.mutation.entsignalGroup = group
-	}
-}
 
 // Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
 // back when fn returns an error or panics. After a serialization failure or a
@@ -301,7 +293,7 @@ func (n *DocumentShared) entsignalUnwrap(d *txDriver) {
 
 type (
 	entsignalClient = signalhooks.Client[txDriver, *Tx]
-	entsignalGroup  = signalhooks.Group
+	entsignalRow    = signalhooks.Row
 )
 
 // entsignalClients has weak references to the clients. It is the package's only
@@ -331,7 +323,7 @@ func newEntsignalClient(cfg *config) *entsignalClient {
 			return signalhooks.Mutation{}, false
 		}
 		id, created := mutation.ID()
-		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup, Literal: mutation.config.entsignal == nil}, true
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
 	}))
 	cfg.hooks.DocumentShared = append(cfg.hooks.DocumentShared, c.OnCreate(TypeDocumentShared, func(m ent.Mutation) (signalhooks.Mutation, bool) {
 		mutation, ok := m.(*DocumentSharedMutation)
@@ -339,7 +331,7 @@ func newEntsignalClient(cfg *config) *entsignalClient {
 			return signalhooks.Mutation{}, false
 		}
 		id, created := mutation.ID()
-		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.entsignalGroup, Literal: mutation.config.entsignal == nil}, true
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
 	}))
 	return c
 }

@@ -49,6 +49,7 @@ func (Signal) Fields() []ent.Field {
 		field.String("context"),
 		field.String("type"),
 		field.String("Group"),
+		field.Int("entsignalRow"),
 		field.Strings("signals"),
 	}
 }
@@ -58,6 +59,7 @@ func (Signal) Edges() []ent.Edge {
 		edge.To("with", SignalBus.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("next", Signal.Type).Unique().From("previous").Unique(),
 		edge.To("children", Signal.Type).From("parent").Unique(),
+		edge.To("entsignalClient", Tag.Type),
 		edge.To("tags", Tag.Type).Through("taggings", Tagging.Type),
 	}
 }
