@@ -63,7 +63,7 @@ func (ex *Extension) Hooks() []gen.Hook {
 				return errors.Join(err, restoreRuntime(g.Target))
 			}
 			hideEdges(g, signals)
-			return next.Generate(g)
+			return ex.generate(g, next)
 		})
 	}}
 }

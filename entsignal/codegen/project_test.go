@@ -26,6 +26,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // with the features that it lists.
 const generateFeatures = "ENTSIGNAL_TEST_GENERATE"
 
+// generateTemplates is the folder with the project's own templates, if it has any.
+const generateTemplates = "ENTSIGNAL_TEST_TEMPLATES"
+
 // TestMain also serves as entc.go: entc keeps a file in the current directory
 // while it loads a schema, so each generation needs a process of its own.
 func TestMain(m *testing.M) {
@@ -44,7 +47,11 @@ func generate(features []string) error {
 	if err != nil {
 		return err
 	}
-	return entc.Generate("./schema", &gen.Config{}, entc.FeatureNames(features...), entc.Extensions(ex))
+	options := []entc.Option{entc.FeatureNames(features...), entc.Extensions(ex)}
+	if dir := os.Getenv(generateTemplates); dir != "" {
+		options = append(options, entc.TemplateDir(dir))
+	}
+	return entc.Generate("./schema", &gen.Config{}, options...)
 }
 
 // project is a module with an ent project in it.
@@ -84,11 +91,21 @@ func (p project) setSchema(t *testing.T, folder string) {
 // generate runs the code generator and returns its error.
 func (p project) generate(t *testing.T, features ...string) error {
 	t.Helper()
+	return p.generateWith(t, "", features...)
+}
+
+// generateWith does so with templates of the project's own.
+func (p project) generateWith(t *testing.T, templates string, features ...string) error {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
+	if templates != "" {
+		templates, err = filepath.Abs(templates)
+		require.NoError(t, err)
+	}
 	cmd := exec.Command(self)
 	cmd.Dir = p.ent()
-	cmd.Env = append(environ(), generateFeatures+"="+strings.Join(features, " "))
+	cmd.Env = append(environ(), generateFeatures+"="+strings.Join(features, " "), generateTemplates+"="+templates)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
