@@ -21,7 +21,7 @@ const (
 // planEntc plans entc.go.
 func planEntc(g *generator) (step, error) {
 	if g.unsure {
-		return step{path: g.entc, do: byHand, note: "it may generate this schema, which its text doesn't tell; if it does, add", lines: entcLines}, nil
+		return step{path: g.entc, do: byHand, note: "it may generate this schema, but its text doesn't show it; if it does, add", lines: entcLines}, nil
 	}
 	content, exists, err := read(g.entc)
 	if err != nil {
@@ -70,14 +70,14 @@ func patchEntc(src []byte) ([]byte, error) {
 	calls := callsOf(file, entc, "Generate")
 	main := mainOf(file)
 	if len(calls) != 1 || main == nil || len(calls[0].Args) < 2 {
-		return nil, notAsEnt("its main has not exactly one call of entc.Generate with a schema and a config")
+		return nil, notAsEnt("its main doesn't have exactly one call of entc.Generate with a schema and a config")
 	}
 	at := slices.IndexFunc(main.Body.List, func(s ast.Stmt) bool { return s.Pos() <= calls[0].Pos() && calls[0].End() <= s.End() })
 	if at < 0 {
 		return nil, notAsEnt("its main doesn't call entc.Generate")
 	}
 	if log := importName(file, "log"); log != "log" && (log != "" || uses(file, "log")) {
-		return nil, notAsEnt("the name log isn't that of the package log in it")
+		return nil, notAsEnt("in it the name log is not that of the package log")
 	}
 	if uses(file, "signalBus") || uses(file, "codegen") {
 		return nil, notAsEnt("it uses the names signalBus or codegen for something else")
@@ -238,7 +238,7 @@ func (p *patch) apply() ([]byte, error) {
 	b.Write(p.src[done:])
 	formatted, err := format.Source(b.Bytes())
 	if err != nil {
-		return nil, notAsEnt("the change to it would not be Go")
+		return nil, notAsEnt("the changed file would not be valid Go")
 	}
 	if was, err := format.Source(p.src); err == nil && bytes.Equal(was, p.src) {
 		return formatted, nil

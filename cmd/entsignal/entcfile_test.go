@@ -64,8 +64,8 @@ func TestPatchEntcKeepsTheLayoutOfAFileThatIsNotFormatted(t *testing.T) {
 
 func TestPatchEntcLeavesOtherFilesAlone(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
-		"no call":           {entcWith("\tlog.Print(gen.Config{}, entc.Generate)\n"), "not exactly one call of entc.Generate"},
-		"two calls":         {entcWith("\tlog.Print(entc.Generate(\"./a\", &gen.Config{}))\n\tlog.Print(entc.Generate(\"./b\", &gen.Config{}))\n"), "not exactly one call of entc.Generate"},
+		"no call":           {entcWith("\tlog.Print(gen.Config{}, entc.Generate)\n"), "exactly one call of entc.Generate"},
+		"two calls":         {entcWith("\tlog.Print(entc.Generate(\"./a\", &gen.Config{}))\n\tlog.Print(entc.Generate(\"./b\", &gen.Config{}))\n"), "exactly one call of entc.Generate"},
 		"call elsewhere":    {entcWith("}\n\nfunc run() {\n\tlog.Print(entc.Generate(\"./a\", &gen.Config{}))\n"), "its main doesn't call entc.Generate"},
 		"err declared late": {entcWith("\tlog.Print(entc.Generate(\"./a\", &gen.Config{}))\n\terr := run()\n"), "declares err after"},
 		"var err late":      {entcWith("\tlog.Print(entc.Generate(\"./a\", &gen.Config{}))\n\tvar err error\n"), "declares err by var"},

@@ -18,7 +18,7 @@ func newEntc(g *generator) (step, error) {
 			return step{}, err
 		}
 		if why != "" {
-			return step{path: g.entc, do: byHand, note: why + "; write it so that it has", lines: entcLines}, nil
+			return step{path: g.entc, do: byHand, note: why + "; write the file yourself, with", lines: entcLines}, nil
 		}
 		data.Config = "&gen.Config{" + strings.Join(config, ", ") + "}"
 		if strings.Contains(data.Config, "field.") {

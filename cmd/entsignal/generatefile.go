@@ -26,7 +26,7 @@ func planGenerate(g *generator) (step, error) {
 	case g.run == "":
 		return step{path: g.entc, do: toKeep, note: "no go:generate line runs it"}, nil
 	case exists:
-		return step{path: path, do: byHand, note: "no line of it runs ent; add", lines: generateLine + "\n"}, nil
+		return step{path: path, do: byHand, note: "no line in it runs ent; add", lines: generateLine + "\n"}, nil
 	}
 	pkg, err := packageName(g.dirs.ent)
 	if err != nil {
@@ -48,11 +48,11 @@ func replaceCommand(g *generator, content string) (step, error) {
 	case err != nil:
 		return step{}, err
 	case why != "":
-		s.note = fmt.Sprintf("line %d: %s; give its settings to %s, and replace it by", g.line.number, why, g.entc)
+		s.note = fmt.Sprintf("line %d: %s; move its settings to %s, and replace the line with", g.line.number, why, g.entc)
 		s.lines = by + "\n"
 		return s, nil
 	case g.program != nil && len(config)+len(options) > 0:
-		s.note = fmt.Sprintf("line %d runs ent with flags; give them to entc.Generate in %s, and replace the line by", g.line.number, g.entc)
+		s.note = fmt.Sprintf("line %d runs ent with flags; pass them to entc.Generate in %s, and replace the line with", g.line.number, g.entc)
 		s.lines = by + "\n"
 		for _, field := range config {
 			s.lines += field + ", // in gen.Config\n"

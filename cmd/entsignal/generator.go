@@ -34,7 +34,7 @@ type entLine struct {
 func findGenerator(d dirs) (*generator, error) {
 	root := moduleRoot(d.ent)
 	if root == "" {
-		return nil, fmt.Errorf("%s is in no Go module; make one with 'go mod init'", d.ent)
+		return nil, fmt.Errorf("%s is not in a Go module; create one with 'go mod init'", d.ent)
 	}
 	pkg, err := importPath(d.schema)
 	if err != nil {

@@ -135,7 +135,7 @@ func TestLinesThatDontConcernTheSchemaAreLeftAlone(t *testing.T) {
 			generate, err := planGenerate(find(t))
 			require.NoError(t, err)
 			require.Equal(t, byHand, generate.do)
-			require.Equal(t, "no line of it runs ent; add", generate.note)
+			require.Equal(t, "no line in it runs ent; add", generate.note)
 		})
 	}
 }

@@ -21,17 +21,17 @@ func newInitCommand() *cobra.Command {
 		Short: "Add a signal bus to an ent project",
 		Long: `Add a signal bus to the ent project in this folder:
 
-  ent/entc.go                   the code generator, with the extension for signals
-  ent/generate.go               the line by which "go generate ./ent" runs it
+  ent/entc.go                   runs the code generator with the extension for signals
+  ent/generate.go               has the line with which "go generate ./ent" runs it
   cmd/signalbus/main.go         the project's own program that flushes signals
   internal/senders/senders.go   its senders, for you to fill in
 
-Files that are missing are created. A project that generates its code from
-another place is found by its go:generate lines, and the flags of a line that
-runs "ent generate" go into entc.go. entc.go and the line are changed if they
-look as ent writes them, and all else in them is kept; for one that looks
-otherwise the lines to add are printed, and the exit code is 1. A program in
-cmd/signalbus is never changed. What is done already is not done again.`,
+Missing files are created. If the project generates its code from another place,
+the go:generate lines show where, and the flags of a line that runs "ent generate"
+are moved into entc.go. entc.go and the go:generate line are changed only if they
+look as ent writes them, and everything else in them is kept. Otherwise the lines
+to add are printed, and the exit code is 1. A program in cmd/signalbus is never
+changed. Steps that are done already are not repeated.`,
 		Example: `  entsignal init
   entsignal init --database sqlite
   entsignal init --schema ./db/schema`,
@@ -51,7 +51,7 @@ cmd/signalbus is never changed. What is done already is not done again.`,
 	if err := c.RegisterFlagCompletionFunc("database", complete); err != nil {
 		panic(err) // the flag is there
 	}
-	c.Flags().StringVar(&pkg, "package", "", "the import `path` of the generated code, where entc.go computes it")
+	c.Flags().StringVar(&pkg, "package", "", "the import `path` of the generated code, if entc.go computes it")
 	return c
 }
 
@@ -98,7 +98,7 @@ func initProject(w io.Writer, d dirs, p program) error {
 		count[s.do]++
 	}
 	if count[toKeep] == len(steps) {
-		fmt.Fprintln(w, "nothing to do: the project has its signal bus")
+		fmt.Fprintln(w, "nothing to do: the project has a signal bus")
 		return nil
 	}
 	for _, s := range steps {
@@ -108,7 +108,7 @@ func initProject(w io.Writer, d dirs, p program) error {
 		s.print(w)
 	}
 	if n := count[byHand]; n > 0 {
-		return fmt.Errorf("%d of %d steps must be done by hand, as told above", n, len(steps))
+		return fmt.Errorf("%d of %d steps must be done by hand, as described above", n, len(steps))
 	}
 	if g.run == "" {
 		fmt.Fprintf(w, "next: run %s as before, then go mod tidy\n", g.entc)

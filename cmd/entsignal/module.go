@@ -18,7 +18,7 @@ import (
 func importPath(dir string) (string, error) {
 	root := moduleRoot(dir)
 	if root == "" {
-		return "", fmt.Errorf("%s is in no Go module; make one with 'go mod init'", dir)
+		return "", fmt.Errorf("%s is not in a Go module; create one with 'go mod init'", dir)
 	}
 	rel, err := relative(root, dir)
 	if err != nil {

@@ -23,12 +23,12 @@ func newNewCommand() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   "new NAME...",
-		Short: "Write the schema of a signal, or of several",
-		Long: `Write the schema of a signal, or of several: an ent schema with the mixin that
-makes it a signal, a burst count of 500, and no field yet. A name is a Go
-identifier that begins with an upper-case letter, such as OrderPlaced.
+		Short: "Write the schema of one or more signals",
+		Long: `Write the schema of one or more signals: an ent schema with the mixin that makes
+it a signal, a burst count of 500, and no fields yet. A name is a Go identifier
+that begins with an upper-case letter, such as OrderPlaced.
 
-Nothing is written if one of the names can't be used, or is there already.`,
+If one of the names can't be used, or exists already, nothing is written.`,
 		Example: `  entsignal new OrderPlaced
   entsignal new --schema ./db/schema UserJoined UserLeft`,
 		Args: func(c *cobra.Command, names []string) error {
@@ -75,7 +75,7 @@ func checkName(name string) error {
 		return fmt.Errorf("name %q: %w", name, err)
 	}
 	if !built(schemaFile(name)) {
-		return fmt.Errorf("name %q: Go would leave out a file of the name %s", name, schemaFile(name))
+		return fmt.Errorf("name %q: Go would ignore a file named %s", name, schemaFile(name))
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func checkSchemas(dir string, names []string) (pkg string, err error) {
 	for _, name := range names {
 		switch file := schemaFile(name); {
 		case files[file]:
-			errs = append(errs, fmt.Errorf("%s: the file is there already; nothing was written", filepath.Join(dir, file)))
+			errs = append(errs, fmt.Errorf("%s: the file exists already; nothing was written", filepath.Join(dir, file)))
 		case types[name] != "":
 			errs = append(errs, fmt.Errorf("%s: declares %s already; nothing was written", types[name], name))
 		}
@@ -194,7 +194,7 @@ func ({{ .Name }}) Fields() []ent.Field {
 // Annotations of the {{ .Name }}.
 func ({{ .Name }}) Annotations() []schema.Annotation {
 	return []schema.Annotation{
-		entsignal.BurstCount(500), // how many a flush sends in one transaction
+		entsignal.BurstCount(500), // how many rows a flush sends in one transaction
 	}
 }
 `

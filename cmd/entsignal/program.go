@@ -33,7 +33,7 @@ func (p program) plan(g *generator) ([]step, error) {
 		return nil, err
 	}
 	if len(there) > 0 {
-		return []step{{path: there[0], do: toKeep, note: "the program is there"}}, nil
+		return []step{{path: there[0], do: toKeep, note: "the program exists"}}, nil
 	}
 	pkg := p.pkg
 	if pkg == "" {
@@ -44,7 +44,7 @@ func (p program) plan(g *generator) ([]step, error) {
 		if !known {
 			return []step{{
 				path: main, do: byHand, lines: "entsignal init --package PATH\n",
-				note: "the text of " + g.entc + " doesn't tell the import path of the generated code; tell it by",
+				note: "the text of " + g.entc + " doesn't show the import path of the generated code; name it with",
 			}}, nil
 		}
 	}
@@ -77,7 +77,7 @@ func planSenders(data programData) (step, error) {
 			return step{}, fmt.Errorf("read the senders: %w", err)
 		}
 		if slices.Contains(declaredNames(parsed), "New") {
-			return step{path: file, do: toKeep, note: "the senders are there"}, nil
+			return step{path: file, do: toKeep, note: "the senders exist"}, nil
 		}
 		name = filepath.Join(sendersDir, "signals.go")
 	}

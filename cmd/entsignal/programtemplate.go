@@ -38,8 +38,8 @@ var databases = map[string]database{
 // programTemplate is the flush program. It compiles as soon as the code is
 // generated, with no signal too. While senders are missing it says which and
 // fails: a flush that silently sends nothing would be worse.
-const programTemplate = `// Command signalbus flushes the signals of this project: what autoflushes left
-// behind, backlogs, and signals whose order matters. See "signalbus --help".
+const programTemplate = `// Command signalbus flushes the signals of this project: those that autoflushes
+// left behind, backlogs, and signals whose order matters. See "signalbus --help".
 package main
 
 import (
@@ -66,8 +66,8 @@ import (
 	{{- end }}
 
 	{{ .Alias }}"{{ .Package }}"
-	// The hooks, policies and defaults of the schema. ent generates this package
-	// always; it is empty as long as the schema has none that need it.
+	// The hooks, policies and defaults of the schema. ent always generates this
+	// package; it is empty if the schema doesn't need it.
 	_ "{{ .Package }}/runtime"
 	"{{ .Senders }}"
 )
@@ -76,10 +76,10 @@ func main() {
 	os.Exit(signalcli.ExitCode(signalcli.Command(open).Execute()))
 }
 
-// open returns the bus on the database at DATABASE_URL, and what closes it. Every
-// signal needs a sender; until it has one each command fails and names those
-// without. To flush only some of them here, give NewSignalBus the option
-// entsignal.WithMissingSenders().
+// open returns the bus on the database at DATABASE_URL, and a function that closes
+// it. Every signal needs a sender; while one is missing, each command fails and
+// names the signal. To flush only some of the signals with this program, give
+// NewSignalBus the option entsignal.WithMissingSenders().
 func open(context.Context) (*entsignal.Bus, func() error, error) {
 	all, err := senders.New()
 	if err != nil {
@@ -100,8 +100,8 @@ func open(context.Context) (*entsignal.Bus, func() error, error) {
 	{{- else }}
 	// {{ .Name }}, such as
 	// {{ .URL }}
-	// by lib/pq with timeouts that hold on a dead network too. For pgx: import
-	// _ "github.com/jackc/pgx/v5/stdlib", and open it by sql.Open("pgx", url).
+	// through lib/pq, with timeouts that also work on a dead network. For pgx, import
+	// _ "github.com/jackc/pgx/v5/stdlib", and open it with sql.Open("pgx", url).
 	db, err := pqconn.Open(os.Getenv("DATABASE_URL"))
 	{{- end }}
 	if err != nil {
@@ -115,9 +115,9 @@ func open(context.Context) (*entsignal.Bus, func() error, error) {
 }
 `
 
-// sendersTemplate is the package that the flush program and the programs of the
-// project have their senders from.
-const sendersTemplate = `// Package senders has the senders of this project's signals, for each of its
+// sendersTemplate is the package with the senders, for the flush program and the
+// other programs of the project.
+const sendersTemplate = `// Package senders has the senders of this project's signals, for all of its
 // programs.
 package senders
 

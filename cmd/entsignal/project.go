@@ -38,7 +38,7 @@ func findDirs(schema string) (dirs, error) {
 	info, err := os.Stat(d.schema)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return d, fmt.Errorf("no schema at %s; make one with 'go run -mod=mod entgo.io/ent/cmd/ent new NAME', or say with --schema where it is", d.schema)
+		return d, fmt.Errorf("no schema at %s; create one with 'go run -mod=mod entgo.io/ent/cmd/ent new NAME', or name its folder with --schema", d.schema)
 	case err != nil:
 		return d, err
 	case !info.IsDir():

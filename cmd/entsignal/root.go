@@ -26,14 +26,14 @@ func newRootCommand() *cobra.Command {
 		Short: "Add a signal bus to an ent project",
 		Long: `Add a signal bus to an ent project, and signals to its schema.
 
-  entsignal init              once: the code generator learns of signals
-  entsignal new OrderPlaced   a signal; add its fields
-  go generate ./ent           the bus, and the client of each signal
+  entsignal init              once: adds signals to the code generator
+  entsignal new OrderPlaced   adds a signal; then write its fields
+  go generate ./ent           generates the bus, and the client of each signal
 
-Run it in the folder that has the folder "ent". Signals are sent by programs
-of the project; "init" writes the one that flushes them.
+Run it in the folder that contains the folder "ent". The programs of the project
+send the signals; "init" writes the program that flushes them.
 
-Exit code: 0 done, 1 failed, 2 wrong usage.`,
+Exit code: 0 success, 1 failure, 2 wrong usage.`,
 		// Without Args and RunE cobra takes a missing command for a wish to
 		// read the help, and exits 0.
 		Args:         commandOnly,

@@ -23,8 +23,8 @@ func newSignalsCommand() *cobra.Command {
 them, how many rows a flush takes at once (1 where the schema sets nothing) and
 the order of "flushordered" ("-" in front of a field: highest first).
 
-What "go generate" would refuse is an error here too. Nothing is generated, and
-features and other settings of entc.go are not known.`,
+Anything that "go generate" would refuse is an error here too. No code is
+generated, and features and other settings of entc.go are ignored.`,
 		Example: `  entsignal signals
   entsignal signals --schema ./db/schema --output json`,
 		Args:              noArgs,
@@ -41,7 +41,7 @@ features and other settings of entc.go are not known.`,
 		},
 	}
 	schemaFlag(c, &dir)
-	c.Flags().Var(&output, "output", "form of the result")
+	c.Flags().Var(&output, "output", "format of the result")
 	complete := cobra.FixedCompletions(output.Allowed, cobra.ShellCompDirectiveNoFileComp)
 	if err := c.RegisterFlagCompletionFunc("output", complete); err != nil {
 		panic(err) // the flag is there

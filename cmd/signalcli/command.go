@@ -1,18 +1,18 @@
-// Package signalcli is the command group "signalbus", by which a program's
-// operators flush what its autoflushes left behind, drain backlogs, look at what
-// is pending, and decide on what can't be sent. Each project builds a program of its own with it,
-// because only the project's code has the senders:
+// Package signalcli is the command group "signalbus". With it the operators of a
+// program flush the signals that its autoflushes left behind, drain backlogs, see
+// what is pending, and deal with signals that can't be sent. Each project builds
+// its own program with it, because only the project's code has the senders:
 //
 //	func main() {
 //		os.Exit(signalcli.ExitCode(signalcli.Command(open).Execute()))
 //	}
 //
-// Results go to standard output, logs and errors to standard error. What is
-// no signal, a duration or a subcommand is wrong usage, with exit code 2 and
-// nothing sent; the commands of flask_signalbus, after which these are made,
-// warn of an unknown name and succeed, so that a cron job with a slip in it
-// flushes nothing and nobody hears of it. And a flush with --repeat survives
-// errors, where theirs ends.
+// Results go to standard output, logs and errors to standard error. An unknown
+// signal name, duration or subcommand is a usage error: nothing is sent, and the
+// exit code is 2. The commands of flask_signalbus, on which these are modelled,
+// warn about an unknown name and succeed, so that a cron job with a typo flushes
+// nothing and nobody notices. And a flush with --repeat survives errors, where
+// theirs ends.
 package signalcli
 
 import (
@@ -96,18 +96,18 @@ func newGroup(sys system) *cobra.Command {
 
 Which flush to run:
 
-  flush         what autoflushes failed to send: now and then, in one process
+  flush         what autoflushes failed to send: at intervals, in one process
   flushmany     a backlog of any size, in as many processes as you like
   flushordered  signals whose order matters; for these run no other flush
 
-A message is sent at least once: it repeats where a crash or a lost connection
-hid a confirmation. Only "flushordered" keeps an order.
+A message is sent at least once: it repeats when a crash or a lost connection
+hides a confirmation. Only "flushordered" keeps an order.
 
-Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted with signals left
-(not with --repeat, which only an interrupt ends: then 0). A signal type that
-fails doesn't keep the others from being flushed. Signals that a flush leaves out,
-because they wait for their next attempt or are dead, are named in its result, and
-are no failure: use "failed" or "pending" to watch for them.`,
+Exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted with signals left.
+With --repeat an interrupt is the normal end: 0, or 1 if the last run had failed.
+If one signal type fails, the others are still flushed. A flush doesn't fail
+because of signals that wait for their next attempt or are dead. It names them in
+its result; use "failed" or "pending" to watch for them.`,
 		// Without Args and RunE cobra takes a missing or misspelt subcommand of
 		// a group for a wish to read its help, and exits 0.
 		Args:         subcommandOnly,
@@ -115,9 +115,9 @@ are no failure: use "failed" or "pending" to watch for them.`,
 		SilenceUsage: true,
 	}
 	flags := c.PersistentFlags()
-	flags.Var(&g.output, "output", "form of the result")
-	flags.Var(&g.logFormat, "log-format", "form of the log on standard error")
-	flags.Var(&g.logLevel, "log-level", "least level that is logged")
+	flags.Var(&g.output, "output", "format of the result")
+	flags.Var(&g.logFormat, "log-format", "format of the log on standard error")
+	flags.Var(&g.logLevel, "log-level", "lowest level that is logged")
 	completeEnum(c, "output", &g.output)
 	completeEnum(c, "log-format", &g.logFormat)
 	completeEnum(c, "log-level", &g.logLevel)

@@ -91,7 +91,7 @@ func TestFailedSignalsAreNamedBeforeTheBusIsOpened(t *testing.T) {
 		"discard":                           "missing signal; discard takes the name of one",
 		"discard OrderPlaced":               "which signals? expected --id, which may be given several times",
 		"discard OrderPlaced --all":         "unknown flag: --all",
-		"discard OrderPlaced --id 1":        "standard input is no terminal; to discard signals for good give --yes",
+		"discard OrderPlaced --id 1":        "standard input is not a terminal; give --yes to discard the signals",
 		"flushmany OrderPlaced --skip-dead": "unknown flag: --skip-dead",
 	} {
 		stdout, stderr, err := p.run(t.Context(), strings.Fields(args)...)
@@ -189,11 +189,11 @@ func TestRepeatIsFromStartToStartAndBacksOff(t *testing.T) {
 			switch record.Msg {
 			case "flushed":
 				flushed = append(flushed, record.Time.Sub(begin))
-			case "failing, going on to try", "working again":
+			case "flush failed; will keep retrying", "flush works again":
 				changes = append(changes, record.Msg)
 			}
 		}
-		assert.Equal(t, []string{"failing, going on to try", "working again"}, changes, "one line per change of state")
+		assert.Equal(t, []string{"flush failed; will keep retrying", "flush works again"}, changes, "one line per change of state")
 		assert.Equal(t, 1, strings.Count(stderr, `"msg":"flushing repeatedly"`), stderr)
 		// Four failures of 1 s: at 0, 2, 4 and, as the backoff is above the
 		// rest of the interval then, 6 to 7; the next backoff is 2 to 4 s.
@@ -227,7 +227,7 @@ func TestFirstSignalEndsTheOpening(t *testing.T) {
 		stdout, stderr, err := p.run(t.Context(), "flush")
 		assert.Equal(t, 130, ExitCode(err), "nothing failed, and nothing is done")
 		assert.Equal(t, "0 signals sent, interrupted\n", stdout)
-		assert.Contains(t, stderr, "stopping after the batch in hand")
+		assert.Contains(t, stderr, "finishing the current batch, then stopping")
 		assert.Empty(t, p.exited)
 	})
 }
@@ -248,7 +248,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 		_, stderr, err := p.run(t.Context(), "flush")
 		assert.Error(t, err)
 		assert.Equal(t, []int{130}, p.exited)
-		assert.Contains(t, stderr, `level=WARN msg="exiting at once; what was being sent may be sent again" signal=terminated`)
+		assert.Contains(t, stderr, `level=WARN msg="exiting at once; messages that were being sent may be sent again" signal=terminated`)
 	})
 }
 
@@ -274,7 +274,7 @@ func TestSignalThatComesTwiceWithinHalfASecondIsOne(t *testing.T) {
 		_, stderr, err := p.run(t.Context(), "flush")
 		assert.Error(t, err)
 		assert.Equal(t, []int{130}, p.exited)
-		assert.Contains(t, stderr, "still finishing the batch in hand; another signal exits at once")
+		assert.Contains(t, stderr, "still finishing the current batch; another signal exits at once")
 	})
 }
 

@@ -28,10 +28,10 @@ func newDiscardCommand(sys system, g *global) *cobra.Command {
 		Use:   "discard NAME --id ID... [--yes]",
 		Short: "Delete failed signals for good, unsent",
 		Long: `Delete signals that have failed. Their messages are not sent, and nothing brings
-them back. It shows them and asks before, unless --yes is given; where nobody can
-answer, --yes has to be. Signals that have not failed can't be discarded, unless
-their rows can't be decoded. The ids are those that "failed" shows, and those
-that the errors of a flush name.`,
+them back. The command shows the signals and asks for confirmation, unless --yes
+is given; where nobody can answer, --yes is required. Signals that have not
+failed can't be discarded, unless their rows can't be decoded. The ids are those
+that "failed" shows, and those in the errors of a flush.`,
 		Example: `  signalbus discard OrderPlaced --id 17
 
   # in a script
@@ -44,7 +44,7 @@ that the errors of a flush name.`,
 			case len(ids) == 0:
 				return cli.UsageErrorf(c, "which signals? expected --id, which may be given several times")
 			case !yes && !sys.terminal(c.InOrStdin()):
-				return cli.UsageErrorf(c, "nobody can be asked, because standard input is no terminal; to discard signals for good give --yes")
+				return cli.UsageErrorf(c, "can't ask for confirmation, because standard input is not a terminal; give --yes to discard the signals")
 			}
 			return g.mend(c, sys, args[0], "discarded", ids, func(ctx context.Context, bus *entsignal.Bus) (int, error) {
 				if !yes {
@@ -86,7 +86,7 @@ func showDiscarded(ctx context.Context, c *cobra.Command, bus *entsignal.Bus, na
 		}
 		f, ok := known[id]
 		if !ok {
-			fmt.Fprintf(t, "%s %s\tnot known as failed: it goes only if its row can't be decoded\t\t\n", name, oneLine(id))
+			fmt.Fprintf(t, "%s %s\tnot known to have failed: discarded only if its row can't be decoded\t\t\n", name, oneLine(id))
 			continue
 		}
 		state, _ := stateOf(f, now)

@@ -19,7 +19,7 @@ const (
 
 // errInterrupted is the error of a flush that a signal has stopped before it
 // was done.
-var errInterrupted = errors.New("interrupted: signals are left; run the command again to send them")
+var errInterrupted = errors.New("interrupted with signals left; run the command again to send them")
 
 // ExitCode returns the exit code for what the root command's Execute
 // returned: 0 for nil, 2 for wrong usage, with which nothing was sent, 130 for a

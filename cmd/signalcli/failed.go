@@ -34,20 +34,21 @@ func newFailedCommand(sys system, g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "failed [NAME...]",
 		Short: "List the signals that could not be sent",
-		Long: `List the signals whose sending has failed: those that wait for their next
-attempt, and those that are dead, which no flush sends anymore. It knows of
-signals with mixin.Retry only. Without names it lists those of all types.
+		Long: `List the signals that could not be sent: those that wait for their next attempt,
+and those that are dead, which no flush sends any more. Only failures of signals
+with mixin.Retry are recorded. Without names the command lists the failed signals
+of all types.
 
-AGE is for how long a signal has been dead. Mend the cause, and give dead
-signals back with "retry", or delete them with "discard".
+AGE is how long a signal has been dead. After you have fixed the cause, use
+"retry" to have dead signals sent again; use "discard" to delete them.
 
-As text it lists the first 50 signals and says how many more there are; see
---limit. As JSON it lists all of them, unless --limit is given. With --by-error
-it shows each error once, and how many signals have it.`,
+The text output lists the first 50 signals and says how many more there are; see
+--limit. JSON output lists all of them, unless --limit is given. With --by-error
+each error is shown once, with the number of signals that have it.`,
 		Example: `  signalbus failed
   signalbus failed OrderPlaced --limit 0
 
-  # thousands of them: which errors are they?
+  # if there are thousands: which errors are there?
   signalbus failed --by-error
 
   # for a monitor: how many are dead

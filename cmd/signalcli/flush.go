@@ -20,23 +20,25 @@ func newFlushCommand(sys system, g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "flush [NAME...]",
 		Short: "Send what autoflushes failed to send",
-		Long: `Send the signals that are pending now: those that their autoflush failed to
-send, or that were recorded where no autoflush runs. It notes what is pending,
-waits a little so that running autoflushes can finish, and sends what is still
-there. Without names it does so for all signals.
+		Long: `Send the signals that are pending now because their autoflush failed to send
+them, or because they were recorded where no autoflush runs. The command notes
+what is pending, waits a little so that running autoflushes can finish, and sends
+what is still pending. Without names it flushes all signals.
 
-Don't use it for a large backlog: it holds the ids of all that is pending in
-memory, and works alone; "flushmany" shares the work. Don't use it where the
-order of the messages matters; only "flushordered" keeps one.
+Don't use it for a large backlog: it holds the ids of all pending signals in
+memory, and several processes can't share the work; with "flushmany" they can.
+Don't use it where the order of the messages matters; only "flushordered" keeps
+an order.
 
-The first SIGINT or SIGTERM ends it after the batch in hand, the second at once.`,
-		Example: `  # what a cron job may do each minute
+The first SIGINT or SIGTERM ends the flush after the current batch, the second
+ends it at once.`,
+		Example: `  # from cron, every minute
   signalbus flush
 
   # two types only, without the pause
   signalbus flush OrderPlaced UserJoined --wait 0
 
-  # as a service, each ten seconds, all but one
+  # as a service, every ten seconds, all signals but one
   signalbus flush --repeat 10s --exclude ShipmentDue`,
 		SilenceUsage: true,
 		RunE:         g.runE(f.run),

@@ -23,20 +23,20 @@ func newFlushManyCommand(sys system, g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "flushmany [NAME...]",
 		Short: "Send a backlog of any size",
-		Long: `Send a backlog of any size. It walks once through each table, up to the last
-signal that was there when it began. Any number of processes may run it at
-once: they share the work, and none sends what another one sends. Without
-names it does so for all signals.
+		Long: `Send a backlog of any size. The command makes one pass through each table, up to
+the last signal that was in it at the start. Any number of processes may run it
+at once: they share the work, and no signal is sent twice. Without names it
+flushes all signals.
 
-Don't use it where the order of the messages matters; only "flushordered"
-keeps one. For the few signals that an autoflush left behind, "flush" is the
-better choice: beside autoflushes that run it doesn't compete for their rows.
+Don't use it where the order of the messages matters; only "flushordered" keeps
+an order. For the few signals that an autoflush left behind, "flush" is the
+better choice: it doesn't compete with running autoflushes for their rows.
 
-On a terminal a bar shows the progress. It counts the pending signals from time
-to time, so it also sees what others record and send meanwhile.
+On a terminal a bar shows the progress. It counts the pending signals at
+intervals, so it includes signals that others record and send meanwhile.
 
-The first SIGINT or SIGTERM ends it after the batches in hand, the second at
-once.`,
+The first SIGINT or SIGTERM ends the flush after the current batches, the second
+ends it at once.`,
 		Example: `  # after a night without a broker: all signals, in larger bursts
   signalbus flushmany --burst 500
 
@@ -49,7 +49,7 @@ once.`,
 		RunE:         g.runE(f.run),
 	}
 	f.flags(c)
-	c.Flags().Var(&workers, "workers", "batches of a signal that are sent side by side (default 1)")
+	c.Flags().Var(&workers, "workers", "how many batches of a signal are sent side by side (default 1)")
 	complete(c, "workers", cobra.NoFileCompletions)
 	return c
 }

@@ -56,7 +56,7 @@ func (g *global) mend(c *cobra.Command, sys system, name, done string, ids []str
 		case err != nil && n == 0:
 			return err
 		case err == nil && n < distinct(ids):
-			err = fmt.Errorf("%d of %d signals are not there, or have not failed", distinct(ids)-n, distinct(ids))
+			err = fmt.Errorf("%d of %d signals do not exist, or have not failed", distinct(ids)-n, distinct(ids))
 		}
 		return errors.Join(g.printMended(c, mended{Signal: name, Count: n}, done), err)
 	})

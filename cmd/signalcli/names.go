@@ -24,7 +24,7 @@ func (s selection) checkEmpty() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("nothing to flush: every signal that is named is excluded by --exclude")
+	return fmt.Errorf("nothing to flush: --exclude excludes every named signal")
 }
 
 // choose returns the signals that are selected. It fails if a name is
@@ -46,7 +46,7 @@ func (s selection) choose(infos []entsignal.Info) ([]entsignal.Info, error) {
 		}
 	}
 	if len(chosen) == 0 && len(s.exclude) > 0 {
-		return nil, fmt.Errorf("nothing to flush: --exclude leaves no signal out of: %s", strings.Join(known, ", "))
+		return nil, fmt.Errorf("nothing to flush: --exclude excludes all signals: %s", strings.Join(known, ", "))
 	}
 	return chosen, nil
 }

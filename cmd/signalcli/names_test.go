@@ -62,7 +62,7 @@ func TestChoose(t *testing.T) {
 	_, err = selection{exclude: []string{"Nobody"}}.choose(infos)
 	assert.EqualError(t, err, `unknown signal "Nobody"; known: AuditLogged, OrderPlaced, UserJoined`)
 	_, err = selection{exclude: []string{"AuditLogged", "OrderPlaced", "UserJoined"}}.choose(infos)
-	assert.ErrorContains(t, err, "--exclude leaves no signal")
+	assert.ErrorContains(t, err, "--exclude excludes all signals")
 	assert.ErrorContains(t, selection{names: []string{"A", "B"}, exclude: []string{"B", "A"}}.checkEmpty(), "nothing to flush")
 
 	chosen, err := selection{}.choose(nil)

@@ -17,11 +17,11 @@ import (
 func newPendingCommand(sys system, g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "pending",
-		Short: "Count the signals that wait to be sent",
-		Long: `Count the signals that wait to be sent, the fewest first. What a flush is
-sending just now still counts. Of signals with mixin.Retry it tells how many
-wait for their next attempt, and how many are dead and are sent no more. It
-counts rows, which takes its time on a table of millions.`,
+		Short: "Count the pending signals",
+		Long: `Count the signals that are pending, the lowest count first. Signals that are
+being sent at this moment still count. For signals with mixin.Retry it also shows
+how many wait for their next attempt, and how many are dead and are no longer
+sent. It counts rows, which is slow on a table of millions.`,
 		Example: `  signalbus pending
 
   # for a monitor: the sum

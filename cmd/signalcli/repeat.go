@@ -73,13 +73,13 @@ func (f *flusher) report(h *health, r result) {
 	switch {
 	case !changed:
 	case r.ok():
-		f.log.Info("working again", "failed_for", time.Since(since).Round(time.Millisecond).String())
+		f.log.Info("flush works again", "failed_for", time.Since(since).Round(time.Millisecond).String())
 	default:
 		args := []any{"signals", r.failing(), "error", r.Error}
 		if r.err == nil {
 			args[3] = r.Failed[0].Error
 		}
-		f.log.Error("failing, going on to try", args...)
+		f.log.Error("flush failed; will keep retrying", args...)
 	}
 }
 

@@ -16,11 +16,11 @@ func newRetryCommand(sys system, g *global) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "retry NAME {--id ID... | --all}",
-		Short: "Give failed signals back to the flushes",
-		Long: `Make signals that have failed be tried again as if they never had: those that
-are dead, and those that wait for their next attempt. It sends nothing; the next
-flush does. The ids are those that "failed" shows.`,
-		Example: `  # when the cause is mended
+		Short: "Have failed signals sent again",
+		Long: `Reset signals that have failed, both dead ones and ones that wait for their next
+attempt, as if they had never failed. This command sends nothing; the next flush
+sends them. The ids are those that "failed" shows.`,
+		Example: `  # after the cause is fixed
   signalbus retry OrderPlaced --all
 
   signalbus retry OrderPlaced --id 17 --id 42`,

@@ -45,10 +45,10 @@ type flusher struct {
 func (f *flusher) flags(c *cobra.Command) {
 	f.burst.most = entsignal.MaxBurstCount
 	flags := c.Flags()
-	flags.VarP(namesValue{&f.exclude, "NAME"}, "exclude", "e", "leave a signal out; may be given several times")
-	flags.VarP(&f.repeat, "repeat", "r", "flush again and again, this long from start to start")
-	flags.Var(&f.timeout, "timeout", "end a run that takes longer; what isn't sent stays pending")
-	flags.Var(&f.burst, "burst", "rows per transaction, in place of each signal's burst count")
+	flags.VarP(namesValue{&f.exclude, "NAME"}, "exclude", "e", "leave this signal out; may be given several times")
+	flags.VarP(&f.repeat, "repeat", "r", "flush repeatedly; the time from one start to the next")
+	flags.Var(&f.timeout, "timeout", "end a run that takes longer; unsent signals stay pending")
+	flags.Var(&f.burst, "burst", "rows per transaction, instead of each signal's burst count")
 	c.ValidArgsFunction = completeNames(f.sys)
 	complete(c, "exclude", completeNames(f.sys))
 	for _, name := range []string{"repeat", "timeout", "burst"} {
@@ -99,7 +99,7 @@ func (f *flusher) countLeftOut(r *result) {
 	defer cancel()
 	counts, err := f.bus.Pending(ctx, f.selected.options()...)
 	if err != nil {
-		f.log.Debug("what was left out is not known", "error", redact(err.Error()))
+		f.log.Debug("can't count the signals that were left out", "error", redact(err.Error()))
 	}
 	for _, c := range counts {
 		if c.Waiting+c.Dead > 0 {
@@ -204,7 +204,7 @@ func (f *flusher) warn(chosen []entsignal.Info) {
 		}
 	}
 	if unordered != nil {
-		f.log.Warn("signals without an order go by id", "signals", unordered)
+		f.log.Warn("signals without an order are sent by id", "signals", unordered)
 	}
 }
 

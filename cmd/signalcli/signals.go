@@ -22,9 +22,10 @@ func newSignalsCommand(sys system, g *global) *cobra.Command {
 them, how many rows a flush takes at once, and the order of "flushordered"
 ("-" in front of a field: highest first). It reads nothing from the database.
 
-With --check-order it asks the database, and lists for which signals the order
-of "flushordered" is strict, and why it isn't for the others. Strict means that
-a signal is sent before those with higher ids also if it is committed last.`,
+With --check-order it asks the database, and shows for which signals the order
+of "flushordered" is strict, and why it isn't strict for the others. Strict means
+that a signal is sent before all signals with higher ids, even if it is committed
+last.`,
 		Example: `  signalbus signals
   signalbus signals --output json
   signalbus signals --check-order`,

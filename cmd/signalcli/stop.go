@@ -42,15 +42,15 @@ func listen(parent context.Context, sys system, log *slog.Logger) *stopper {
 				case first == nil:
 					first, double = s, time.After(doubleTime)
 					stop()
-					log.Info("stopping after the batch in hand; a second signal exits at once", "signal", s.String())
+					log.Info("finishing the current batch, then stopping; a second signal exits at once", "signal", s.String())
 				case double != nil && s == first: // it is the same request
 				default:
-					log.Warn("exiting at once; what was being sent may be sent again", "signal", s.String())
+					log.Warn("exiting at once; messages that were being sent may be sent again", "signal", s.String())
 					sys.exit(exitInterrupted)
 				}
 			case <-double:
 				double = nil
-				log.Info("still finishing the batch in hand; another signal exits at once")
+				log.Info("still finishing the current batch; another signal exits at once")
 			case <-quit:
 				return
 			}

@@ -47,7 +47,7 @@ func TestTutorial(t *testing.T) {
 	// All of the project compiles, and is as init and its reader left it.
 	r.run("go vet ./...")
 	r.run("go run -mod=mod " + module + "/cmd/entsignal init")
-	assert.Equal(t, "nothing to do: the project has its signal bus\n", r.output())
+	assert.Equal(t, "nothing to do: the project has a signal bus\n", r.output())
 }
 
 func TestInstallOfTheReadmeInAnEmptyFolder(t *testing.T) {
