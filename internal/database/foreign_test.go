@@ -99,8 +99,8 @@ type bare struct{ dialect.Driver }
 func TestDriverThatCannotBeginTransactionsIsNamed(t *testing.T) {
 	pool := stdsql.OpenDB(connector{pq.Driver{}})
 	for want, drv := range map[string]dialect.Driver{
-		"driver dialect.bare can't start a transaction with an isolation level; give it a method BeginTx": dialect.Debug(dialect.Debug(bare{sql.OpenDB(dialect.Postgres, pool)})),
-		"ent's driver over *sql.Conn can't start a transaction; expected a *sql.DB":                       sql.NewDriver(dialect.Postgres, sql.Conn{ExecQuerier: &stdsql.Conn{}}),
+		"driver database.bare can't start a transaction with an isolation level; give it a method BeginTx": dialect.Debug(dialect.Debug(bare{sql.OpenDB(dialect.Postgres, pool)})),
+		"ent's driver over *sql.Conn can't start a transaction; expected a *sql.DB":                        sql.NewDriver(dialect.Postgres, sql.Conn{ExecQuerier: &stdsql.Conn{}}),
 	} {
 		_, err := begin(t.Context(), drv, false)
 		require.ErrorContains(t, err, want)
