@@ -29,8 +29,8 @@ type entLine struct {
 	err      error // why the settings can't be read
 }
 
-// findGenerator looks for what generates the code of a schema: first among the
-// go:generate lines of the module, then in the place where ent puts it.
+// findGenerator looks for what generates the code of a schema: first among the lines
+// with go:generate of the module, then in the place where ent puts it.
 func findGenerator(d dirs) (*generator, error) {
 	root := moduleRoot(d.ent)
 	if root == "" {

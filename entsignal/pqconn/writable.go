@@ -46,9 +46,9 @@ func (c *writable) ExecContext(ctx context.Context, query string, args []driver.
 
 // notice returns err. If that is a server's refusal to write, with the code that
 // it uses for that, the connection and its like have come to their end.
-func (c *writable) notice(err error, code pq.ErrorCode) error {
+func (c *writable) notice(err error, code string) error {
 	var refused *pq.Error
-	if err != nil && !c.asked && errors.As(err, &refused) && refused.Code == code {
+	if err != nil && !c.asked && errors.As(err, &refused) && string(refused.Code) == code {
 		c.turns.CompareAndSwap(c.born, c.born+1)
 	}
 	return err

@@ -71,7 +71,7 @@ func TestEncodeReturnsWhatAConsumerGets(t *testing.T) {
 	assert.Equal(t, d.Expiration, fmt.Sprint(m.Expiration.Milliseconds()))
 	assert.True(t, d.Timestamp.Equal(m.Timestamp))
 	assert.Equal(t, d.Priority, m.Priority)
-	assert.Equal(t, uint8(amqp.Persistent), d.DeliveryMode)
+	assert.Equal(t, amqp.Persistent, d.DeliveryMode)
 	assert.False(t, m.Transient)
 }
 

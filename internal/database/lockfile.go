@@ -76,7 +76,7 @@ func (l *lockFile) create() error {
 	f, err := os.OpenFile(l.Path(), os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
 	switch {
 	case err == nil:
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return adopt(f, database)
 	case !errors.Is(err, fs.ErrExist):
 		return err
@@ -95,6 +95,6 @@ func (l *lockFile) create() error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return adopt(f, database)
 }

@@ -11,8 +11,8 @@ import (
 
 func TestMarksWaitForWhoMayHaveDrawnBefore(t *testing.T) {
 	var m Marks
-	assert.EqualValues(t, none, m.see("a", 5, []string{"1/1", "2/1"}), "nobody knows what they had drawn before")
-	assert.EqualValues(t, none, m.see("a", 7, []string{"2/1"}))
+	assert.EqualValues(t, int64(none), m.see("a", 5, []string{"1/1", "2/1"}), "nobody knows what they had drawn before")
+	assert.EqualValues(t, int64(none), m.see("a", 7, []string{"2/1"}))
 	assert.EqualValues(t, 7, m.see("a", 9, []string{"3/1"}), "it wasn't there when 7 was read")
 	assert.EqualValues(t, 7, m.see("a", 20, []string{"3/1", "4/1"}), "it keeps its bound")
 	assert.ElementsMatch(t, []string{"3/1", "4/1"}, m.below(21))
@@ -23,17 +23,17 @@ func TestMarksWaitForWhoMayHaveDrawnBefore(t *testing.T) {
 
 func TestMarksOfAnEmptySequence(t *testing.T) {
 	var m Marks
-	assert.EqualValues(t, none, m.see("a", none, nil))
-	assert.EqualValues(t, none, m.see("a", 3, []string{"1/1"}))
+	assert.EqualValues(t, int64(none), m.see("a", none, nil))
+	assert.EqualValues(t, int64(none), m.see("a", 3, []string{"1/1"}))
 	assert.EqualValues(t, 4, m.see("a", 4, nil))
 }
 
 func TestMarksForgetWhatAnotherServerOrASetBackSequenceMadeVoid(t *testing.T) {
 	var m Marks
 	m.see("a", 50, nil)
-	assert.EqualValues(t, none, m.see("b", 60, []string{"1/1"}), "another server")
+	assert.EqualValues(t, int64(none), m.see("b", 60, []string{"1/1"}), "another server")
 	m.see("b", 70, nil)
-	assert.EqualValues(t, none, m.see("b", 69, []string{"2/1"}), "a sequence that went back")
+	assert.EqualValues(t, int64(none), m.see("b", 69, []string{"2/1"}), "a sequence that went back")
 	m.see("b", 69, nil)
 	assert.EqualValues(t, 69, m.see("b", 80, []string{"3/1"}))
 }

@@ -11,7 +11,11 @@
 //
 // Usage:
 //
-//	testsummary DIR... -- ARGUMENT OF GO TEST...
+//	testsummary DIR[:PACKAGE]... -- ARGUMENT OF GO TEST...
+//
+// The last argument is the pattern of the packages. Those that DIR names itself
+// start before the others: the longest ones, so that nothing waits for them in the
+// end.
 package main
 
 import (
@@ -22,6 +26,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -33,7 +38,7 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	end := slices.Index(args, "--")
 	if end < 1 {
-		fmt.Fprintln(stderr, "usage: testsummary DIR... -- ARGUMENT OF GO TEST...")
+		fmt.Fprintln(stderr, "usage: testsummary DIR[:PACKAGE]... -- ARGUMENT OF GO TEST...")
 		return 2
 	}
 	// An interrupted run still tells how far it came.
@@ -41,8 +46,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 
 	s := newSummary(stdout)
-	for _, dir := range args[:end] {
-		runModule(ctx, s, dir, args[end+1:], stderr)
+	for _, module := range args[:end] {
+		dir, testArgs := firstPackages(module, args[end+1:])
+		runModule(ctx, s, dir, testArgs, stderr)
 		if ctx.Err() != nil {
 			s.interrupt()
 			break
@@ -53,6 +59,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// firstPackages takes DIR:PACKAGE:PACKAGE… apart, and puts the packages before the
+// last argument of go test.
+func firstPackages(module string, args []string) (dir string, with []string) {
+	parts := strings.Split(module, ":")
+	return parts[0], slices.Insert(slices.Clone(args), max(0, len(args)-1), parts[1:]...)
 }
 
 // runModule runs the tests of the module in dir. What keeps go test itself
