@@ -19,17 +19,24 @@ import (
 	"github.com/entsignal/signalbus/cmd/signalcli"
 )
 
-const repo = "../.."
+const (
+	repo     = "../.."
+	examples = "examples/" // their commands are those of an example or of a system
+)
 
 // documents are the files that are checked, relative to the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
-	more, err := filepath.Glob(repo + "/docs/*.md")
-	require.NoError(t, err)
-	require.NotEmpty(t, more)
 	names := []string{"README.md", "GUARANTEES.md", "CONTRIBUTING.md", "CHANGELOG.md"}
-	for _, path := range more {
-		names = append(names, "docs/"+filepath.Base(path))
+	for _, pattern := range []string{"docs/*.md", examples + "*/README.md"} {
+		more, err := filepath.Glob(filepath.Join(repo, pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, more, pattern)
+		for _, path := range more {
+			name, err := filepath.Rel(repo, path)
+			require.NoError(t, err)
+			names = append(names, filepath.ToSlash(name))
+		}
 	}
 	return names
 }
@@ -66,6 +73,27 @@ func TestEachPromiseNamesItsTests(t *testing.T) {
 		}
 	}
 	assert.Greater(t, n, 10)
+}
+
+// A page that the index leaves out is found by nobody.
+func TestIndexHasEachPageAndAnswersEachQuestion(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(repo, "docs/README.md"))
+	require.NoError(t, err)
+	pages, questions, found := strings.Cut(string(content), "\n## Questions that people ask")
+	require.True(t, found)
+	for _, name := range documents(t) {
+		if page, ok := strings.CutPrefix(name, "docs/"); ok && page != "README.md" {
+			assert.Contains(t, pages, "]("+page+")")
+		}
+	}
+	n := 0
+	for line := range strings.Lines(questions) {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, "? |") {
+			n++
+			assert.Regexp(t, link, line)
+		}
+	}
+	assert.Greater(t, n, 20)
 }
 
 // A checker that finds nothing proves nothing.
@@ -121,13 +149,14 @@ func newChecker(t *testing.T) *checker {
 		targets:  matches(t, "Makefile", `(?m)^([a-z-]+):`),
 		services: matches(t, "integration/services", `(?m)^  (up|down|kill|status|env|run|rabbitmqctl) `),
 		exported: map[string]map[string]bool{
-			"entsignal": exported(t, "entsignal"),
-			"codegen":   exported(t, "entsignal/codegen"),
-			"rabbitmq":  exported(t, "entsignal/rabbitmq"),
-			"pqconn":    exported(t, "entsignal/pqconn"),
-			"mixin":     exported(t, "mixin"),
-			"signalcli": exported(t, "cmd/signalcli"),
-			"ent":       exported(t, "integration/docs/ent"),
+			"entsignal":     exported(t, "entsignal"),
+			"codegen":       exported(t, "entsignal/codegen"),
+			"rabbitmq":      exported(t, "entsignal/rabbitmq"),
+			"pqconn":        exported(t, "entsignal/pqconn"),
+			"entsignaltest": exported(t, "entsignal/entsignaltest"),
+			"mixin":         exported(t, "mixin"),
+			"signalcli":     exported(t, "cmd/signalcli"),
+			"ent":           exported(t, "integration/docs/ent"),
 		},
 	}
 }
@@ -173,7 +202,7 @@ func (c *checker) problems(name, content string) (all []string) {
 				}
 				c.checkGo(before, strings.Join(code, "\n"), report)
 			case "sh", "console":
-				if i > 0 && c.typed(name, lines[i-1]) {
+				if strings.HasPrefix(name, examples) || i > 0 && c.typed(name, lines[i-1]) {
 					break
 				}
 				for n, line := range code {
