@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -85,18 +86,20 @@ func TestAnswersThatComeTooLateAreNobodys(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := NewBus(nil, WithFlushTimeout(timeout))
-			require.NoError(t, err)
-			db := lateDatabase{end: make(chan struct{})}
-			found, err := ask(context.Background(), &task{signalType: signalType{Signal: storedSignal{}, Info: Info{Name: "S"}}, bus: b, st: store{Dialect: db}})
-			require.ErrorIs(t, err, errStuck)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Empty(t, found)
-			ended, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-			defer cancel()
-			require.ErrorContains(t, b.Close(ended), "still running: 1 query that was left behind: ")
-			close(db.end)
-			require.NoError(t, b.Close(context.Background()))
+			synctest.Test(t, func(t *testing.T) {
+				b, err := NewBus(nil, WithFlushTimeout(timeout))
+				require.NoError(t, err)
+				db := lateDatabase{end: make(chan struct{})}
+				found, err := ask(context.Background(), &task{signalType: signalType{Signal: storedSignal{}, Info: Info{Name: "S"}}, bus: b, st: store{Dialect: db}})
+				require.ErrorIs(t, err, errStuck)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Empty(t, found)
+				ended, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+				defer cancel()
+				require.ErrorContains(t, b.Close(ended), "still running: 1 query that was left behind: ")
+				close(db.end)
+				require.NoError(t, b.Close(context.Background()))
+			})
 		})
 	}
 }

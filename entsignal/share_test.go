@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -111,30 +112,32 @@ type nobodys struct {
 func (*nobodys) Table() database.Table { return database.Table{} }
 
 func TestAutoflushOfManyTypesEndsWithTheFlushTimeout(t *testing.T) {
-	const timeout = 200 * time.Millisecond
-	var (
-		signals []Signal
-		created []Created
-	)
-	for name := 'A'; name < 'A'+20; name++ {
-		signals = append(signals, named{name: string(name)})
-		created = append(created, Created{Signal: string(name), ID: 1})
-	}
-	var reported atomic.Int32
-	b, err := NewBus(signals, WithFlushTimeout(timeout), WithErrorHandler(func(context.Context, error) { reported.Add(1) }))
-	require.NoError(t, err)
-	db := &deadNetwork{end: make(chan struct{})}
-	b.db = db
-	b.Bind(Client{
-		Driver: func() dialect.Driver { return dialect.Debug(nil) },
-		Detach: func(ctx context.Context) context.Context { return ctx },
-	}).Committed(context.Background(), created)
-	// Each claim that is left behind takes a settle time, a fifth of the whole.
-	assert.Positive(t, db.claims.Load())
-	assert.LessOrEqual(t, db.claims.Load(), int32(4))
-	assert.EqualValues(t, 20, reported.Load(), "each type is told")
-	close(db.end)
-	require.NoError(t, b.Close(context.Background()))
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 200 * time.Millisecond
+		var (
+			signals []Signal
+			created []Created
+		)
+		for name := 'A'; name < 'A'+20; name++ {
+			signals = append(signals, named{name: string(name)})
+			created = append(created, Created{Signal: string(name), ID: 1})
+		}
+		var reported atomic.Int32
+		b, err := NewBus(signals, WithFlushTimeout(timeout), WithErrorHandler(func(context.Context, error) { reported.Add(1) }))
+		require.NoError(t, err)
+		db := &deadNetwork{end: make(chan struct{})}
+		b.db = db
+		b.Bind(Client{
+			Driver: func() dialect.Driver { return dialect.Debug(nil) },
+			Detach: func(ctx context.Context) context.Context { return ctx },
+		}).Committed(context.Background(), created)
+		// Each claim that is left behind takes a settle time, a fifth of the whole.
+		assert.Positive(t, db.claims.Load())
+		assert.LessOrEqual(t, db.claims.Load(), int32(4))
+		assert.EqualValues(t, 20, reported.Load(), "each type is told")
+		close(db.end)
+		require.NoError(t, b.Close(context.Background()))
+	})
 }
 
 // slowBroker is a database whose sender publishes the first batch at once and

@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -24,13 +25,15 @@ func (s hungSequence) Held(context.Context, dialect.Driver, *database.Marks, int
 }
 
 func TestMarksOfAQuestionThatIsLeftBehindServeNoOtherFlush(t *testing.T) {
-	b, err := NewBus(nil, WithFlushTimeout(50*time.Millisecond))
-	require.NoError(t, err)
-	seq := hungSequence{end: make(chan struct{})}
-	w := watch{task: &task{bus: b}, seq: seq, marks: &database.Marks{}}
-	_, err = w.heldBack(context.Background(), 1, 2)
-	require.ErrorIs(t, err, errStuck)
-	assert.Nil(t, w.marks)
-	close(seq.end)
-	require.NoError(t, b.Close(context.Background()))
+	synctest.Test(t, func(t *testing.T) {
+		b, err := NewBus(nil, WithFlushTimeout(50*time.Millisecond))
+		require.NoError(t, err)
+		seq := hungSequence{end: make(chan struct{})}
+		w := watch{task: &task{bus: b}, seq: seq, marks: &database.Marks{}}
+		_, err = w.heldBack(context.Background(), 1, 2)
+		require.ErrorIs(t, err, errStuck)
+		assert.Nil(t, w.marks)
+		close(seq.end)
+		require.NoError(t, b.Close(context.Background()))
+	})
 }

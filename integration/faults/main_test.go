@@ -58,8 +58,8 @@ func run(m *testing.M) (code int) {
 }
 
 const (
-	flushTimeout = 3 * time.Second
-	brokerAnswer = time.Second // the time that the publisher gives the broker
+	flushTimeout = 6 * time.Second
+	brokerAnswer = 2 * time.Second // the time that the publisher gives the broker
 )
 
 // relay is a shop whose signals go to the own broker.
