@@ -9,6 +9,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 
 	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/option"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -16,39 +17,43 @@ import (
 // call that joins an open transaction refuses Isolation; of the others it
 // makes no use, because the transaction is begun and run again by the call
 // that it joins.
-type AtomicOption func(*txn.Options) error
+type AtomicOption interface{ atomicOption() }
+
+type atomicOption struct{ option.Option[txn.Options] }
+
+func (atomicOption) atomicOption() {}
 
 // Isolation sets the isolation level of the transaction. The default is
 // REPEATABLE READ. It has no effect on SQLite, where every transaction is
 // serializable. A call that joins an open transaction can't have an isolation
 // of its own: it returns an error.
 func Isolation(level sql.IsolationLevel) AtomicOption {
-	return func(o *txn.Options) error {
+	return atomicOption{option.New("Isolation", func(o *txn.Options) error {
 		o.Isolation = &level
 		return nil
-	}
+	})}
 }
 
 // ReadOnly begins a read-only transaction: the database refuses to write in
 // it. SQLite doesn't refuse; there the transaction merely takes no write lock
 // when it begins.
 func ReadOnly() AtomicOption {
-	return func(o *txn.Options) error {
+	return atomicOption{option.New("ReadOnly", func(o *txn.Options) error {
 		o.ReadOnly = true
 		return nil
-	}
+	})}
 }
 
 // Retries sets how often the transaction is run again, by default 8 times. 0
 // runs it once.
 func Retries(n int) AtomicOption {
-	return func(o *txn.Options) error {
+	return atomicOption{option.New("Retries", func(o *txn.Options) error {
 		if n < 0 {
 			return fmt.Errorf("Retries: %d; expected 0 or more", n)
 		}
 		o.Retries = n
 		return nil
-	}
+	})}
 }
 
 // Backoff sets the pauses before the transaction is run again: the first is
@@ -56,13 +61,13 @@ func Retries(n int) AtomicOption {
 // longest. Half of each is random. The default is 10 milliseconds and 1
 // second.
 func Backoff(shortest, longest time.Duration) AtomicOption {
-	return func(o *txn.Options) error {
+	return atomicOption{option.New("Backoff", func(o *txn.Options) error {
 		if shortest < 0 || longest < shortest {
 			return fmt.Errorf("Backoff: %v to %v; expected 0 or more, the shortest first", shortest, longest)
 		}
 		o.MinBackoff, o.MaxBackoff = shortest, longest
 		return nil
-	}
+	})}
 }
 
 // RetryOnConstraint makes a constraint error, such as a duplicate key, an

@@ -3,10 +3,8 @@ package entsignal
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/entsignal/signalbus/internal/sending"
 )
 
 // Info describes one signal type.
@@ -66,51 +64,15 @@ type Item struct {
 	ID string
 }
 
-type batchKey struct{}
-
 // BatchFromContext returns the batch that a sender is sending. It reports
 // false for a context that doesn't come from a bus. Under [Each] the batch
 // holds the one signal at hand.
 func BatchFromContext(ctx context.Context) (Batch, bool) {
-	b, ok := ctx.Value(batchKey{}).(Batch)
+	b, ok := sending.Batch(ctx).(Batch)
 	return b, ok
 }
 
-func withBatch(ctx context.Context, b Batch) context.Context {
-	return context.WithValue(ctx, batchKey{}, b)
-}
-
-// formatID returns the text of an id for [Item].
-func formatID(id any) string {
-	switch id := id.(type) {
-	case int:
-		return strconv.Itoa(id)
-	case int64:
-		return strconv.FormatInt(id, 10)
-	case string:
-		return id
-	default:
-		return fmt.Sprint(id)
-	}
-}
-
-// showID returns the text of an id for an error: as it is if it is plain, else
-// quoted, because a text from outside could forge lines of a log, and cut.
-func showID(id string) string {
-	const most = 100
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./@+", r)
-	}
-	cut := id
-	for len(cut) > most {
-		_, size := utf8.DecodeLastRuneInString(cut)
-		cut = cut[:len(cut)-size]
-	}
-	switch {
-	case cut != id:
-		return strconv.Quote(cut) + "…"
-	case id == "" || strings.ContainsFunc(id, func(r rune) bool { return !plain(r) }):
-		return strconv.Quote(id)
-	}
-	return id
-}
+// NewBatchContext returns a context in which a sender finds b by
+// [BatchFromContext], as in the one that a bus gives to it. It is for tests that
+// call a sender themselves.
+func NewBatchContext(ctx context.Context, b Batch) context.Context { return sending.WithBatch(ctx, b) }

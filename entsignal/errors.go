@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/entsignal/signalbus/internal/mark"
 )
 
 // Errors of a [Bus] and of the generated clients. Each is matched with
@@ -83,6 +85,21 @@ func (e *UnknownSignalError) Error() string {
 	return fmt.Sprintf("entsignal: unknown signal %q; known: %s", e.Name, strings.Join(e.Known, ", "))
 }
 
+// InvalidIDError is returned when a text is no id of a signal type. Nothing was
+// changed.
+type InvalidIDError struct {
+	Signal string
+	ID     string // as it was given
+	Err    error  // what was expected
+}
+
+func (e *InvalidIDError) Error() string {
+	return fmt.Sprintf("entsignal: signal %s: %q is no id: %v", e.Signal, e.ID, e.Err)
+}
+
+// Unwrap returns what was expected.
+func (e *InvalidIDError) Unwrap() error { return e.Err }
+
 // FlushError is the failure of one signal type. A flush of several types
 // joins one for each type that failed; the other types were flushed.
 type FlushError struct {
@@ -136,14 +153,13 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &permanentError{err}
+	return &mark.Permanent{Err: err}
 }
 
 // IsPermanent reports whether err, or an error that it wraps, was marked by
 // [Permanent].
 func IsPermanent(err error) bool {
-	var p *permanentError
-	return errors.As(err, &p)
+	return errors.As(err, new(*mark.Permanent))
 }
 
 // Unavailable marks err as one of the way and not of the message: the broker
@@ -153,22 +169,11 @@ func Unavailable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &unavailableError{err}
+	return &mark.Unavailable{Err: err}
 }
 
 // IsUnavailable reports whether err, or an error that it wraps, was marked by
 // [Unavailable].
 func IsUnavailable(err error) bool {
-	var u *unavailableError
-	return errors.As(err, &u)
+	return errors.As(err, new(*mark.Unavailable))
 }
-
-type permanentError struct{ err error }
-
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
-
-type unavailableError struct{ err error }
-
-func (e *unavailableError) Error() string { return e.err.Error() }
-func (e *unavailableError) Unwrap() error { return e.err }

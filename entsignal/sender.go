@@ -1,6 +1,11 @@
 package entsignal
 
-import "context"
+import (
+	"context"
+
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/sending"
+)
 
 // A Sender hands signals of one type to the message bus. T is the generated
 // entity, such as *ent.OrderPlaced.
@@ -35,11 +40,11 @@ func Each[T any](send func(ctx context.Context, signal T) error) Sender[T] {
 		for i, signal := range signals {
 			one := ctx
 			if inBatch && len(batch.Items) == len(signals) {
-				one = withBatch(ctx, Batch{Signal: batch.Signal, Mode: batch.Mode, Items: batch.Items[i : i+1]})
+				one = sending.WithBatch(ctx, Batch{Signal: batch.Signal, Mode: batch.Mode, Items: batch.Items[i : i+1]})
 			}
 			err := ctx.Err()
 			if err == nil {
-				err = callSender(func() error { return send(one, signal) })
+				err = foreign.CallSender(func() error { return send(one, signal) })
 			}
 			if err == nil {
 				continue
@@ -74,8 +79,6 @@ func stopEach(ctx context.Context, mode Mode, err error) error {
 	}
 }
 
-type publishedKey struct{}
-
 // Published tells the flush that has called a sender with ctx that all
 // messages of the batch are handed to the broker, and that only its answer is
 // awaited. FlushMany, and autoflushes that commits wait for, then begin with the
@@ -83,12 +86,4 @@ type publishedKey struct{}
 // so have the autoflushes of a type. It changes nothing else, and a sender need
 // not call it; one that does may be called again before it has returned. With
 // another context it does nothing.
-func Published(ctx context.Context) {
-	if published, ok := ctx.Value(publishedKey{}).(func()); ok {
-		published()
-	}
-}
-
-func withPublished(ctx context.Context, published func()) context.Context {
-	return context.WithValue(ctx, publishedKey{}, published)
-}
+func Published(ctx context.Context) { sending.Published(ctx) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/entsignal/signalbus/internal/sending"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -58,7 +59,7 @@ func TestEachStopsWhenItsContextEnds(t *testing.T) {
 }
 
 func TestEachSendsNothingBehindAFailureInOrderedMode(t *testing.T) {
-	ctx := withBatch(t.Context(), Batch{Mode: ModeFlushOrdered, Items: make([]Item, 3)})
+	ctx := sending.WithBatch(t.Context(), Batch{Mode: ModeFlushOrdered, Items: make([]Item, 3)})
 	tried, errs := try(ctx, map[int]error{1: errors.New("bad")}, 3)
 	assert.Equal(t, []int{0, 1}, tried)
 	require.Len(t, errs, 3)
@@ -66,7 +67,7 @@ func TestEachSendsNothingBehindAFailureInOrderedMode(t *testing.T) {
 }
 
 func TestEachShowsEachSignalItsOwnItem(t *testing.T) {
-	ctx := withBatch(t.Context(), Batch{Mode: ModeFlush, Items: []Item{{ID: "a"}, {ID: "b"}}})
+	ctx := sending.WithBatch(t.Context(), Batch{Mode: ModeFlush, Items: []Item{{ID: "a"}, {ID: "b"}}})
 	var ids []string
 	err := Each(func(ctx context.Context, _ int) error {
 		batch, ok := BatchFromContext(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/entdriver"
+	"github.com/entsignal/signalbus/internal/option"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -32,13 +33,8 @@ type Transactor[D any, X Tx] interface {
 func InTx[D any, X Tx, T any](ctx context.Context, c *Client[D, X], client Transactor[D, X], fn func(context.Context, X) (T, error), opts []entsignal.AtomicOption) (T, error) {
 	var none T
 	o := txn.Defaults()
-	for _, opt := range opts {
-		if opt == nil {
-			return none, errors.New("entsignal: a nil AtomicOption")
-		}
-		if err := opt(&o); err != nil {
-			return none, fmt.Errorf("entsignal: %w", err)
-		}
+	if err := option.Apply(&o, opts); err != nil {
+		return none, err
 	}
 	if tx, leave, ok := c.join(ctx, client); ok {
 		defer leave()

@@ -7,8 +7,6 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
-
-	"github.com/entsignal/signalbus/entsignal"
 )
 
 // BenchmarkCollect is what the library adds to the creation of one signal: its
@@ -26,13 +24,13 @@ func BenchmarkCollect(b *testing.B) {
 
 func benchmarkCollect(b *testing.B, group func(n int) *Group) {
 	const signals = 10000
-	bus, err := entsignal.NewBus(nil)
+	bus, err := NewBus(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	bus.SetAutoFlush(false)
 	c := NewClient[benchTx](benchTxs{})
-	c.Bind(bus, entsignal.Client{Driver: func() dialect.Driver { return &benchTx{} }})
+	c.Bind(bus, BusClient{Driver: func() dialect.Driver { return &benchTx{} }})
 	noDatabase := ent.MutateFunc(func(context.Context, ent.Mutation) (ent.Value, error) { return nil, nil })
 	create := c.OnCreate("Event", func(m ent.Mutation) (Mutation, bool) {
 		mutation, ok := m.(*benchMutation)

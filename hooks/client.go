@@ -1,7 +1,11 @@
-// Package hooks is the part of the library between a generated client and its
-// bus: the ent hooks that note which signals are created, and the collectors
-// that hold them until their transaction is committed. Generated code uses
-// it; applications don't.
+// Package hooks is what generated code says to the library, all of it; applications
+// don't use it. A generated package makes its bus with [NewBus], of signals that it
+// describes by a [Model] each. Its client holds a [Client], whose hooks note which
+// signals are created, and which hands them to the bus when their transaction is
+// committed. Atomic and Lock of the generated client are [InTx] and [Client.Lock].
+//
+//	ent hook: OnCreate ──▶ collector of the transaction ──[commit]──▶ bus: autoflush
+//	                                     └──[rollback]──▶ dropped
 package hooks
 
 import (
@@ -10,6 +14,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/engine"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -25,6 +30,8 @@ type Tx interface {
 type Transactions[D any, X Tx] interface {
 	// Inner returns the transaction that d wraps.
 	Inner(d *D) dialect.Tx
+	// Outer returns the driver that has begun d.
+	Outer(d *D) dialect.Driver
 	// Wrap puts what wrap returns in the place of the transaction that d wraps.
 	Wrap(d *D, wrap func(dialect.Tx) dialect.Tx)
 	// Watch adds a commit hook and a rollback hook to the transaction.
@@ -46,14 +53,14 @@ type Transactions[D any, X Tx] interface {
 // goroutines.
 type Client[D any, X Tx] struct {
 	txs  Transactions[D, X]
-	bus  *entsignal.Binding
+	bus  *engine.Binding
 	open collectors[D]
 	lane *txn.Lane
 
 	driver dialect.Driver // that the client was opened with; set by Clients.Add
 	// witnesses are the buses of a state that belongs to no client: all of the
 	// package. They log that what is created is not collected.
-	witnesses []*entsignal.Binding
+	witnesses []*engine.Binding
 }
 
 // NewClient returns the state of a new client.
@@ -62,8 +69,8 @@ func NewClient[D any, X Tx](txs Transactions[D, X]) *Client[D, X] {
 }
 
 // Bind binds bus to the client. It must be called before the client is used.
-func (c *Client[D, X]) Bind(bus *entsignal.Bus, client entsignal.Client) {
-	c.bus = bus.Bind(client)
+func (c *Client[D, X]) Bind(bus *entsignal.Bus, client engine.Client) {
+	c.bus = engine.Bind(bus, client)
 }
 
 // Flush runs a flush of the named signal. It returns [entsignal.ErrInTx] if
@@ -109,10 +116,4 @@ func Transaction[D any, X Tx](txs Transactions[D, X], drv dialect.Driver) *D {
 			outermost, at = tx, txs.Inner(tx)
 		}
 	}
-}
-
-// IsWithin reports whether drv works in the transaction d. Code of older
-// generators calls it, and must compile to be generated anew.
-func (c *Client[D, X]) IsWithin(d *D, drv dialect.Driver) bool {
-	return c != nil && c.Transaction(drv) == d
 }

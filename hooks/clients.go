@@ -87,13 +87,7 @@ func (c *Client[D, X]) root(drv dialect.Driver) dialect.Driver {
 			if tx == nil {
 				return drv
 			}
-			// Code of older generators lacks the method, and must compile to be
-			// generated anew; it has no use of it.
-			outer, ok := c.txs.(interface{ Outer(d *D) dialect.Driver })
-			if !ok {
-				return nil
-			}
-			drv = outer.Outer(tx)
+			drv = c.txs.Outer(tx)
 		}
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"sync"
 	"weak"
 
-	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/engine"
 )
 
 // collector holds the signals that one transaction has created.
 type collector struct {
 	mu      sync.Mutex
-	created []entsignal.Created
+	created []engine.Created
 	late    []late
 }
 
@@ -22,7 +22,7 @@ type late struct {
 	id     func() (any, bool) // false: it was not created
 }
 
-func (c *collector) add(created ...entsignal.Created) {
+func (c *collector) add(created ...engine.Created) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.created = append(c.created, created...)
@@ -35,13 +35,13 @@ func (c *collector) addLate(signals ...late) {
 }
 
 // take returns what was created.
-func (c *collector) take() []entsignal.Created {
+func (c *collector) take() []engine.Created {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	created := c.created
 	for _, l := range c.late {
 		if id, ok := l.id(); ok {
-			created = append(created, entsignal.Created{Signal: l.signal, ID: id})
+			created = append(created, engine.Created{Signal: l.signal, ID: id})
 		}
 	}
 	c.created, c.late = nil, nil
@@ -81,7 +81,7 @@ func (cs *collectors[D]) forget(key weak.Pointer[D]) {
 }
 
 // collect notes signals of the transaction tx, which ent's Tx will end.
-func (c *Client[D, X]) collect(tx *D, created ...entsignal.Created) {
+func (c *Client[D, X]) collect(tx *D, created ...engine.Created) {
 	col, isNew := c.open.of(tx)
 	col.add(created...)
 	if isNew {

@@ -6,19 +6,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/entsignal/signalbus/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/entsignal/signalbus/entsignal"
 )
 
 func TestCollectorIsTakenOnce(t *testing.T) {
 	var c collector
-	c.add(entsignal.Created{Signal: "A", ID: 1}, entsignal.Created{Signal: "B", ID: 2})
+	c.add(engine.Created{Signal: "A", ID: 1}, engine.Created{Signal: "B", ID: 2})
 	c.addLate(
 		late{"C", func() (any, bool) { return 3, true }},
 		late{"C", func() (any, bool) { return nil, false }}) // was not created in the end
-	assert.Equal(t, []entsignal.Created{{Signal: "A", ID: 1}, {Signal: "B", ID: 2}, {Signal: "C", ID: 3}}, c.take())
+	assert.Equal(t, []engine.Created{{Signal: "A", ID: 1}, {Signal: "B", ID: 2}, {Signal: "C", ID: 3}}, c.take())
 	assert.Empty(t, c.take())
 }
 
@@ -33,7 +32,7 @@ func TestTransactionHasOneCollector(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			c, isNew := cs.of(tx)
-			c.add(entsignal.Created{})
+			c.add(engine.Created{})
 			mu.Lock()
 			defer mu.Unlock()
 			if isNew {

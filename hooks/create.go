@@ -7,7 +7,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 
-	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/engine"
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
@@ -52,9 +52,9 @@ func (n *noting[D, X]) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 
 // created takes note of one row; ok is false if it failed.
 func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok bool) {
-	var created []entsignal.Created
+	var created []engine.Created
 	if ok {
-		created = append(created, entsignal.Created{Signal: name, ID: m.ID})
+		created = append(created, engine.Created{Signal: name, ID: m.ID})
 	}
 	if m.Bulk != nil {
 		created = m.Bulk.leave(created)
@@ -79,7 +79,7 @@ func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok 
 type Group struct {
 	mu       sync.Mutex
 	left     int
-	backward []entsignal.Created
+	backward []engine.Created
 }
 
 // NewGroup returns the group of a bulk of n rows.
@@ -106,14 +106,14 @@ func (r *Row) Bulk(m ent.Mutation) *Group {
 
 // leave takes what the hook of one row has noted. The hook that leaves last
 // gets it all, first row first.
-func (g *Group) leave(created []entsignal.Created) []entsignal.Created {
+func (g *Group) leave(created []engine.Created) []engine.Created {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.backward = append(g.backward, created...)
 	if g.left--; g.left > 0 {
 		return nil
 	}
-	all := make([]entsignal.Created, 0, len(g.backward))
+	all := make([]engine.Created, 0, len(g.backward))
 	for i := len(g.backward) - 1; i >= 0; i-- {
 		all = append(all, g.backward[i])
 	}

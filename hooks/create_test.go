@@ -68,10 +68,10 @@ func TestClientWithoutABusNotesNothing(t *testing.T) {
 // Whether a driver of another type commits at once nobody knows.
 func TestSignalsOutsideOfATransactionAreReportedWhereTheyMayNotBeCommitted(t *testing.T) {
 	told := &told{}
-	bus, err := entsignal.NewBus(nil, entsignal.WithErrorHandler(told.handle))
+	bus, err := NewBus(nil, entsignal.WithErrorHandler(told.handle))
 	require.NoError(t, err)
 	c := NewClient(fakeTxs{})
-	c.Bind(bus, entsignal.Client{})
+	c.Bind(bus, BusClient{})
 	mutate(t, c, &creation{op: ent.OpCreate, drv: &pool{}, id: 1}, nil)
 	errs := told.take()
 	require.Len(t, errs, 1)

@@ -85,10 +85,10 @@ func (h *told) take() []error {
 func newFake(t *testing.T) (*Client[fakeTx, *fakeTx], *told) {
 	t.Helper()
 	h := &told{}
-	bus, err := entsignal.NewBus(nil, entsignal.WithErrorHandler(h.handle))
+	bus, err := NewBus(nil, entsignal.WithErrorHandler(h.handle))
 	require.NoError(t, err)
 	c := NewClient(fakeTxs{})
-	c.Bind(bus, entsignal.Client{
+	c.Bind(bus, BusClient{
 		Driver: func() dialect.Driver { return &pool{} },
 		Detach: func(ctx context.Context) context.Context { return ctx },
 	})

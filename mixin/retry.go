@@ -8,7 +8,8 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/mixin"
 
-	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/annotation"
+	"github.com/entsignal/signalbus/internal/retry"
 )
 
 // Retry makes the bus keep account of the failures of a signal, in fields of
@@ -22,7 +23,7 @@ import (
 // A signal whose sending fails waits before it is tried again: MinBackoff at
 // first, and twice as long after each further failure, up to MaxBackoff, less a
 // random part of up to a half. After MaxAttempts failures, or one that is marked
-// by entsignal.Permanent, it is parked as dead: its row stays and is sent no
+// by entsignal.Permanent, it is dead: its row stays and is sent no
 // more, until it is retried or discarded (Bus.Retry, Bus.Discard, or the
 // commands of these names). No attempt is spent by an error that is marked by
 // entsignal.Unavailable, by the end of a context, nor for a signal that was not
@@ -34,7 +35,7 @@ import (
 // signal_attempts 0, so that rows may be inserted by SQL as before.
 type Retry struct {
 	mixin.Schema
-	// MaxAttempts is how often sending is tried before the signal is parked. It
+	// MaxAttempts is how often sending is tried before the signal is dead. It
 	// must be 1 or more.
 	MaxAttempts int
 	// MinBackoff is the pause after the first failure. The default is 10 seconds.
@@ -46,7 +47,7 @@ type Retry struct {
 
 // Annotations implements ent's Mixin.
 func (r Retry) Annotations() []schema.Annotation {
-	return []schema.Annotation{entsignal.Annotation{Retry: &entsignal.RetryPolicy{
+	return []schema.Annotation{annotation.Signal{Retry: &annotation.Retry{
 		MaxAttempts: r.MaxAttempts,
 		MinBackoff:  r.MinBackoff,
 		MaxBackoff:  r.MaxBackoff,
@@ -58,13 +59,13 @@ func (Retry) Fields() []ent.Field {
 	const hidden = `json:"-"` // a sender may well send the entity as JSON
 	skip := notInGraphQL{Skip: skipAll}
 	return []ent.Field{
-		field.Int(entsignal.FieldAttempts).Default(0).StructTag(hidden).Annotations(skip).
+		field.Int(retry.FieldAttempts).Default(0).StructTag(hidden).Annotations(skip).
 			Comment("how often sending this signal has failed"),
-		field.Time(entsignal.FieldRetryAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
+		field.Time(retry.FieldRetryAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
 			Comment("not to be tried before that time"),
-		field.Time(entsignal.FieldFailedAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
-			Comment("parked as dead since then"),
-		field.Text(entsignal.FieldError).Optional().Nillable().StructTag(hidden).Annotations(skip).
+		field.Time(retry.FieldFailedAt).Optional().Nillable().StructTag(hidden).Annotations(skip).
+			Comment("dead since then"),
+		field.Text(retry.FieldError).Optional().Nillable().StructTag(hidden).Annotations(skip).
 			Comment("the error of the last attempt"),
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/mixin"
 
-	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/annotation"
 )
 
 // Signal makes an entity a signal: a message that is recorded in a
@@ -27,5 +27,5 @@ type Signal struct{ mixin.Schema }
 
 // Annotations implements ent's Mixin.
 func (Signal) Annotations() []schema.Annotation {
-	return []schema.Annotation{entsignal.Annotation{Signal: true}, notInGraphQL{Skip: skipAll}}
+	return []schema.Annotation{annotation.Signal{Signal: true}, notInGraphQL{Skip: skipAll}}
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/hooks"
+	"github.com/entsignal/signalbus/internal/engine"
 )
 
 // program is a program around the group, in which a test plays the system.
@@ -57,12 +59,12 @@ func (p *program) run(ctx context.Context, args ...string) (stdout, stderr strin
 // emptyBus returns a bus without signals, whose flushes need no database.
 func emptyBus(t *testing.T) (*entsignal.Bus, func() error, error) {
 	t.Helper()
-	bus, err := entsignal.NewBus(nil)
+	bus, err := hooks.NewBus(nil)
 	require.NoError(t, err)
 	connector, err := pq.NewConnector("host=nowhere.invalid")
 	require.NoError(t, err)
 	db := sql.OpenDB(connector)
-	bus.Bind(entsignal.Client{
+	engine.Bind(bus, engine.Client{
 		Driver: func() dialect.Driver { return entsql.OpenDB(dialect.Postgres, db) },
 		Detach: func(ctx context.Context) context.Context { return ctx },
 	})
@@ -116,12 +118,12 @@ func TestOnlyAYesDiscards(t *testing.T) {
 }
 
 func TestTableOfFailedSignalsCantBeForged(t *testing.T) {
-	long, parked, soon := strings.Repeat("ä", 200), time.Now().Add(-50*time.Hour), time.Now().Add(90*time.Second)
+	long, died, soon := strings.Repeat("ä", 200), time.Now().Add(-50*time.Hour), time.Now().Add(90*time.Second)
 	var out bytes.Buffer
 	require.NoError(t, printFailed(&out, []entsignal.FailedSignal{
-		{Name: "A", ID: "1", Attempts: 3, Error: "a\nb\tc\x1b[2J \"d\"", FailedAt: &parked, Dead: true},
+		{Name: "A", ID: "1", Attempts: 3, Error: "a\nb\tc\x1b[2J \"d\"", FailedAt: &died, Dead: true},
 		{Name: "A", ID: "2", Attempts: 1, Error: long, RetryAt: &soon},
-		{Name: "B", ID: "x", Attempts: 1, RetryAt: &parked},
+		{Name: "B", ID: "x", Attempts: 1, RetryAt: &died},
 	}))
 	assert.Equal(t, `SIGNAL  ID  ATTEMPTS  STATE     AGE  ERROR
 A       1   3         dead      2d   a\nb\tc\x1b[2J "d"

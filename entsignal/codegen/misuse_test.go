@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/codegen"
+	"github.com/entsignal/signalbus/internal/annotation"
 )
 
 func TestMisuseFailsTheGenerationAndWritesNothing(t *testing.T) {
@@ -159,7 +159,7 @@ func TestUnknownFieldOfAnAnnotationNamesTheSchema(t *testing.T) {
 	require.NoError(t, err)
 	graph, err := gen.NewGraph(&gen.Config{Target: t.TempDir()}, &load.Schema{
 		Name:        "OrderPlaced",
-		Annotations: map[string]any{entsignal.AnnotationName: map[string]any{"signal": true, "newer": 1}},
+		Annotations: map[string]any{annotation.Name: map[string]any{"signal": true, "newer": 1}},
 	})
 	require.NoError(t, err)
 	err = ex.Hooks()[0](nil).Generate(graph)

@@ -12,6 +12,8 @@ import (
 	"entgo.io/ent/entc/gen"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/annotation"
+	"github.com/entsignal/signalbus/internal/retry"
 )
 
 // signal is what the templates know of one signal.
@@ -23,7 +25,7 @@ type signal struct {
 	OrderColumns []entsignal.OrderTerm
 	OrderKey     *gen.Field // nil: there is none
 	LockOrderKey bool
-	Retry        *entsignal.RetryPolicy // nil: without mixin.Retry
+	Retry        *annotation.Retry // nil: without mixin.Retry
 	// Children are the edges to the entities that the database deletes
 	// together with the signal.
 	Children []*gen.Edge
@@ -34,8 +36,8 @@ func funcs() template.FuncMap {
 		"entsignalSignals": signalsOf,
 		"entsignalImports": idPackages,
 		"entsignalPrepares": func(t *gen.Type) bool {
-			raw, ok := t.Annotations[entsignal.AnnotationName]
-			a, err := entsignal.DecodeAnnotation(raw)
+			raw, ok := t.Annotations[annotation.Name]
+			a, err := annotation.Decode(raw)
 			return ok && err == nil && (a.LockOrderKey || a.AutoFlush == nil || *a.AutoFlush)
 		},
 	}
@@ -67,7 +69,7 @@ func idPackages(g *gen.Graph) map[string]string {
 
 // hasKeyScanner reports whether t has an order key with a ValueScanner.
 func hasKeyScanner(t *gen.Type) bool {
-	a, err := entsignal.DecodeAnnotation(t.Annotations[entsignal.AnnotationName])
+	a, err := annotation.Decode(t.Annotations[annotation.Name])
 	if err != nil || a.OrderKey == nil {
 		return false
 	}
@@ -82,7 +84,7 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 		keys    *foreignKeys
 	)
 	for _, t := range g.Nodes {
-		raw, ok := t.Annotations[entsignal.AnnotationName]
+		raw, ok := t.Annotations[annotation.Name]
 		if !ok {
 			continue
 		}
@@ -91,7 +93,7 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 				errs = append(errs, fmt.Errorf("entsignal: schema %s: %w", t.Name, err))
 			}
 		}
-		a, err := entsignal.DecodeAnnotation(raw)
+		a, err := annotation.Decode(raw)
 		if err != nil {
 			fail(err)
 			continue
@@ -122,7 +124,7 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 }
 
 // checkType refuses what can't be a signal at all.
-func checkType(t *gen.Type, a entsignal.Annotation) error {
+func checkType(t *gen.Type, a annotation.Signal) error {
 	switch {
 	case !a.Signal:
 		return errors.New("it has a signal's annotation, but not the mixin that makes it one; add mixin.Signal{} to its Mixin method")
@@ -145,7 +147,7 @@ func isIDType(f *gen.Field) bool {
 	return f.Type.Type.Integer() || f.IsString() || f.IsBytes() || f.IsUUID() || f.IsOther()
 }
 
-func burstCount(a entsignal.Annotation) (int, error) {
+func burstCount(a annotation.Signal) (int, error) {
 	if a.BurstCount == nil {
 		return 0, nil
 	}
@@ -157,7 +159,7 @@ func burstCount(a entsignal.Annotation) (int, error) {
 
 // order sets the order of the signal from its annotation, and returns all that
 // is wrong with it.
-func (s *signal) order(a entsignal.Annotation) (errs []error) {
+func (s *signal) order(a annotation.Signal) (errs []error) {
 	if a.OrderBy == nil {
 		return nil
 	}
@@ -168,7 +170,8 @@ func (s *signal) order(a entsignal.Annotation) (errs []error) {
 		return []error{errors.New("OrderBy without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")}
 	}
 	seen := make(map[string]bool)
-	for _, term := range *a.OrderBy {
+	for _, text := range *a.OrderBy {
+		term := entsignal.OrderTerm(text)
 		field, err := s.orderField(term.Field())
 		switch {
 		case err != nil:
@@ -191,7 +194,7 @@ func (s *signal) order(a entsignal.Annotation) (errs []error) {
 }
 
 // key sets the order key of the signal from its annotation.
-func (s *signal) key(a entsignal.Annotation) error {
+func (s *signal) key(a annotation.Signal) error {
 	if a.OrderKey == nil {
 		if a.LockOrderKey {
 			return errors.New("LockOrderKey without OrderKey: say which field is locked")
@@ -241,7 +244,7 @@ func (s *signal) orderField(name string) (*gen.Field, error) {
 
 // retry sets the policy of the signal from its annotation, and returns all that
 // is wrong with it.
-func (s *signal) retry(a entsignal.Annotation) (errs []error) {
+func (s *signal) retry(a annotation.Signal) (errs []error) {
 	if a.Retry == nil {
 		return nil
 	}
@@ -258,7 +261,7 @@ func (s *signal) retry(a entsignal.Annotation) (errs []error) {
 	case most > 0 && most < least:
 		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected at least MinBackoff, which is %v", most, least))
 	}
-	for _, name := range []string{entsignal.FieldAttempts, entsignal.FieldRetryAt, entsignal.FieldFailedAt, entsignal.FieldError} {
+	for _, name := range []string{retry.FieldAttempts, retry.FieldRetryAt, retry.FieldFailedAt, retry.FieldError} {
 		found := false
 		for _, f := range s.Fields {
 			switch {

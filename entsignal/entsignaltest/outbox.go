@@ -70,12 +70,12 @@ func (o *Outbox) For(t testing.TB) *Outbox { return &Outbox{t, o.state} }
 // knows its bus: [Outbox.Drain] needs it, failed assertions tell what is pending,
 // and the bus is closed when the test is over. One outbox may have several buses.
 func (o *Outbox) Option() entsignal.BusOption {
-	return func(b *entsignal.Bus) error {
+	return entsignal.WithSetup(func(b *entsignal.Bus) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.buses = append(o.buses, b)
 		return nil
-	}
+	})
 }
 
 // close closes the buses: what they do must not outlast the test.

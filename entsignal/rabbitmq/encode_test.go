@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/sending"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -146,7 +147,7 @@ func TestRecorderStandsForABroker(t *testing.T) {
 	require.NoError(t, err)
 	send := Sender(p, encodeOrder("orders"))
 	published := 0
-	c := entsignal.NewPublishedContext(entsignal.NewBatchContext(t.Context(), batchOf(entsignal.ModeFlushMany, "1", "2")), func() { published++ })
+	c := sending.WithPublished(entsignal.NewBatchContext(t.Context(), batchOf(entsignal.ModeFlushMany, "1", "2")), func() { published++ })
 	orders := []*OrderPlaced{{ID: 1, Customer: "Ada"}, {ID: 2, Customer: "Cleo"}}
 	require.NoError(t, send(c, orders))
 	msgs := broker.Messages()

@@ -51,7 +51,7 @@ func TestBadSignalBlocksAnOrderedFlushUntilItIsMended(t *testing.T) {
 			require.ErrorAs(t, err, &blocked)
 			assert.Zero(t, n)
 			assert.WithinDuration(t, time.Now(), blocked.FailedAt, time.Minute)
-			assert.ErrorContains(t, err, "blocked by id "+id+", which is parked since ")
+			assert.ErrorContains(t, err, "blocked by id "+id+", which has been dead since ")
 			assert.ErrorContains(t, err, " (attempt 2 failed): poison")
 			assert.Len(t, w.steps.Keys(), 6)
 
@@ -134,7 +134,7 @@ func TestBadSignalBlocksNoOtherKey(t *testing.T) {
 		assert.Equal(t, 7, n)
 		assert.ElementsMatch(t, []string{"a1", "b1", "c1", "d1", "e1", "e2", "e3"}, w.moves.Keys())
 
-		// What is parked stops its own key, however many of them there are.
+		// What is dead stops its own key, however many of them there are.
 		w.moves.Before(nil)
 		w.LineMoved.Create().SetLine("e").SetNumber(4).ExecX(ctx(t))
 		n, err = w.LineMoved.FlushOrdered(ctx(t))

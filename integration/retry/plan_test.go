@@ -135,7 +135,7 @@ func TestRetryCostsWhatIsHealthyNoStatement(t *testing.T) {
 
 // What leaves out the signals that wait must not keep the database from walking
 // along the key. The statistics are those of a table that was last looked at
-// when only parked signals were left in it: then PostgreSQL takes the alive ones
+// when only dead signals were left in it: then PostgreSQL takes the alive ones
 // for rare, and would read and sort the whole table for each batch if it could
 // tell them.
 func TestFlushesWalkAlongTheKeyWithRetryToo(t *testing.T) {

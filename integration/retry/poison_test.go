@@ -49,7 +49,7 @@ func TestPoisonAmongTenThousandIsParkedAndTheOthersLeaveOnceInOnePass(t *testing
 		}
 		w.wait(t)
 		n, err = w.JobQueued.FlushMany(ctx(t))
-		require.NoError(t, err, "it is parked")
+		require.NoError(t, err, "it is dead")
 		require.Zero(t, n)
 		assert.Equal(t, entsignal.PendingCount{Name: "JobQueued", Count: 1, Dead: 1}, w.pending(t, "JobQueued"))
 		failed := w.failed(t, "JobQueued")
@@ -187,7 +187,7 @@ func TestPermanentErrorParksAtOnce(t *testing.T) {
 			n, err := w.JobQueued.FlushMany(ctx(t), entsignal.Burst(burst))
 			require.ErrorIs(t, err, errPoison)
 			ids := w.JobQueued.Query().IDsX(ctx(t))
-			assert.ErrorContains(t, err, fmt.Sprintf("id %d (attempt 1 of 3, parked): poison", slices.Max(ids)))
+			assert.ErrorContains(t, err, fmt.Sprintf("id %d (attempt 1 of 3, dead): poison", slices.Max(ids)))
 			assert.True(t, entsignal.IsPermanent(err))
 			assert.Equal(t, 9, n)
 			assert.Equal(t, entsignal.PendingCount{Name: "JobQueued", Count: i + 1, Dead: i + 1}, w.pending(t, "JobQueued"))

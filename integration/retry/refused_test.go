@@ -102,7 +102,7 @@ func TestRowThatTheDatabaseRefusesToDeleteIsLeftOutAndEndsDead(t *testing.T) {
 		assert.Equal(t, 1, n)
 		w.wait(t)
 		_, err = w.JobQueued.Send(ctx(t), w.JobQueued.Query().AllX(ctx(t))...)
-		assert.ErrorContains(t, err, "id 4 (attempt 3 of 3, parked)"+refused)
+		assert.ErrorContains(t, err, "id 4 (attempt 3 of 3, dead)"+refused)
 		assert.Equal(t, entsignal.PendingCount{Name: "JobQueued", Count: 3, Dead: 3}, w.pending(t, "JobQueued"))
 		assert.Contains(t, w.failed(t, "JobQueued")[0].Error, "the database refuses its deletion")
 

@@ -1,5 +1,5 @@
 // Package retry has tests on signals that can't be sent: how they are found in
-// their batches, tried again, parked, and given back or discarded.
+// their batches, tried again, dead, and given back or discarded.
 package retry_test
 
 import (

@@ -207,7 +207,7 @@ func TestRowThatCannotBeDecodedIsDeadAndTheOthersLeave(t *testing.T) {
 				s.insert(t, "parcel_packeds", 20, 3, 4, 11, 20)
 				n, err := send(s, ctx(t))
 				for _, id := range []string{"3", "4", "11"} {
-					assertUndecodable(t, err, id+" (attempt 1 of 3, parked): the row can't be decoded: ")
+					assertUndecodable(t, err, id+" (attempt 1 of 3, dead): the row can't be decoded: ")
 				}
 				assert.ErrorContains(t, err, "cannot unmarshal object into Go value of type []string")
 				assert.NotContains(t, err.Error(), "pen")
@@ -255,7 +255,7 @@ func TestRowThatCannotBeDecodedDoesNotHoldUpTheOthersOfItsCommit(t *testing.T) {
 			u.Set("items", entsql.Raw("'"+ofAnother+"'"))
 		}).ExecX(ctx(t))
 		require.NoError(t, tx.Commit())
-		assertUndecodable(t, <-s.errors, "2 (attempt 1 of 3, parked)")
+		assertUndecodable(t, <-s.errors, "2 (attempt 1 of 3, dead)")
 		assert.Equal(t, numbers(5, 2), s.parcels.Keys())
 		assert.Equal(t, 1, s.pending(t, "ParcelPacked").Dead)
 	})
@@ -369,7 +369,7 @@ func TestRowThatCannotBeDecodedBlocksItsOrderUntilItIsSkipped(t *testing.T) {
 		s := open(t, db)
 		s.insert(t, "pallet_moveds", 10, 7)
 		n, err := s.PalletMoved.FlushOrdered(ctx(t))
-		assertUndecodable(t, err, "7 (attempt 1 of 3, parked): the row can't be decoded: ")
+		assertUndecodable(t, err, "7 (attempt 1 of 3, dead): the row can't be decoded: ")
 		assert.Equal(t, 3, n)
 		assert.Equal(t, []int{10, 9, 8}, s.pallets.Keys(), "all before it leaves, and nothing behind it")
 		assert.Equal(t, entsignal.PendingCount{Name: "PalletMoved", Count: 7, Dead: 1}, s.pending(t, "PalletMoved"))
@@ -453,8 +453,8 @@ func TestRowsThatAreLoadedWithASignalAreAPartOfIt(t *testing.T) {
 			s.Line.Update().Where(func(s *entsql.Selector) { s.Where(entsql.EQ(s.C("id"), line.ID)) }).Modify(func(u *entsql.UpdateBuilder) { u.Set("words", entsql.Raw("'"+words+"'")) }).ExecX(ctx(t))
 		}
 		n, err := s.LabelPrinted.FlushMany(ctx(t))
-		assertUndecodable(t, err, "4 (attempt 1 of 3, parked)")
-		assertUndecodable(t, err, "6 (attempt 1 of 3, parked)")
+		assertUndecodable(t, err, "4 (attempt 1 of 3, dead)")
+		assertUndecodable(t, err, "6 (attempt 1 of 3, dead)")
 		assert.Equal(t, 8, n)
 		assert.Equal(t, numbers(10, 4, 6), s.labels.Keys())
 	})
@@ -554,7 +554,7 @@ func TestIDThatCannotBeDecodedIsShownAndDiscardedAsItIs(t *testing.T) {
 			s.exec(t, "INSERT INTO bin_markeds (id, number) VALUES (?, 9)", id)
 		}
 		n, err := s.BinMarked.FlushMany(ctx(t), entsignal.Burst(2))
-		assertUndecodable(t, err, `"zz last" (attempt 1 of 3, parked)`)
+		assertUndecodable(t, err, `"zz last" (attempt 1 of 3, dead)`)
 		assert.Equal(t, 3, n)
 		require.Len(t, s.failed(t, "BinMarked"), 2)
 		n, err = s.bus.Discard(ctx(t), "BinMarked", "!first", "zz last")

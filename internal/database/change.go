@@ -55,9 +55,9 @@ type Note struct {
 	Settle  time.Duration // bounds the statements that end the transaction
 }
 
-// A Mend changes or deletes rows outside of any claim, for somebody who asks
+// A Repair changes or deletes rows outside of any claim, for somebody who asks
 // for it.
-type Mend struct {
+type Repair struct {
 	Driver dialect.Driver
 	Table  Table
 	// Pick returns the ids of the rows. It reads through drv, and applies lock
@@ -196,8 +196,8 @@ func (t *tx) lockFree(ctx context.Context, table Table, ids []any) ([]any, error
 	return append(slices.Clip(one), other...), err
 }
 
-// Mend implements [Dialect].
-func (l *locking) Mend(ctx context.Context, m Mend) ([]any, error) {
+// Repair implements [Dialect].
+func (l *locking) Repair(ctx context.Context, m Repair) ([]any, error) {
 	t, err := l.begin(ctx, m.Driver, 0)
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ type Misfit struct {
 	Effect  string // what comes of it, and what to do
 }
 
-// traits are what claims have to know of a server.
-type traits struct {
+// serverTraits are what claims have to know of a server.
+type serverTraits struct {
 	// deferrable: there are constraints that may be checked at the commit only.
 	deferrable bool
 	// safeUpdates: the server refuses a deletion whose WHERE names no key.
@@ -29,12 +29,12 @@ type traits struct {
 // fitness remembers which server and which tables were found fit for claims.
 // Those that weren't are asked again each time: somebody may have mended them.
 type fitness struct {
-	server atomic.Pointer[traits]
+	server atomic.Pointer[serverTraits]
 	tables sync.Map // by Table
 }
 
 // fit tells what the server and a table are like, and asks what it doesn't know.
-func (f *fitness) fit(t Table, server func() (traits, []Misfit, error), table func() (known bool, _ []Misfit, _ error)) (misfits []Misfit, _ error) {
+func (f *fitness) fit(t Table, server func() (serverTraits, []Misfit, error), table func() (known bool, _ []Misfit, _ error)) (misfits []Misfit, _ error) {
 	if f.server.Load() == nil {
 		found, bad, err := server()
 		misfits = bad
@@ -59,7 +59,7 @@ func (f *fitness) fit(t Table, server func() (traits, []Misfit, error), table fu
 // Check implements [Dialect].
 func (l *locking) Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error) {
 	return l.fit(t,
-		func() (traits, []Misfit, error) { return l.askServer(ctx, drv, batch) },
+		func() (serverTraits, []Misfit, error) { return l.askServer(ctx, drv, batch) },
 		func() (bool, []Misfit, error) { return l.askTable(ctx, drv, t) },
 	)
 }

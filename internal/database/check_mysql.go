@@ -24,7 +24,7 @@ const settingsMySQL = `SHOW SESSION VARIABLES WHERE Variable_name IN (
 	'autocommit', 'completion_type', 'tx_read_only', 'transaction_read_only', 'sql_safe_updates')`
 
 // askServerMySQL asks for the settings that matter to claims.
-func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration) (traits, []Misfit, error) {
+func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration) (serverTraits, []Misfit, error) {
 	set := make(map[string]string)
 	err := query(ctx, drv, settingsMySQL, nil, func(rows *sql.Rows) error {
 		var name, value string
@@ -35,7 +35,7 @@ func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration
 		return nil
 	})
 	if err != nil {
-		return traits{}, nil, fmt.Errorf("ask the server for its settings: %w", err)
+		return serverTraits{}, nil, fmt.Errorf("ask the server for its settings: %w", err)
 	}
 	on := func(name string) bool { return set[name] == "ON" || set[name] == "1" }
 	limits := make(map[string]time.Duration)
@@ -45,7 +45,7 @@ func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration
 		}
 	}
 	misfits := append(kinOfMySQL(set), tooShort(batch, limits)...)
-	return traits{safeUpdates: on("sql_safe_updates")}, misfits, refuseMySQL(set, on)
+	return serverTraits{safeUpdates: on("sql_safe_updates")}, misfits, refuseMySQL(set, on)
 }
 
 // kinOfMySQL knows clusters in which a claim is not alone.

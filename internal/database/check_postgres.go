@@ -21,11 +21,11 @@ UNION ALL SELECT 'version', version()
 UNION ALL SELECT 'deferrable', CASE WHEN EXISTS (SELECT 1 FROM pg_trigger WHERE tgdeferrable) THEN 'on' ELSE 'off' END
 UNION ALL SELECT 'extension', extname::text FROM pg_extension WHERE extname IN ('bdr', 'spock')`
 
-const oneNode = "row locks and the turns of ordered flushes are those of one node, and a claim at another one sends the same messages again; run all programs that flush or autoflush against one node"
+const oneNode = "row locks and the locks of ordered flushes are those of one node, and a claim at another one sends the same messages again; run all programs that flush or autoflush against one node"
 
 // askServerPostgres asks for the settings that matter to claims. A server that
 // only speaks like PostgreSQL may know some of it only.
-func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Duration) (t traits, misfits []Misfit, _ error) {
+func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Duration) (t serverTraits, misfits []Misfit, _ error) {
 	limits := make(map[string]time.Duration)
 	err := query(ctx, drv, settingsPostgres, nil, func(rows *sql.Rows) error {
 		var name, value string
@@ -53,10 +53,10 @@ func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Durat
 		return nil
 	})
 	if isPostgresRefusal(err) {
-		return traits{}, kinOfPostgres(""), nil
+		return serverTraits{}, kinOfPostgres(""), nil
 	}
 	if err != nil {
-		return traits{}, nil, fmt.Errorf("ask the server for its settings: %w", err)
+		return serverTraits{}, nil, fmt.Errorf("ask the server for its settings: %w", err)
 	}
 	return t, append(misfits, tooShort(batch, limits)...), nil
 }
@@ -67,7 +67,7 @@ func kinOfPostgres(version string) []Misfit {
 	const untested = "; it is not tested with entsignal"
 	switch {
 	case strings.Contains(version, "CockroachDB"):
-		return []Misfit{{"server", version, "a claim is READ COMMITTED only with the cluster setting sql.txn.read_committed_isolation.enabled; without it a commit may fail after its messages were sent, and they repeat. FlushOrdered has no turn there: run it in one process" + untested}}
+		return []Misfit{{"server", version, "a claim is READ COMMITTED only with the cluster setting sql.txn.read_committed_isolation.enabled; without it a commit may fail after its messages were sent, and they repeat. FlushOrdered has no lock there: run it in one process" + untested}}
 	case strings.Contains(version, "-YB-"):
 		return []Misfit{{"server", version, "a claim is READ COMMITTED only with the flag yb_enable_read_committed_isolation; without it a commit may fail after its messages were sent, and they repeat. FlushOrdered needs advisory locks, which YugabyteDB has since 2025.1" + untested}}
 	case strings.HasPrefix(version, "PostgreSQL "):

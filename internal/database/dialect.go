@@ -1,5 +1,5 @@
 // Package database holds what differs between databases: how a batch of rows
-// is claimed, how ordered flushes take turns, and which errors say that a
+// is claimed, how only one ordered flush runs at a time, and which errors say that a
 // transaction may be run again. Each database has one file.
 package database
 
@@ -15,30 +15,6 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 )
-
-// A Batch is what the bus asks a database to deliver: some rows of one table.
-// Its methods are called by one goroutine at a time.
-type Batch interface {
-	// Table tells where the rows are.
-	Table() Table
-	// Fetch reads the rows through drv and keeps them; lock is applied to the
-	// query. It returns how many there are. When a claim is tried again,
-	// Fetch is called again.
-	Fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (int, error)
-	// Refuse takes rows out, between Fetch and Send, that the database doesn't
-	// delete. Send tells of them as of rows that could not be sent. Of an
-	// ordered batch it takes out those behind the first of them too.
-	Refuse(refused []Refusal)
-	// Send hands the rows to the sender, at most once in the life of a batch.
-	// It returns how many were sent, and an error if not all were.
-	Send(ctx context.Context) (int, error)
-	// Done returns the ids of the rows to delete: all that were not refused
-	// before Send, those that were sent after it.
-	Done() []any
-	// Changes returns, after Send, what to note in rows that were not sent.
-	// It is written while they are locked; if that fails nothing else does.
-	Changes() []Change
-}
 
 // Table is where the rows of a batch are.
 type Table struct {
@@ -56,17 +32,29 @@ func (t Table) String() string {
 	return t.Schema + "." + t.Name
 }
 
-// A Claim is one attempt to deliver one batch.
+// A Claim is one attempt to deliver one batch. Its data flows one way: Fetch says which
+// rows there are, the database deletes those that it can and tells Send of them, and
+// what Send returns is committed.
 type Claim struct {
 	Driver dialect.Driver
-	Batch  Batch
-	// Ordered marks a claim of an ordered flush. Of those on one table only
+	Table  Table
+	// Fetch reads the rows through drv, keeps them for Send and returns their ids;
+	// lock is applied to the query. When a claim is tried again, Fetch is called
+	// again.
+	Fetch func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (ids []any, err error)
+	// Send hands rows to the sender, and is called at most once: those with the ids
+	// in deleted, which are a part of what Fetch has returned, in its order. refused
+	// are rows that the database doesn't delete, and of which Send tells as of rows
+	// that could not be sent. Of an ordered claim there may be others, behind the
+	// first one that is refused.
+	Send func(ctx context.Context, deleted []any, refused []Refusal) Outcome
+	// Ordered history a claim of an ordered flush. Of those on one table only
 	// one runs at a time, and instead of skipping the rows that others hold
 	// it waits for them.
 	Ordered bool
 	// Key, if not empty, restricts that to the claims with the same key.
 	Key string
-	// Patience is how long to wait where claims take turns; then the error is
+	// Patience is how long to wait where one claim runs at a time; then the error is
 	// [ErrBusy]. 0 stands for as long as the context of the claim.
 	Patience time.Duration
 	// Settle bounds the statements that end the transaction. They run even
@@ -74,22 +62,33 @@ type Claim struct {
 	Settle time.Duration
 }
 
+// An Outcome is what became of the rows of a claim.
+type Outcome struct {
+	// Sent has the ids of the rows that were sent. Their deletion is committed.
+	Sent []any
+	// Changes is what to write into rows that stay. They are written while the rows
+	// are locked; if that fails nothing else does.
+	Changes []Change
+	// Err says why rows stay.
+	Err error
+}
+
 // A Dialect is one kind of database. It may be used by several goroutines.
 type Dialect interface {
 	// Claim locks the rows of a batch, sends and deletes them. It returns how
 	// many rows it deleted for good. The error is [ErrBusy] if another ordered
-	// claim on the table, or on the key, is running, or if the turn was not free
+	// claim on the table, or on the key, is running, or if another claim took too long
 	// in time. After an error the rows that were not
 	// deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
 	// Note makes changes outside of a claim, in rows that no other transaction
 	// holds by then: who holds them notes what comes of it.
 	Note(ctx context.Context, n Note) error
-	// Mend changes or deletes rows outside of claims, and returns their ids. It
+	// Repair changes or deletes rows outside of claims, and returns their ids. It
 	// waits for the claims that hold them.
-	Mend(ctx context.Context, m Mend) ([]any, error)
-	// TakesTurns reports whether only one claim runs at a time.
-	TakesTurns() bool
+	Repair(ctx context.Context, m Repair) ([]any, error)
+	// Exclusive reports whether only one claim runs at a time.
+	Exclusive() bool
 	// Read runs read with a driver that sees committed rows and waits for no
 	// writer.
 	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error
@@ -107,16 +106,16 @@ type Dialect interface {
 }
 
 // ErrBusy is returned by a claim of an ordered flush while another one runs, and
-// by one that waited for its turn in vain.
+// by one that waited too long for another.
 var ErrBusy = errors.New("another flush is running")
 
 // New returns the dialect of drv.
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{turn: postgresTurn{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
+		return &locking{orderLock: postgresOrderLock{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
 	case dialect.MySQL:
-		return &locking{turn: mysqlTurn{}, remove: removeMySQL, order: orderMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
+		return &locking{orderLock: mysqlOrderLock{}, remove: removeMySQL, order: orderMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

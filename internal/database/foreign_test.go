@@ -42,12 +42,12 @@ func TestDriversOfAnyShapeHaveHabits(t *testing.T) {
 		"a nil in wrapper": struct{ driver.Driver }{},
 	} {
 		drv := sql.OpenDB(dialect.Postgres, stdsql.OpenDB(connector{of}))
-		assert.NotPanics(t, func() { habitsOf(drv) }, name)
+		assert.NotPanics(t, func() { driverTraitsOf(drv) }, name)
 		_, err := begin(t.Context(), drv, false)
 		assert.ErrorContains(t, err, "no server", name)
 	}
 	debug := dialect.Debug(dialect.Debug(sql.OpenDB(dialect.Postgres, stdsql.OpenDB(connector{pq.Driver{}}))))
-	assert.True(t, habitsOf(debug).literals, "a debug driver changes nothing")
+	assert.True(t, driverTraitsOf(debug).literals, "a debug driver changes nothing")
 }
 
 // Errors that look like those of drivers, and are odd.

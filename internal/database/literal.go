@@ -13,8 +13,8 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// habits are what a driver does with the statements that it is given.
-type habits struct {
+// driverTraits are what a driver does with the statements that it is given.
+type driverTraits struct {
 	// literals: it prepares each statement that has arguments, which takes a
 	// second round trip. lib/pq and go-sql-driver/mysql do; pgx has prepared it
 	// before.
@@ -27,23 +27,23 @@ type habits struct {
 	forgets bool
 }
 
-// habitsOf returns the habits of the driver behind drv. One in a wrapper isn't
+// driverTraitsOf returns the driverTraits of the driver behind drv. One in a wrapper isn't
 // known, and is given what every driver takes.
-func habitsOf(drv dialect.Driver) habits {
+func driverTraitsOf(drv dialect.Driver) driverTraits {
 	pool, ok := entdriver.Executor(drv).(*stdsql.DB)
 	if !ok {
-		return habits{}
+		return driverTraits{}
 	}
 	if _, ok := pool.Driver().(interface{ KeepsStatements() }); ok { // pqconn
-		return habits{literals: true, several: true}
+		return driverTraits{literals: true, several: true}
 	}
 	switch path := packageOf(pool.Driver()); {
 	case strings.HasSuffix(path, "/lib/pq"):
-		return habits{literals: true, several: true, forgets: true}
+		return driverTraits{literals: true, several: true, forgets: true}
 	case strings.HasSuffix(path, "/go-sql-driver/mysql"):
-		return habits{literals: true}
+		return driverTraits{literals: true}
 	default:
-		return habits{}
+		return driverTraits{}
 	}
 }
 
@@ -63,6 +63,13 @@ func In(drv dialect.Driver, column string, counted bool, ids []any) *sql.Predica
 		}
 	}
 	return sql.In(column, ids...)
+}
+
+// Listed makes a query through drv return the rows with these ids, by id. The limit
+// changes nothing but the mind of MySQL's optimizer, which would read, and lock, the
+// whole of a small table.
+func Listed(drv dialect.Driver, s *sql.Selector, idColumn string, counted bool, ids []any) {
+	s.Where(In(drv, s.C(idColumn), counted, ids)).OrderBy(s.C(idColumn)).Limit(len(ids))
 }
 
 // integers returns the ids as SQL. It reports false if they are of another

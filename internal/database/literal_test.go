@@ -23,13 +23,13 @@ func TestOnlyNumbersAreWrittenIntoStatements(t *testing.T) {
 		{[]any{1.5}, `SELECT * FROM "t" WHERE "t"."id" IN ($1)`, 1},
 	} {
 		table := sql.Dialect(dialect.Postgres).Table("t")
-		query, args := sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{habits: habits{literals: true}}, table.C("id"), true, c.ids)).Query()
+		query, args := sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{driverTraits: driverTraits{literals: true}}, table.C("id"), true, c.ids)).Query()
 		assert.Equal(t, c.query, query)
 		assert.Len(t, args, c.args)
 	}
 	table := sql.Dialect(dialect.Postgres).Table("t")
 	query, _ := sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{}, table.C("id"), true, []any{1})).Query()
 	assert.Equal(t, `SELECT * FROM "t" WHERE "t"."id" IN ($1)`, query, "where arguments cost nothing")
-	query, _ = sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{habits: habits{literals: true}}, table.C("id"), false, []any{1})).Query()
+	query, _ = sql.Dialect(dialect.Postgres).Select().From(table).Where(In(&tx{driverTraits: driverTraits{literals: true}}, table.C("id"), false, []any{1})).Query()
 	assert.Equal(t, `SELECT * FROM "t" WHERE "t"."id" IN ($1)`, query, "the column may be a text")
 }

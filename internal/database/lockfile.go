@@ -15,7 +15,7 @@ import (
 // lockFileSuffix is appended to the path of a SQLite database.
 const lockFileSuffix = "-entsignal.lock"
 
-// A lockFile lets the processes that share a SQLite database take turns. It
+// A lockFile lets only one of the processes that share a SQLite database claim at a time. It
 // lies beside the database and stays when the lock is free: to remove it would
 // take it from under those who wait.
 type lockFile struct {

@@ -16,7 +16,7 @@ import (
 // foreign keys speak before anything is sent; with the opposite order,
 // deadlocks at the deletion were measured to cause 700 messages for 500 rows.
 type locking struct {
-	turn turn
+	orderLock orderLock
 	// remove returns the statement that deletes the rows with these ids.
 	remove func(t *tx, table Table, ids []any) (string, []any)
 	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
@@ -27,16 +27,16 @@ type locking struct {
 	hint string
 	// askServer asks what the server is like, and askTable a table: whether it is
 	// known, what doesn't fit, and why nothing of it may be claimed.
-	askServer func(ctx context.Context, drv dialect.Driver, batch time.Duration) (traits, []Misfit, error)
+	askServer func(ctx context.Context, drv dialect.Driver, batch time.Duration) (serverTraits, []Misfit, error)
 	askTable  func(ctx context.Context, drv dialect.Driver, t Table) (known bool, _ []Misfit, _ error)
 
 	fitness
 }
 
-// A turn lets one ordered flush of a table, or of a key, run at a time. A transaction holds it, so
-// that the database gives it back when the holder dies.
-type turn interface {
-	// take returns false if another transaction holds the turn.
+// An orderLock lets one ordered flush of a table, or of a key, run at a time. A transaction holds it, so
+// that the database releases it when the holder dies.
+type orderLock interface {
+	// take returns false if another transaction holds it.
 	take(ctx context.Context, t *tx, table Table, key string) (bool, error)
 }
 
@@ -48,40 +48,43 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	}
 	defer t.end()
 
-	n, left, err := l.take(ctx, t, c)
-	if n == 0 || err != nil {
+	ids, err := l.lockRows(ctx, t, c)
+	if len(ids) == 0 || err != nil {
 		return 0, err
 	}
-	sent, sendErr := c.Batch.Send(ctx)
-	changes := c.Batch.Changes()
-	if sent == 0 && len(changes) == 0 {
-		return 0, sendErr
+	deleted, refused, err := l.deleteRows(ctx, t, c, ids)
+	if err != nil {
+		return 0, err
+	}
+	out := c.Send(ctx, deleted, refused)
+	if len(out.Sent) == 0 && len(out.Changes) == 0 {
+		return 0, out.Err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Settle)
 	defer cancel()
 	switch {
-	case sent == left && len(changes) == 0:
+	case len(out.Sent) == len(deleted) && len(out.Changes) == 0:
 		if err = t.commit(ctx); err != nil && !IsUnavailable(err) {
 			l.server.Store(nil) // something refused that nobody knew of
 		}
-	case n == 1: // without a savepoint, which would cost each healthy row a statement
+	case len(ids) == 1: // without a savepoint, which would cost each healthy row a statement
 		t.end()
-		if err := l.Note(ctx, Note{Driver: c.Driver, Table: c.Batch.Table(), Changes: changes, Settle: c.Settle}); err != nil {
-			return 0, errors.Join(sendErr, &NotNotedError{err})
+		if err := l.Note(ctx, Note{Driver: c.Driver, Table: c.Table, Changes: out.Changes, Settle: c.Settle}); err != nil {
+			return 0, errors.Join(out.Err, &NotNotedError{err})
 		}
-		return 0, sendErr
+		return 0, out.Err
 	default:
 		var noteErr error
-		noteErr, err = l.keep(ctx, t, c, sent, changes)
-		sendErr = joined(sendErr, noteErr)
+		noteErr, err = l.keep(ctx, t, c, out)
+		out.Err = joined(out.Err, noteErr)
 	}
-	if err != nil && sent > 0 {
+	if err != nil && len(out.Sent) > 0 {
 		err = notDeleted(err)
 	}
 	if err != nil {
-		return 0, errors.Join(sendErr, err)
+		return 0, errors.Join(out.Err, err)
 	}
-	return sent, sendErr
+	return len(out.Sent), out.Err
 }
 
 // begin starts the transaction of a claim, or of what is like one.
@@ -97,73 +100,71 @@ func (l *locking) begin(ctx context.Context, drv dialect.Driver, settle time.Dur
 	return t, nil
 }
 
-// take locks the rows of the claim and deletes those that can be deleted. It
-// returns how many there are, and how many of them are deleted.
-func (l *locking) take(ctx context.Context, t *tx, c Claim) (n, left int, err error) {
+// lockRows locks the rows of the claim, and returns their ids.
+func (l *locking) lockRows(ctx context.Context, t *tx, c Claim) ([]any, error) {
 	lock := skipLocked
 	if c.Ordered {
 		lock = waitForLocked
-		if mine, err := l.turn.take(ctx, t, c.Batch.Table(), c.Key); err != nil {
-			return 0, 0, fmt.Errorf("lock the order: %w", err)
+		if mine, err := l.orderLock.take(ctx, t, c.Table, c.Key); err != nil {
+			return nil, fmt.Errorf("lock the order: %w", err)
 		} else if !mine {
-			return 0, 0, ErrBusy
+			return nil, ErrBusy
 		}
 	}
-	n, err = c.Batch.Fetch(ctx, t, lock)
+	ids, err := c.Fetch(ctx, t, lock)
 	if err != nil {
-		return 0, 0, fmt.Errorf("claim: %w", err)
+		return nil, fmt.Errorf("claim: %w", err)
 	}
-	if n == 0 {
-		return 0, 0, nil
-	}
+	return ids, nil
+}
+
+// deleteRows deletes those of the rows that can be deleted.
+func (l *locking) deleteRows(ctx context.Context, t *tx, c Claim, ids []any) (deleted []any, refused []Refusal, _ error) {
 	var first []string
 	if t.server.deferrable {
 		// Before the savepoint, which would take it back. What is refused at the
 		// commit is sent again for ever.
 		first = append(first, "SET CONSTRAINTS ALL IMMEDIATE")
 	}
-	if n > 1 { // else it goes, or nothing does
+	if len(ids) > 1 { // else it goes, or nothing does
 		first = append(first, savepoint)
 	}
-	err = l.delete(ctx, t, c, n, first...)
-	left = n
+	deleted = ids
+	err := l.delete(ctx, t, c.Table, ids, first...)
 	if isRefusal(ctx, err) {
-		refused, failure := l.refusals(ctx, t, c, err)
-		if failure != nil {
-			return 0, 0, failure
+		if refused, err = l.refusals(ctx, t, c, ids, err); err != nil {
+			return nil, nil, err
 		}
-		c.Batch.Refuse(refused)
-		err = nil
-		if left = len(c.Batch.Done()); left > 0 {
-			err = l.delete(ctx, t, c, left)
+		if deleted = without(ids, refused, c.Ordered); len(deleted) > 0 {
+			err = l.delete(ctx, t, c.Table, deleted)
 		}
 	}
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
-	return n, left, ctx.Err()
+	return deleted, refused, ctx.Err()
 }
 
 // keep commits the deletion of the rows that were sent, and of no others, and
-// what is to be noted in these. noteErr says why that isn't noted.
-func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []Change) (noteErr, err error) {
+// the changes of these. noteErr says why the changes aren't written.
+func (l *locking) keep(ctx context.Context, t *tx, c Claim, out Outcome) (noteErr, err error) {
 	// The row locks outlive the rollback to the savepoint.
 	undo := []string{"ROLLBACK TO " + savepoint}
-	if len(changes) > 0 {
+	if len(out.Changes) > 0 {
 		if err := t.exec(ctx, undo[0]); err != nil {
 			return nil, err
 		}
 		// Before the deletion: a failure here must not undo it, nor may a
 		// deadlock, after which MySQL has no transaction anymore.
-		if err := l.note(ctx, t, c.Batch.Table(), changes, time.Now().Add(c.Settle/2)); err != nil {
+		if err := l.note(ctx, t, c.Table, out.Changes, time.Now().Add(c.Settle/2)); err != nil {
 			noteErr = &NotNotedError{err}
 		} else {
 			undo = nil
 		}
 	}
 	switch {
-	case sent > 0:
-		err = l.delete(ctx, t, c, sent, undo...)
+	case len(out.Sent) > 0:
+		err = l.delete(ctx, t, c.Table, out.Sent, undo...)
 	case noteErr != nil: // then there is nothing to keep
 		return noteErr, nil
 	}
@@ -173,10 +174,10 @@ func (l *locking) keep(ctx context.Context, t *tx, c Claim, sent int, changes []
 	return noteErr, t.commit(ctx)
 }
 
-// delete deletes the rows of the batch that are done, of which there are want,
-// after other statements if there are some. It fails if some of them stay.
-func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first ...string) error {
-	statement, args := l.remove(t, c.Batch.Table(), c.Batch.Done())
+// delete deletes rows, after other statements if there are some. It fails if some of
+// the rows stay.
+func (l *locking) delete(ctx context.Context, t *tx, table Table, ids []any, first ...string) error {
+	statement, args := l.remove(t, table, ids)
 	if t.several && len(args) == 0 {
 		statement = strings.Join(append(first, statement), "; ")
 		first = nil
@@ -190,11 +191,11 @@ func (l *locking) delete(ctx context.Context, t *tx, c Claim, want int, first ..
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
-	return allWent(n, want)
+	return allWent(n, len(ids))
 }
 
-// TakesTurns implements [Dialect].
-func (l *locking) TakesTurns() bool { return false }
+// Exclusive implements [Dialect].
+func (l *locking) Exclusive() bool { return false }
 
 // Read implements [Dialect].
 func (l *locking) Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {

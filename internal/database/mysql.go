@@ -9,13 +9,13 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// mysqlTurn is a named lock of the session. MySQL has none that belongs to a
+// mysqlOrderLock is a named lock of the session. MySQL has none that belongs to a
 // transaction, and the pool would hand the session on with the lock, so the
 // transaction releases it before it ends.
-type mysqlTurn struct{}
+type mysqlOrderLock struct{}
 
-func (mysqlTurn) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
-	name := mysqlTurnName(table, key)
+func (mysqlOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
+	name := mysqlLockName(table, key)
 	mine, err := t.ask(ctx, "SELECT GET_LOCK("+name+", 0)")
 	if mine {
 		t.release = func(ctx context.Context) error {
@@ -26,12 +26,12 @@ func (mysqlTurn) take(ctx context.Context, t *tx, table Table, key string) (bool
 	return mine, err
 }
 
-// mysqlTurnName returns the name of a turn as SQL. The names of such locks are
+// mysqlLockName returns the name of an order's lock as SQL. The names of such locks are
 // the server's and not the database's, and at most 64 characters long. A key goes
 // into the hash by its bytes: as a text it would have to fit the character set of
 // DATABASE(), which has no emoji. Without an argument it costs one round trip in
 // place of two.
-func mysqlTurnName(table Table, key string) string {
+func mysqlLockName(table Table, key string) string {
 	name := table.String()
 	if key != "" {
 		name += " " + key

@@ -17,8 +17,8 @@ type Order struct {
 	Sequence *Sequence
 }
 
-// A Sight is one look at a sequence and the table whose ids it gives.
-type Sight struct {
+// A Watermark is one look at a sequence and the table whose ids it gives.
+type Watermark struct {
 	Low    int64 // no row with this id or a lower one can be committed anymore
 	Last   int64 // the id that was drawn last
 	Rows   bool  // whether there are rows above the id that was asked for
@@ -26,16 +26,16 @@ type Sight struct {
 	Top    int64 // the highest one; above Last only if it wasn't drawn from the sequence
 }
 
-// Held tells what waits for open transactions.
-type Held struct {
+// Waiting tells what waits for open transactions.
+type Waiting struct {
 	Rows        int
 	First, Last int64 // the lowest and the highest id
-	By          []Holder
+	By          []Blocker
 }
 
-// A Holder is a transaction that may still commit a lower id. What the
+// A Blocker is a transaction that may still commit a lower id. What the
 // database doesn't tell this user is empty.
-type Holder struct {
+type Blocker struct {
 	PID         int    // 0 for a prepared transaction
 	GID         string // the name of a prepared transaction
 	User        string

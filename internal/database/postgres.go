@@ -8,8 +8,8 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// postgresTurn is an advisory lock of the transaction.
-type postgresTurn struct{}
+// postgresOrderLock is an advisory lock of the transaction.
+type postgresOrderLock struct{}
 
 // advisoryClass is the upper half of the keys of our advisory locks: "esig".
 const advisoryClass = 0x65736967
@@ -22,7 +22,7 @@ const planAnew = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true
 
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-func (postgresTurn) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
+func (postgresOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
 	// The table is known by its oid, so that tables of one name in several
 	// schemas of the search path are several. One that isn't there is none of
 	// the lock's business.
@@ -34,7 +34,7 @@ func (postgresTurn) take(ctx context.Context, t *tx, table Table, key string) (b
 }
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {
-	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(within(t, table, ids)).Query()
+	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(inRanges(t, table, ids)).Query()
 }
 
 // isPostgresConflict knows serialization_failure and deadlock_detected.

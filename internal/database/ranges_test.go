@@ -31,7 +31,7 @@ func TestRangesAreTheIDsAndNothingElse(t *testing.T) {
 
 func TestDeletionUsesRangesWhereTheyAreShorter(t *testing.T) {
 	statement := func(drv *tx, ids ...any) (string, []any) {
-		return sql.Dialect(dialect.Postgres).Delete("t").Where(within(drv, Table{IDColumn: "id", Counted: true}, ids)).Query()
+		return sql.Dialect(dialect.Postgres).Delete("t").Where(inRanges(drv, Table{IDColumn: "id", Counted: true}, ids)).Query()
 	}
 	span := func(from, to int) (ids []any) {
 		for i := from; i <= to; i++ {
@@ -39,7 +39,7 @@ func TestDeletionUsesRangesWhereTheyAreShorter(t *testing.T) {
 		}
 		return ids
 	}
-	query, args := statement(&tx{habits: habits{literals: true}}, span(1, 8)...)
+	query, args := statement(&tx{driverTraits: driverTraits{literals: true}}, span(1, 8)...)
 	assert.Equal(t, `DELETE FROM "t" WHERE "id" BETWEEN 1 AND 8`, query)
 	assert.Empty(t, args)
 
@@ -47,13 +47,13 @@ func TestDeletionUsesRangesWhereTheyAreShorter(t *testing.T) {
 	assert.Equal(t, `DELETE FROM "t" WHERE "id" BETWEEN $1 AND $2 OR "id" BETWEEN $3 AND $4`, query)
 	assert.Equal(t, []any{int64(1), int64(10), int64(20), int64(29)}, args)
 
-	query, _ = statement(&tx{habits: habits{literals: true}}, append(span(1, 7), span(9, 15)...)...)
+	query, _ = statement(&tx{driverTraits: driverTraits{literals: true}}, append(span(1, 7), span(9, 15)...)...)
 	assert.Equal(t, `DELETE FROM "t" WHERE "id" IN (1,2,3,4,5,6,7,9,10,11,12,13,14,15)`, query)
 
 	var many []any
 	for i := range maxRanges + 1 {
 		many = append(many, span(100*i, 100*i+50)...)
 	}
-	query, _ = statement(&tx{habits: habits{literals: true}}, many...)
+	query, _ = statement(&tx{driverTraits: driverTraits{literals: true}}, many...)
 	assert.Contains(t, query, " IN (0,1,")
 }

@@ -57,8 +57,7 @@ const partSavepoint = "SAVEPOINT entsignal_part"
 
 // refusals finds the rows at fault after the deletion of all failed with err. It
 // leaves the transaction as it was before that.
-func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Refusal, error) {
-	ids := c.Batch.Done()
+func (l *locking) refusals(ctx context.Context, t *tx, c Claim, ids []any, err error) ([]Refusal, error) {
 	if len(ids) == 1 { // and there is no savepoint
 		return findRefusals(ids, c.Ordered, err, nil)
 	}
@@ -66,12 +65,33 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, err error) ([]Re
 		return nil, err
 	}
 	refused, err := findRefusals(ids, c.Ordered, err, func(ids []any) (refusal, fatal error) {
-		return l.try(ctx, t, c.Batch.Table(), ids)
+		return l.try(ctx, t, c.Table, ids)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return refused, t.exec(ctx, "ROLLBACK TO "+savepoint)
+}
+
+// without returns the ids without those that are refused. Of an ordered claim it
+// returns those before the first of them.
+func without(ids []any, refused []Refusal, ordered bool) (left []any) {
+	if len(refused) == 0 {
+		return ids
+	}
+	gone := make(map[any]bool, len(refused))
+	for _, r := range refused {
+		gone[Comparable(r.ID)] = true
+	}
+	for _, id := range ids {
+		switch {
+		case !gone[Comparable(id)]:
+			left = append(left, id)
+		case ordered:
+			return left
+		}
+	}
+	return left
 }
 
 // findRefusals finds the rows at fault after the deletion of all failed with err.
@@ -131,7 +151,7 @@ func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refus
 	if err := t.exec(ctx, partSavepoint); err != nil {
 		return nil, err
 	}
-	err := l.deleteAll(ctx, t, table, ids)
+	err := l.delete(ctx, t, table, ids)
 	if err != nil && !isRefusal(ctx, err) {
 		return nil, err
 	}
@@ -139,16 +159,6 @@ func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refus
 		fatal = t.exec(ctx, "ROLLBACK TO "+partSavepoint)
 	}
 	return err, fatal
-}
-
-// deleteAll deletes rows, and fails if some of them stay.
-func (l *locking) deleteAll(ctx context.Context, t *tx, table Table, ids []any) error {
-	statement, args := l.remove(t, table, ids)
-	n, err := execCount(ctx, t, statement, args)
-	if err != nil {
-		return fmt.Errorf("delete: %w", err)
-	}
-	return allWent(n, len(ids))
 }
 
 // allWent returns an error unless all rows went. What can't be deleted would be

@@ -114,8 +114,8 @@ SELECT b.v,
 	concat_ws(' ', %[1]d, pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))
 FROM (SELECT pg_sequence_last_value(%[1]d::oid::regclass) AS v OFFSET 0) b`
 
-// Look looks at the sequence, and at the rows above an id.
-func (s *Sequence) Look(ctx context.Context, drv dialect.Driver, m *Marks, above int64) (Sight, error) {
+// Watermark looks at the sequence, and at the rows above an id.
+func (s *Sequence) Watermark(ctx context.Context, drv dialect.Driver, m *History, above int64) (Watermark, error) {
 	var (
 		value, bottom, top stdsql.NullInt64
 		open               stdsql.NullString
@@ -125,12 +125,12 @@ func (s *Sequence) Look(ctx context.Context, drv dialect.Driver, m *Marks, above
 		return rows.Scan(&value, &open, &bottom, &top, &source)
 	})
 	if err != nil {
-		return Sight{}, fmt.Errorf("watch the sequence %s: %w", s.name, err)
+		return Watermark{}, fmt.Errorf("watch the sequence %s: %w", s.name, err)
 	}
 	if !value.Valid { // nothing was drawn yet
 		value.Int64 = none
 	}
-	return Sight{
+	return Watermark{
 		Low:    m.see(source, value.Int64, strings.Fields(open.String)),
 		Last:   value.Int64,
 		Rows:   bottom.Valid,
@@ -174,9 +174,9 @@ const lockers = `l.pid IS DISTINCT FROM pg_backend_pid() AND (
 		UNION SELECT i.indexrelid FROM pg_index i JOIN parts p ON p.oid = i.indrelid
 	))`
 
-// Held tells which rows above low and up to top wait, and for whom.
-func (s *Sequence) Held(ctx context.Context, drv dialect.Driver, m *Marks, low, top int64) (Held, error) {
-	var h Held
+// Waiting tells which rows above low and up to top wait, and for whom.
+func (s *Sequence) Waiting(ctx context.Context, drv dialect.Driver, m *History, low, top int64) (Waiting, error) {
+	var h Waiting
 	err := query(ctx, drv, fmt.Sprintf(countHeld, s.id, s.table, low, top), nil, func(rows *sql.Rows) error {
 		return rows.Scan(&h.Rows, &h.First, &h.Last)
 	})
@@ -184,13 +184,13 @@ func (s *Sequence) Held(ctx context.Context, drv dialect.Driver, m *Marks, low, 
 		h.By, err = s.holders(ctx, drv, drawers, strings.Join(m.below(top), " "))
 	}
 	if err != nil {
-		return Held{}, fmt.Errorf("ask who holds the sequence %s: %w", s.name, err)
+		return Waiting{}, fmt.Errorf("ask who holds the sequence %s: %w", s.name, err)
 	}
 	return h, nil
 }
 
 // Lockers tells who keeps others from a look.
-func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Holder, error) {
+func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Blocker, error) {
 	all, err := s.holders(ctx, drv, lockers, s.table)
 	if err != nil {
 		return nil, fmt.Errorf("ask who locks %s: %w", s.table, err)
@@ -199,10 +199,10 @@ func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Holder, e
 }
 
 // holders describes those whose locks match a condition, which has an argument.
-func (s *Sequence) holders(ctx context.Context, drv dialect.Driver, condition, arg string) (all []Holder, _ error) {
+func (s *Sequence) holders(ctx context.Context, drv dialect.Driver, condition, arg string) (all []Blocker, _ error) {
 	err := query(ctx, drv, fmt.Sprintf(holders, fmt.Sprintf(condition, s.oid, pgLiteral(arg))), nil, func(rows *sql.Rows) error {
 		var (
-			h   Holder
+			h   Blocker
 			age stdsql.NullFloat64
 		)
 		if err := rows.Scan(&h.PID, &h.GID, &h.User, &h.Application, &h.State, &h.Wrote, &age); err != nil {

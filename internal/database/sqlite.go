@@ -11,13 +11,13 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// sqlite claims by turns. SQLite has no row locks, and a transaction that
+// sqlite runs one claim at a time. SQLite has no row locks, and a transaction that
 // waited for a broker would stop every writer of the application; so a claim
 // reads, sends, and then deletes with one short statement, while a lock keeps
 // other claims out: in this process a mutex, between processes a lock file
 // beside the database. An in-memory database has the mutex only.
 type sqlite struct {
-	turn chan struct{} // holds a token while a claim runs; guards the rest
+	mutex chan struct{} // holds a token while a claim runs; guards the rest
 
 	located bool
 	file    *lockFile // nil for an in-memory database
@@ -30,7 +30,7 @@ type sqlite struct {
 }
 
 func newSQLite() *sqlite {
-	return &sqlite{turn: make(chan struct{}, 1), sent: make(map[Table][]any), guards: make(map[Table]guards)}
+	return &sqlite{mutex: make(chan struct{}, 1), sent: make(map[Table][]any), guards: make(map[Table]guards)}
 }
 
 const (
@@ -44,62 +44,63 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, err
 	}
 	defer s.unlock()
-	table := c.Batch.Table()
-	if err := s.deleteSent(ctx, c.Driver, table); err != nil {
+	if err := s.deleteSent(ctx, c.Driver, c.Table); err != nil {
 		return 0, &NotDeletedError{fmt.Errorf("delete what was sent before: %w", err)}
 	}
 
-	n, err := c.Batch.Fetch(ctx, c.Driver, func(*sql.Selector) {})
+	ids, err := c.Fetch(ctx, c.Driver, func(*sql.Selector) {})
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
-	if err := ctx.Err(); n == 0 || err != nil {
+	if err := ctx.Err(); len(ids) == 0 || err != nil {
 		return 0, err
 	}
+	refused, err := s.refusals(ctx, c, ids)
+	if err != nil {
+		return 0, err
+	}
+	out := c.Send(ctx, without(ids, refused, c.Ordered), refused)
+	settle, cancel := settling(ctx, c.Settle)
+	defer cancel()
+	if len(out.Sent) > 0 {
+		s.sent[c.Table] = out.Sent
+		if err := s.deleteSent(settle, c.Driver, c.Table); err != nil {
+			return 0, errors.Join(out.Err, &NotDeletedError{fmt.Errorf("sent, but not deleted yet: %w", err)})
+		}
+	}
+	if len(out.Changes) > 0 {
+		if err := s.Note(settle, Note{Driver: c.Driver, Table: c.Table, Changes: out.Changes}); err != nil {
+			out.Err = errors.Join(out.Err, &NotNotedError{err})
+		}
+	}
+	return len(out.Sent), out.Err
+}
+
+// refusals returns the rows that the database would refuse to delete.
+func (s *sqlite) refusals(ctx context.Context, c Claim, ids []any) ([]Refusal, error) {
 	try := func(ids []any) (refusal, fatal error) {
-		err := s.tryDelete(ctx, c.Driver, table, ids)
+		err := s.tryDelete(ctx, c.Driver, c.Table, ids)
 		if isRefusal(ctx, err) {
 			return err, nil
 		}
 		return nil, err
 	}
-	refusal, err := try(c.Batch.Done())
-	if err != nil {
-		return 0, err
+	refusal, err := try(ids)
+	if refusal == nil || err != nil {
+		return nil, err
 	}
-	if refusal != nil {
-		refused, err := findRefusals(c.Batch.Done(), c.Ordered, refusal, try)
-		if err != nil {
-			return 0, err
-		}
-		c.Batch.Refuse(refused)
-	}
-	sent, sendErr := c.Batch.Send(ctx)
-	settle, cancel := settling(ctx, c.Settle)
-	defer cancel()
-	if sent > 0 {
-		s.sent[table] = c.Batch.Done()
-		if err := s.deleteSent(settle, c.Driver, table); err != nil {
-			return 0, errors.Join(sendErr, &NotDeletedError{fmt.Errorf("sent, but not deleted yet: %w", err)})
-		}
-	}
-	if changes := c.Batch.Changes(); len(changes) > 0 {
-		if err := s.Note(settle, Note{Driver: c.Driver, Table: table, Changes: changes}); err != nil {
-			sendErr = errors.Join(sendErr, &NotNotedError{err})
-		}
-	}
-	return sent, sendErr
+	return findRefusals(ids, c.Ordered, refusal, try)
 }
 
-// Note implements [Dialect]. It needs no turn: a change says what it expects.
+// Note implements [Dialect]. It needs no lock: a change says what it expects.
 func (s *sqlite) Note(ctx context.Context, n Note) error {
 	return inSomeForm(n.Changes, func(changes []Change) error {
 		return write(ctx, n.Driver, func(tx dialect.Tx) error { return changeSQLite(ctx, tx, n.Table, changes) })
 	})
 }
 
-// Mend implements [Dialect].
-func (s *sqlite) Mend(ctx context.Context, m Mend) ([]any, error) {
+// Repair implements [Dialect].
+func (s *sqlite) Repair(ctx context.Context, m Repair) ([]any, error) {
 	if err := s.lockWithin(ctx, m.Driver); err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table
 		return nil
 	}
 	b := sql.Dialect(dialect.SQLite)
-	match := within(drv, table, ids)
+	match := inRanges(drv, table, ids)
 	statement, args := b.Delete(table.Name).Where(match).Query()
 	n := 0
 	err := inTurn(ctx, func() (err error) {
@@ -215,15 +216,15 @@ func (s *sqlite) checkGone(ctx context.Context, drv dialect.Driver, table Table)
 	return nil
 }
 
-// TakesTurns implements [Dialect].
-func (s *sqlite) TakesTurns() bool { return true }
+// Exclusive implements [Dialect].
+func (s *sqlite) Exclusive() bool { return true }
 
 // Read implements [Dialect].
 func (s *sqlite) Read(_ context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {
 	return read(drv)
 }
 
-// lock takes the turn.
+// lock keeps other claims out, until unlock.
 func (s *sqlite) lock(ctx context.Context, c Claim) error {
 	if c.Patience == 0 {
 		return s.lockWithin(ctx, c.Driver)
@@ -239,12 +240,12 @@ func (s *sqlite) lock(ctx context.Context, c Claim) error {
 
 func (s *sqlite) lockWithin(ctx context.Context, drv dialect.Driver) error {
 	select {
-	case s.turn <- struct{}{}:
+	case s.mutex <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("wait for the turn: %w", context.Cause(ctx))
+		return fmt.Errorf("wait for another flush of the database: %w", context.Cause(ctx))
 	}
 	if err := s.lockFile(ctx, drv); err != nil {
-		<-s.turn
+		<-s.mutex
 		return err
 	}
 	return nil
@@ -268,7 +269,7 @@ func (s *sqlite) unlock() {
 	if s.file != nil {
 		_ = s.file.Unlock()
 	}
-	<-s.turn
+	<-s.mutex
 }
 
 // isSQLiteBusy knows SQLITE_BUSY and SQLITE_LOCKED, of which the extended codes

@@ -19,12 +19,12 @@ type tx struct {
 	dialect.ExecQuerier
 	inner driver.Tx
 	name  string
-	habits
-	server  traits
+	driverTraits
+	server  serverTraits
 	prelude string // runs before the first statement that has arguments
 	cancel  context.CancelFunc
 	settle  time.Duration
-	release func(context.Context) error // gives back the turn, if one was taken
+	release func(context.Context) error // releases the lock of the order, if it is the session's
 }
 
 // errStandby is part of the error of a transaction that can't write.
@@ -56,7 +56,7 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 		}
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	begun := &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), habits: habitsOf(drv), cancel: cancel}
+	begun := &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), driverTraits: driverTraitsOf(drv), cancel: cancel}
 	if begun.name == dialect.Postgres && !begun.forgets {
 		begun.prelude = planAnew
 	}
@@ -88,9 +88,9 @@ func (t *tx) prepare(ctx context.Context, args any) error {
 	return t.ExecQuerier.Exec(ctx, prelude, []any{}, nil)
 }
 
-// commit gives the turn back and commits.
+// commit releases the lock of the order and commits.
 func (t *tx) commit(ctx context.Context) error {
-	if err := t.giveBack(ctx); err != nil {
+	if err := t.unlock(ctx); err != nil {
 		return err
 	}
 	return t.inner.Commit()
@@ -102,13 +102,13 @@ func (t *tx) end() {
 	if t.release != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), t.settle)
 		defer cancel()
-		_ = t.giveBack(ctx)
+		_ = t.unlock(ctx)
 	}
 	_ = t.inner.Rollback()
 	t.cancel()
 }
 
-func (t *tx) giveBack(ctx context.Context) error {
+func (t *tx) unlock(ctx context.Context) error {
 	if t.release == nil {
 		return nil
 	}

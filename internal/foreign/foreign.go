@@ -5,9 +5,12 @@ package foreign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+
+	"github.com/entsignal/signalbus/internal/mark"
 )
 
 // Call runs f, and makes a panic its error, a [*PanicError].
@@ -25,6 +28,20 @@ func Do(f func()) error {
 	_, err := Call(func() (struct{}, error) {
 		f()
 		return struct{}{}, nil
+	})
+	return err
+}
+
+// CallSender calls a sender, or the function of entsignal.Each, and makes a panic
+// its error; also one of the error itself, which the bus is going to look into.
+func CallSender(send func() error) error {
+	_, err := Call(func() (struct{}, error) {
+		err := send()
+		if err != nil {
+			_ = err.Error()
+			_ = errors.As(err, new(*mark.Unavailable))
+		}
+		return struct{}{}, err
 	})
 	return err
 }

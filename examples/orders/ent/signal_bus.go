@@ -27,7 +27,7 @@ type SignalSenders struct {
 // opened with it; see WithSignalBus. It returns an error that names the
 // signals without a sender, and one for an option with a bad value.
 func NewSignalBus(senders SignalSenders, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
-	return entsignal.NewBus([]entsignal.Signal{
+	return signalhooks.NewBus([]signalhooks.Signal{
 		senders.entsignalOrderPlaced(),
 	}, opts...)
 }
@@ -39,7 +39,7 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 		if c.entsignal == nil { // a config literal
 			c.entsignal = newEntsignalClient(c)
 		}
-		c.entsignal.Bind(bus, entsignal.Client{
+		c.entsignal.Bind(bus, signalhooks.BusClient{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
 			Detach: entsignalDetach,
@@ -48,8 +48,8 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 }
 
 // entsignalOrderPlaced tells the bus how OrderPlaced signals are found, sent and deleted.
-func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
-	return entsignal.NewSignal(entsignal.Model[*config, *OrderPlaced, int, *OrderPlacedQuery]{
+func (s SignalSenders) entsignalOrderPlaced() signalhooks.Signal {
+	return signalhooks.NewSignal(signalhooks.Model[*config, *OrderPlaced, int, *OrderPlacedQuery]{
 		Name:       TypeOrderPlaced,
 		Table:      "order_placeds",
 		IDColumn:   "id",

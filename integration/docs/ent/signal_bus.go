@@ -32,7 +32,7 @@ type SignalSenders struct {
 // opened with it; see WithSignalBus. It returns an error that names the
 // signals without a sender, and one for an option with a bad value.
 func NewSignalBus(senders SignalSenders, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
-	return entsignal.NewBus([]entsignal.Signal{
+	return signalhooks.NewBus([]signalhooks.Signal{
 		senders.entsignalOrderPlaced(),
 		senders.entsignalShipmentDue(),
 	}, opts...)
@@ -45,7 +45,7 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 		if c.entsignal == nil { // a config literal
 			c.entsignal = newEntsignalClient(c)
 		}
-		c.entsignal.Bind(bus, entsignal.Client{
+		c.entsignal.Bind(bus, signalhooks.BusClient{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
 			Detach: entsignalDetach,
@@ -54,8 +54,8 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 }
 
 // entsignalOrderPlaced tells the bus how OrderPlaced signals are found, sent and deleted.
-func (s SignalSenders) entsignalOrderPlaced() entsignal.Signal {
-	return entsignal.NewSignal(entsignal.Model[*config, *OrderPlaced, int, *OrderPlacedQuery]{
+func (s SignalSenders) entsignalOrderPlaced() signalhooks.Signal {
+	return signalhooks.NewSignal(signalhooks.Model[*config, *OrderPlaced, int, *OrderPlacedQuery]{
 		Name:       TypeOrderPlaced,
 		Table:      "order_placeds",
 		IDColumn:   "id",
@@ -128,8 +128,8 @@ func (b *OrderPlacedCreateBulk) entsignalPrepare(ctx context.Context) error {
 func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
 
 // entsignalShipmentDue tells the bus how ShipmentDue signals are found, sent and deleted.
-func (s SignalSenders) entsignalShipmentDue() entsignal.Signal {
-	return entsignal.NewSignal(entsignal.Model[*config, *ShipmentDue, int, *ShipmentDueQuery]{
+func (s SignalSenders) entsignalShipmentDue() signalhooks.Signal {
+	return signalhooks.NewSignal(signalhooks.Model[*config, *ShipmentDue, int, *ShipmentDueQuery]{
 		Name:         TypeShipmentDue,
 		Table:        "shipment_dues",
 		IDColumn:     "id",

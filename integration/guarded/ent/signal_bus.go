@@ -32,7 +32,7 @@ type SignalSenders struct {
 // opened with it; see WithSignalBus. It returns an error that names the
 // signals without a sender, and one for an option with a bad value.
 func NewSignalBus(senders SignalSenders, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
-	return entsignal.NewBus([]entsignal.Signal{
+	return signalhooks.NewBus([]signalhooks.Signal{
 		senders.entsignalDocumentPrinted(),
 		senders.entsignalDocumentShared(),
 	}, opts...)
@@ -45,7 +45,7 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 		if c.entsignal == nil { // a config literal
 			c.entsignal = newEntsignalClient(c)
 		}
-		c.entsignal.Bind(bus, entsignal.Client{
+		c.entsignal.Bind(bus, signalhooks.BusClient{
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
 			Detach: entsignalDetach,
@@ -54,8 +54,8 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 }
 
 // entsignalDocumentPrinted tells the bus how DocumentPrinted signals are found, sent and deleted.
-func (s SignalSenders) entsignalDocumentPrinted() entsignal.Signal {
-	return entsignal.NewSignal(entsignal.Model[*config, *DocumentPrinted, int, *DocumentPrintedQuery]{
+func (s SignalSenders) entsignalDocumentPrinted() signalhooks.Signal {
+	return signalhooks.NewSignal(signalhooks.Model[*config, *DocumentPrinted, int, *DocumentPrintedQuery]{
 		Name:      TypeDocumentPrinted,
 		Table:     "document_printeds",
 		IDColumn:  "id",
@@ -127,8 +127,8 @@ func (b *DocumentPrintedCreateBulk) entsignalPrepare(ctx context.Context) error 
 func (b *DocumentPrintedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
 
 // entsignalDocumentShared tells the bus how DocumentShared signals are found, sent and deleted.
-func (s SignalSenders) entsignalDocumentShared() entsignal.Signal {
-	return entsignal.NewSignal(entsignal.Model[*config, *DocumentShared, int, *DocumentSharedQuery]{
+func (s SignalSenders) entsignalDocumentShared() signalhooks.Signal {
+	return signalhooks.NewSignal(signalhooks.Model[*config, *DocumentShared, int, *DocumentSharedQuery]{
 		Name:         TypeDocumentShared,
 		Table:        "document_shareds",
 		IDColumn:     "id",

@@ -6,7 +6,7 @@ import (
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
 
-	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/annotation"
 	"github.com/entsignal/signalbus/mixin"
 )
 
@@ -15,7 +15,7 @@ type OrderPlaced struct{ ent.Schema }
 func (OrderPlaced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
 
 func (OrderPlaced) Annotations() []schema.Annotation {
-	return []schema.Annotation{entsignal.Annotation{Retry: &entsignal.RetryPolicy{MaxAttempts: 3}}}
+	return []schema.Annotation{annotation.Signal{Retry: &annotation.Retry{MaxAttempts: 3}}}
 }
 
 func (OrderPlaced) Fields() []ent.Field {

@@ -1,0 +1,42 @@
+package hooks
+
+import (
+	"database/sql/driver"
+
+	"entgo.io/ent/schema/field"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/engine"
+	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/table"
+)
+
+type (
+	// A Signal is one signal type of a bus, made by [NewSignal].
+	Signal = table.Signal
+	// A Model is what generated code tells of one signal type.
+	Model[C, T, ID any, Q Query[T]] = table.Model[C, T, ID, Q]
+	// A Query is what the library needs of a generated query builder.
+	Query[T any] = table.Query[T]
+	// A RetryPolicy is that of mixin.Retry.
+	RetryPolicy = retry.Policy
+	// A RetryState is what mixin.Retry keeps in a row.
+	RetryState = retry.State
+	// A BusClient is what a bus needs of the generated client that it serves.
+	BusClient = engine.Client
+)
+
+// NewSignal returns the signal that m describes.
+func NewSignal[C, T, ID any, Q Query[T]](m Model[C, T, ID, Q]) Signal { return table.New(m) }
+
+// NewBus returns a bus of the given signals. It returns an error for an option with a
+// bad value, and one that names the signals without a sender.
+func NewBus(signals []Signal, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
+	return engine.NewBus(signals, opts...)
+}
+
+// Stored returns v as the field's ValueScanner, which is not set before the program
+// runs, gives it to the database.
+func Stored[V any](scanner *field.TypeValueScanner[V], v V) driver.Valuer {
+	return table.Stored(scanner, v)
+}

@@ -1,0 +1,136 @@
+// Package budget gives each call that waits for a database or a sender its time, and
+// goes on without it when the time is over.
+//
+//	├──────────── work time, 4/5 ────────────┤── settle time, 1/5 ──┤
+//	the call begins                          │                      │
+//	                 its context ends here ──┘                      │
+//	      and here nobody waits for it anymore: the error is ErrStuck
+//
+// Senders have the work time; the settle time is for the end of a transaction whose
+// messages are out. Together they are the flush timeout.
+//
+// Not every driver ends a query when its context ends: lib/pq waits on a dead network
+// until the kernel gives up. A call that is left behind is counted by the bus until it
+// ends. All that it still uses is its own by then: so it must return what it finds,
+// and not write it to where its caller reads. A claim sends nothing anymore if it had
+// not begun to, and deletes only what it sent.
+package budget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/lifecycle"
+)
+
+// A Budget is the time of the calls of one bus.
+type Budget struct {
+	total  time.Duration
+	timeUp error // the cause of a context that the budget has ended
+	life   *lifecycle.Lifecycle
+}
+
+// New returns the budget of calls that take up to total each, of a bus with that
+// life.
+func New(total time.Duration, life *lifecycle.Lifecycle) *Budget {
+	return &Budget{total, fmt.Errorf("flush timeout of %v: %w", total, context.DeadlineExceeded), life}
+}
+
+// Total returns the time of a call.
+func (b *Budget) Total() time.Duration { return b.total }
+
+// Settle returns the time for the end of a transaction.
+func (b *Budget) Settle() time.Duration { return b.total / 5 }
+
+// Work returns the time for all that comes before.
+func (b *Budget) Work() time.Duration { return b.total - b.Settle() }
+
+// WithWork returns a context that ends with the work time.
+func (b *Budget) WithWork(ctx context.Context) (context.Context, context.CancelFunc) {
+	return b.WithPart(ctx, b.Work())
+}
+
+// WithPart returns a context that ends after d, as a part of the budget.
+func (b *Budget) WithPart(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, b.timeUp)
+}
+
+// ErrStuck is the error of a call that didn't end when it had to.
+var ErrStuck = errors.New("left behind, still running")
+
+// Do runs call, which is all that waits for a database or a sender, and returns its
+// result; without one after the budget is used up. The context of call ends with the
+// work time.
+func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, error)) (R, error) {
+	type result struct {
+		value R
+		err   error
+	}
+	var none R
+	if ctx.Err() != nil {
+		return none, whyEnded(ctx)
+	}
+	ctx, cancel := b.WithWork(ctx)
+	defer cancel()
+	results := make(chan result, 1)
+	go func() {
+		r := result{err: errors.New("the sender ended its goroutine")}
+		defer func() { results <- r }()
+		r.value, r.err = foreign.Call(func() (R, error) { return call(ctx) })
+	}()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(b.Settle())
+	defer timer.Stop()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-timer.C:
+		b.life.LeaveBehind(func() { <-results })
+		return none, fmt.Errorf("%w: %w", ErrStuck, whyEnded(ctx))
+	}
+}
+
+// Ask is [Do] for a query that calls no sender: what ends it is told in its error, and
+// one that says that the database is away is marked by [database.Away].
+func Ask[R any](ctx context.Context, b *Budget, query func(context.Context) (R, error)) (R, error) {
+	answer, err := Do(ctx, b, func(ctx context.Context) (R, error) {
+		answer, err := query(ctx)
+		return answer, WithEnd(ctx, err)
+	})
+	return answer, database.Away(WithEnd(ctx, err))
+}
+
+// whyEnded returns why ctx has ended: its cause, which need not say that it is
+// the end of a context.
+func whyEnded(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ctx.Err()) || errors.Is(cause, entsignal.ErrClosed) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), cause)
+}
+
+// WithEnd adds the end of ctx to an error of the database that came of it. Of
+// lib/pq that says only that the user cancelled a statement. If that is because
+// the bus closes, it is all there is to say.
+func WithEnd(ctx context.Context, err error) error {
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case errors.Is(context.Cause(ctx), entsignal.ErrClosed) && !errors.Is(err, ErrStuck):
+		return entsignal.ErrClosed
+	case errors.Is(err, context.Cause(ctx)):
+		return err
+	default:
+		return fmt.Errorf("%w: %w", whyEnded(ctx), err)
+	}
+}

@@ -1,0 +1,38 @@
+package database
+
+import (
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// On PostgreSQL a row that is changed after a query has begun, as while the query
+// waits for its lock, comes with its new values and in its old place.
+
+// RowsMove reports whether a query that locks rows may return them so.
+func RowsMove(drv dialect.Driver) bool { return drv.Dialect() == dialect.Postgres }
+
+// movedColumn tells of a row that was read whether it has moved.
+const movedColumn = "entsignal_moved"
+
+// MarkMoved matches the rows that pick matches, sorted by sort, for a query that locks
+// them, and history those that have moved: the place where such a row is stored isn't
+// the one that the query saw.
+func MarkMoved(s *sql.Selector, idColumn string, pick, sort func(*sql.Selector)) {
+	const place = "entsignal_place"
+	t := s.Table()
+	seen := sql.Dialect(s.Dialect()).Select(t.C(idColumn)).From(t).AppendSelectAs(t.C("ctid"), place)
+	pick(seen)
+	seen.As("entsignal_seen")
+	s.Join(seen).On(s.C(idColumn), seen.C(idColumn))
+	sort(s)
+	s.AppendSelectExprAs(sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(t.C("ctid")).WriteString(" <> ").Ident(seen.C(place))
+	}), movedColumn)
+}
+
+// HasMoved reports whether a row is marked; get returns what it has under a name.
+func HasMoved(get func(name string) (any, error)) bool {
+	v, err := get(movedColumn)
+	moved, ok := v.(bool)
+	return err == nil && ok && moved
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/gather"
+	"github.com/entsignal/signalbus/internal/probe"
+)
+
+// Created is a signal that was recorded.
+type Created struct {
+	Signal string // the name of its type
+	ID     any
+}
+
+// committed is called with the signals of a commit that has succeeded.
+func (e *Engine) committed(ctx context.Context, created []Created) {
+	if !e.AutoFlush() || len(created) == 0 {
+		return
+	}
+	if d := e.deferredOf(ctx); d != nil && d.add(created) {
+		return
+	}
+	if err := e.life.Enter(); err != nil {
+		e.report(context.WithoutCancel(ctx), err)
+		return
+	}
+	if e.queue == nil {
+		defer e.life.Leave()
+		e.autoFlush(ctx, created)
+		return
+	}
+	ok, news := e.queue.put(len(created))
+	if !ok {
+		defer e.life.Leave()
+		if news {
+			e.report(context.WithoutCancel(ctx), entsignal.ErrQueueFull)
+		}
+		return
+	}
+	go func() {
+		defer e.life.Leave()
+		defer e.queue.remove(len(created))
+		e.autoFlush(ctx, created)
+	}()
+}
+
+// autoFlush sends signals whose transaction was committed, and what the
+// senders commit meanwhile. It never tally: what can't be sent stays pending,
+// and the errors are reported. Its caller has entered the bus.
+func (e *Engine) autoFlush(ctx context.Context, created []Created) {
+	// The end of a request must not keep its signals from being sent.
+	ctx = context.WithoutCancel(ctx)
+	errs, err := foreign.Call(func() ([]error, error) { return e.autoFlushAll(ctx, created), nil })
+	if err != nil {
+		errs = []error{err}
+	}
+	for _, err := range errs {
+		e.report(ctx, err)
+	}
+}
+
+func (e *Engine) autoFlushAll(ctx context.Context, created []Created) (errs []error) {
+	st, err := e.store()
+	if err != nil {
+		return []error{err}
+	}
+	ctx, next := e.withDeferred(withFlush(st.detach(ctx), ctx))
+	if e.queue == nil { // else nobody is held up, and each batch has the time
+		var cancel context.CancelFunc
+		ctx, cancel = e.budget.WithWork(ctx)
+		defer cancel()
+	}
+	for ; created != nil; created = next() {
+		groups := byType(created)
+		for i, group := range groups {
+			if err := e.autoFlushType(ctx, st, group, len(groups)-i); err != nil {
+				errs = append(errs, &entsignal.FlushError{Signal: group.name, Err: err})
+			}
+		}
+	}
+	return errs
+}
+
+// autoFlushType sends the signals of one type. It leaves time for the types
+// that are still to come, itself counted.
+func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, typesLeft int) error {
+	t, err := e.find(group.name)
+	if err != nil {
+		return err
+	}
+	if !t.HasSender() {
+		e.logNoSender(ctx, group.name)
+		return nil
+	}
+	if ctx.Err() != nil { // each try could hold up the commit for a settle time
+		return context.Cause(ctx)
+	}
+	if deadline, ok := ctx.Deadline(); ok { // that of the whole autoflush
+		var cancel context.CancelFunc
+		ctx, cancel = e.budget.WithPart(ctx, time.Until(deadline)/time.Duration(typesLeft))
+		defer cancel()
+	}
+	tally := newTally(probe.NewSingle()) // the others of its table are none of its business
+	all, err := t.storedIDs(group.ids)
+	if err != nil {
+		tally.add(len(all), err)
+	}
+	for ids := range slices.Chunk(all, gather.MaxBatch) {
+		n, err := e.sendShare(ctx, st, t, ids)
+		t.absence.note(n)
+		if n == 0 && err == nil && !t.breaker.Noticed() {
+			e.reportAbsence(ctx, st, t, ids)
+		}
+		if !tally.add(n, err) {
+			break
+		}
+	}
+	return tally.err()
+}
+
+// storedIDs returns what the database takes for the ids. One that occurs again,
+// as after an upsert, is taken once.
+func (t *signalType) storedIDs(ids []any) (stored []any, err error) {
+	stored = make([]any, 0, len(ids))
+	seen := make(map[any]bool, len(ids))
+	for _, id := range ids {
+		v, e := t.StoredID(id)
+		switch key := database.Comparable(v); {
+		case e != nil:
+			err = errors.Join(err, e)
+		case !seen[key]:
+			seen[key] = true
+			stored = append(stored, v)
+		}
+	}
+	return stored, err
+}
+
+type typeGroup struct {
+	name string
+	ids  []any
+}
+
+// byType sorts signals by type, in the order in which they were created.
+func byType(created []Created) []typeGroup {
+	var groups []typeGroup
+	index := make(map[string]int)
+	for _, c := range created {
+		i, ok := index[c.Signal]
+		if !ok {
+			i = len(groups)
+			index[c.Signal] = i
+			groups = append(groups, typeGroup{name: c.Signal})
+		}
+		groups[i].ids = append(groups[i].ids, c.ID)
+	}
+	return groups
+}

@@ -1,0 +1,370 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/bisect"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/quote"
+	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/sending"
+	"github.com/entsignal/signalbus/internal/table"
+)
+
+// A selection decides which rows a batch takes: either those with the ids, in
+// their order, or those that pick picks.
+type selection struct {
+	ids []any
+	// pick calls read with what to match, and sees the ids of the rows that
+	// came. When a batch is tried again, pick is called again.
+	pick func(drv dialect.Driver, read reader) error
+	// key is the text of the key that all these rows have, if the order is one
+	// of keys.
+	key string
+	// skipDead makes an ordered flush skip the rows that are dead.
+	skipDead bool
+	// refused, if set, takes each call of the sender that failed, for so many
+	// signals, and reports whether to take the batch apart.
+	refused func(signals int) bool
+}
+
+// reader reads the rows that match and returns their ids.
+type reader func(match func(*sql.Selector)) (ids []any, err error)
+
+// A batch is some rows of one signal type on their way from the table to the sender:
+//
+//	fetch: which rows there are      send: what became of each
+//	─▶ rows, undecodable, blocked ─▶ results ─▶ what to delete, and what to note
+//
+// It is used by one goroutine at a time.
+type batch struct {
+	signal  *signalType
+	mode    entsignal.Mode
+	sel     selection
+	stopped func(context.Context) error // why the bus should send nothing else, or nil
+
+	rows        table.Rows      // nil: there are none
+	undecodable []retry.Attempt // in an ordered flush the one behind rows
+	blocked     error           // why an ordered flush can't take the row behind rows
+
+	mayBegin func() bool // nil: yes; is called once, before the sender
+	called   bool        // the sender
+	results  []rowResult // of rows, after send
+	places   map[any]int // of the ids in results, once somebody asks
+}
+
+// A rowResult is what became of one row.
+type rowResult struct {
+	id  any
+	err error // nil: sent
+	own bool  // the error is about this very row
+}
+
+// newBatch returns a batch of the rows that sel picks.
+func (e *Engine) newBatch(t *signalType, mode entsignal.Mode, sel selection) *batch {
+	return &batch{signal: t, mode: mode, sel: sel, stopped: e.stopped}
+}
+
+func (b *batch) ordered() bool { return b.mode == entsignal.ModeFlushOrdered }
+
+func (b *batch) ids() []any {
+	if b.rows == nil {
+		return nil
+	}
+	return b.rows.IDs()
+}
+
+// errMoved makes an ordered claim start anew.
+var errMoved = errors.New("a signal was changed while it was claimed, and may belong elsewhere in the order")
+
+// fetch reads the rows; see [database.Claim].
+func (b *batch) fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
+	b.rows, b.undecodable, b.blocked = nil, nil, nil
+	read := func(match func(*sql.Selector)) ([]any, error) {
+		return b.read(ctx, drv, func(s *sql.Selector) {
+			match(s)
+			if b.sel.skipDead && b.signal.Retry() != nil {
+				retry.IsAlive(s)
+			}
+		}, lock)
+	}
+	var err error
+	if b.sel.pick != nil {
+		err = b.sel.pick(drv, read)
+	} else if _, err = read(b.signal.Columns().Listed(drv, b.sel.ids)); err == nil {
+		b.arrange(b.sel.ids)
+	}
+	if err == nil {
+		err = b.leaveOutWaiting(time.Now())
+	}
+	return b.ids(), err
+}
+
+// read reads the rows that match, and returns the ids of all of them. In rows
+// that can't be decoded a batch has no more than their ids.
+func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*sql.Selector)) ([]any, error) {
+	locked := func(s *sql.Selector) {
+		match(s)
+		lock(s)
+	}
+	query := locked
+	watched := b.ordered() && b.signal.Columns().Movable(drv)
+	if watched {
+		query = func(s *sql.Selector) {
+			b.signal.Columns().WatchMoves(s, match)
+			s.ForUpdate(sql.WithLockTables(b.signal.info.Table)) // and not what it is joined with
+		}
+	}
+	rows, err := b.signal.Load(ctx, drv, query)
+	switch {
+	case err == nil && watched && rows.Moved():
+		return nil, errMoved
+	case err == nil:
+		b.take(rows)
+		return b.ids(), nil
+	case !isUndecodable(err):
+		return nil, err
+	}
+	found, stateErr := b.signal.States(ctx, drv, locked)
+	if stateErr != nil {
+		return nil, errors.Join(stateErr, err)
+	}
+	ids := make([]any, len(found))
+	for i, row := range found {
+		ids[i] = row.ID
+	}
+	return ids, b.readDecodable(ctx, drv, found)
+}
+
+// take makes rows those of the batch.
+func (b *batch) take(rows table.Rows) {
+	b.rows = rows
+	b.signal.weight.note(rows.Size())
+}
+
+// readDecodable reads those of the rows that can be decoded, and keeps the
+// others. Of an ordered flush these are the ones before the first that can't.
+func (b *batch) readDecodable(ctx context.Context, drv dialect.Driver, found []table.RowState) error {
+	if b.heedsRetry() {
+		now := time.Now()
+		waits := func(row table.RowState) bool { return !row.Retry.Due(now) }
+		if i := slices.IndexFunc(found, waits); !b.ordered() {
+			found = slices.DeleteFunc(found, waits)
+		} else if i >= 0 {
+			b.blocked = found[i].Retry.Blocked(b.signal.IDText(found[i].ID))
+			if i == 0 {
+				return b.blocked
+			}
+			found = found[:i]
+		}
+	}
+	ids := make([]any, len(found))
+	for i, row := range found {
+		ids[i] = row.ID
+	}
+	bad, err := b.signal.findUndecodable(ctx, drv, ids, b.ordered())
+	if err != nil {
+		return err
+	}
+	good := ids
+	if len(bad) > 0 {
+		good = nil
+		next := 0
+		for _, row := range bad {
+			good = append(good, ids[next:row.at]...)
+			next = row.at + 1
+			b.undecodable = append(b.undecodable, retry.Attempt{ID: ids[row.at], State: found[row.at].Retry, Err: row.err})
+		}
+		if !b.ordered() {
+			good = append(good, ids[next:]...)
+		} else {
+			b.blocked = nil
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	rows, err := b.signal.Load(ctx, drv, b.signal.Columns().Listed(drv, good))
+	if err != nil {
+		return err
+	}
+	b.take(rows)
+	b.arrange(good)
+	return nil
+}
+
+// heedsRetry reports whether the batch leaves out rows that wait for their next
+// attempt, or are dead. Send of a client sends what it is asked to.
+func (b *batch) heedsRetry() bool { return b.signal.Retry() != nil && b.mode != entsignal.ModeSend }
+
+// leaveOutWaiting leaves out the rows that may not be sent now. An ordered flush
+// sends nothing behind the first of them, and fails if that is the first of all.
+func (b *batch) leaveOutWaiting(now time.Time) error {
+	if b.rows == nil || !b.heedsRetry() {
+		return nil
+	}
+	var due []int
+	all := len(b.ids())
+	for i := range all {
+		state := b.rows.State(i)
+		switch {
+		case state.Due(now):
+			due = append(due, i)
+			continue
+		case !b.ordered():
+			continue
+		}
+		b.blocked = state.Blocked(b.rows.IDText(i))
+		if i == 0 {
+			b.rows = nil
+			return b.blocked
+		}
+		break
+	}
+	if len(due) < all {
+		b.rows = b.rows.Pick(due)
+	}
+	return nil
+}
+
+// arrange puts the rows in the order of the ids.
+func (b *batch) arrange(ids []any) {
+	if len(b.ids()) < 2 {
+		return
+	}
+	rank := make(map[any]int, len(ids))
+	for i, id := range slices.Backward(ids) { // the first of several counts
+		rank[database.Comparable(id)] = i
+	}
+	order := make([]int, len(b.ids()))
+	for i := range order {
+		order[i] = i
+	}
+	place := func(i int) int { return rank[database.Comparable(b.ids()[i])] }
+	slices.SortStableFunc(order, func(i, j int) int { return place(i) - place(j) })
+	b.rows = b.rows.Pick(order)
+}
+
+// send hands the rows to the sender; see [database.Claim].
+func (b *batch) send(ctx context.Context, deleted []any, refused []database.Refusal) database.Outcome {
+	rows, results := b.divide(deleted, refused)
+	found := bisect.Result{}
+	if rows != nil {
+		if b.mayBegin != nil && !b.mayBegin() {
+			return database.Outcome{Err: context.Canceled}
+		}
+		b.called = true
+		found = b.bisection(rows).Run(ctx, len(rows.IDs()))
+		for i, id := range rows.IDs() {
+			results[i] = rowResult{id, found.Outcomes[i].Err, found.Outcomes[i].Own}
+		}
+	}
+	out := b.conclude(results)
+	if found.Whole != nil && len(refused) == 0 {
+		out.Err = found.Whole
+	}
+	return out
+}
+
+// divide makes the rows that are deleted the first ones, and returns them, or nil if
+// there are none. It also returns a result for each row, in which those that can't be
+// sent, because their deletion is refused or because they are behind such a row, have
+// their errors.
+func (b *batch) divide(deleted []any, refused []database.Refusal) (rows table.Rows, results []rowResult) {
+	results = make([]rowResult, len(b.ids()))
+	if len(refused) == 0 {
+		return b.rows, results
+	}
+	why := make(map[any]rowResult, len(refused))
+	for _, r := range refused {
+		why[database.Comparable(r.ID)] = rowResult{r.ID, fmt.Errorf("the database refuses its deletion, so it is not sent: %w", r.Err), r.Own}
+	}
+	gone := make(map[any]bool, len(deleted))
+	for _, id := range deleted {
+		gone[database.Comparable(id)] = true
+	}
+	var first, rest []int
+	for i, id := range b.ids() {
+		if gone[database.Comparable(id)] {
+			first = append(first, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	if len(first) > 0 {
+		rows = b.rows.Pick(first)
+	}
+	b.rows = b.rows.Pick(append(first, rest...))
+	for i := len(first); i < len(results); i++ {
+		id := b.ids()[i]
+		r, ok := why[database.Comparable(id)]
+		if !ok {
+			r = rowResult{id: id, err: entsignal.ErrNotTried}
+		}
+		results[i] = r
+	}
+	return rows, results
+}
+
+// bisection is the search for the rows that can't be sent.
+func (b *batch) bisection(rows table.Rows) bisect.Batch {
+	items := make([]entsignal.Item, len(rows.IDs()))
+	for i := range items {
+		items[i].ID = rows.IDText(i)
+	}
+	return bisect.Batch{
+		Send: func(ctx context.Context, part bisect.Span) error {
+			meta := entsignal.Batch{Signal: b.signal.info, Mode: b.mode, Items: slices.Clone(items[part.From:part.To])}
+			return rows.Send(sending.WithBatch(ctx, meta), part.From, part.To)
+		},
+		Stopped: b.stopped,
+		Ended:   endOf,
+		Refused: b.sel.refused,
+		Ordered: b.ordered(),
+	}
+}
+
+// conclude keeps the results, and returns what comes of them.
+func (b *batch) conclude(results []rowResult) (out database.Outcome) {
+	b.results = results
+	var failed []retry.Attempt
+	errs := make([]error, len(results))
+	for i, r := range results {
+		switch {
+		case r.err == nil:
+			out.Sent = append(out.Sent, r.id)
+			continue
+		case r.own && b.signal.Retry() != nil:
+			a := retry.Attempt{ID: r.id, State: b.rows.State(i), Err: r.err}
+			failed = append(failed, a)
+			errs[i] = b.describe(a)
+		default:
+			errs[i] = fmt.Errorf("id %s: %w", quote.ID(b.rows.IDText(i)), r.err)
+		}
+		results[i].err = errs[i]
+	}
+	if failed != nil {
+		out.Changes = b.signal.Retry().Changes(failed, time.Now())
+	}
+	if out.Err = b.blocked; len(out.Sent) < len(results) {
+		out.Err = &entsignal.BatchError{Errors: errs}
+	}
+	return out
+}
+
+// describe returns the error of an attempt as the batch tells it.
+func (b *batch) describe(a retry.Attempt) error {
+	id := quote.ID(b.signal.IDText(a.ID))
+	if p := b.signal.Retry(); p != nil && !errors.Is(a.Err, entsignal.ErrNotTried) {
+		return fmt.Errorf("id %s (%s): %w", id, p.Describe(a), a.Err)
+	}
+	return fmt.Errorf("id %s: %w", id, a.Err)
+}

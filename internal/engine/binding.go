@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/entdriver"
+	"github.com/entsignal/signalbus/internal/option"
+)
+
+// Client is what a bus needs of the generated client that it serves.
+type Client struct {
+	// Config is handed to the functions of each [table.Model].
+	Config any
+	// Driver returns the client's driver.
+	Driver func() dialect.Driver
+	// Detach returns ctx without the transaction that it may carry.
+	Detach func(ctx context.Context) context.Context
+}
+
+// Bind gives the bus its client and returns the client's view of the bus. Of a nil
+// bus, and of one that NewBus didn't make, it returns nil.
+func Bind(bus *entsignal.Bus, c Client) *Binding {
+	if bus == nil {
+		return nil
+	}
+	e, ok := bus.Engine().(*Engine)
+	if !ok {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.client != nil {
+		return &Binding{engine: e, err: entsignal.ErrBoundTwice}
+	}
+	for _, t := range e.types {
+		if err := t.Bind(c.Config); err != nil {
+			return &Binding{engine: e, err: err}
+		}
+	}
+	e.client = &c
+	return &Binding{engine: e}
+}
+
+// Binding is a client's view of its bus, made by [Bind]. The binding of a second
+// client only fails. A nil binding is that of a client without a bus.
+type Binding struct {
+	engine *Engine
+	err    error
+}
+
+// Committed is called after a commit with the signals that it recorded. It
+// sends them as an autoflush. It returns nothing: whatever happens, the
+// transaction is committed.
+func (b *Binding) Committed(ctx context.Context, created []Created) {
+	if ctx == nil { // the context of a Tx that was made from a mutation
+		ctx = context.Background()
+	}
+	switch {
+	case b == nil:
+	case b.err != nil:
+		b.engine.reportOnce(ctx, b.err)
+	default:
+		b.engine.committed(ctx, created)
+	}
+}
+
+// Executed is called after signals were created outside of ent's transactions,
+// through a driver that may not have committed them yet. They are sent if the
+// application vouches for it, see
+// [entsignal.WithAutocommitDriver]; else the bus reports [entsignal.ErrNotCollected], once for each type of driver.
+func (b *Binding) Executed(ctx context.Context, drv dialect.Driver, created []Created) {
+	switch {
+	case b == nil:
+	case b.err != nil, b.engine.vouchesFor(drv):
+		b.Committed(ctx, created)
+	case entdriver.IsTx(drv):
+		b.Missed(ctx, fmt.Errorf("%w: %s works in a transaction that ent doesn't know of", entsignal.ErrNotCollected, entdriver.Name(drv)))
+	default:
+		b.Missed(ctx, fmt.Errorf("%w: %s may not commit what it executes outside of a transaction; if it does, the option WithAutocommitDriver vouches for it", entsignal.ErrNotCollected, entdriver.Name(drv)))
+	}
+}
+
+// Missed reports why signals were not collected, once for each reason, unless
+// the autoflush is off and they stay pending anyway.
+func (b *Binding) Missed(ctx context.Context, reason error) {
+	if b == nil || b.err == nil && !b.engine.AutoFlush() {
+		return
+	}
+	if b.err != nil {
+		reason = b.err
+	}
+	b.engine.reportOnce(ctx, reason)
+}
+
+// Flush runs the flush of the mode for the named signal.
+func (b *Binding) Flush(ctx context.Context, mode entsignal.Mode, name string, opts []entsignal.FlushOption) (int, error) {
+	if err := b.check(); err != nil {
+		return 0, err
+	}
+	o := option.DefaultFlush()
+	method := flushMethod(mode)
+	if err := option.ApplyUsed(&o, method, opts, option.Used(method, true)); err != nil {
+		return 0, err
+	}
+	o.Only = []string{name}
+	return b.engine.Flush(ctx, mode, o)
+}
+
+// Send sends the signals with these ids, as one batch in one transaction.
+func (b *Binding) Send(ctx context.Context, name string, ids []any) (int, error) {
+	if err := b.check(); err != nil {
+		return 0, err
+	}
+	return b.engine.send(ctx, name, ids)
+}
+
+func (b *Binding) check() error {
+	if b == nil {
+		return entsignal.ErrUnbound
+	}
+	return b.err
+}
+
+// flushMethod is the name of the method behind a mode.
+func flushMethod(mode entsignal.Mode) string {
+	switch mode {
+	case entsignal.ModeFlushMany:
+		return "FlushMany"
+	case entsignal.ModeFlushOrdered:
+		return "FlushOrdered"
+	default:
+		return "Flush"
+	}
+}

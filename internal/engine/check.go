@@ -1,0 +1,27 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
+)
+
+// check returns why nothing of a table may be claimed: an error of its database
+// that can't be, or of a server or a table that would lose or double messages.
+// It logs, once, which settings don't fit a bus.
+func (e *Engine) check(ctx context.Context, st store, table database.Table) error {
+	misfits, err := st.Check(ctx, st.driver, table, e.budget.Total())
+	for _, m := range misfits {
+		if e.logged.first("misfit " + m.Setting + " " + m.Value) {
+			e.log.WarnContext(ctx, m.Effect, slog.String("setting", m.Setting), slog.String("value", m.Value), slog.String("flush_timeout", e.budget.Total().String()))
+		}
+	}
+	return err
+}
+
+// check is the check of a flush, before it reads.
+func (t *task) check(ctx context.Context) (int, error) {
+	return budget.Ask(ctx, t.engine.budget, func(ctx context.Context) (int, error) { return 0, t.engine.check(ctx, t.st, t.Table()) })
+}

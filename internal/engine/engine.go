@@ -1,0 +1,142 @@
+// Package engine is the machine behind an entsignal.Bus. Data flows through it in one
+// way:
+//
+//	a commit ──▶ Committed ─┐
+//	                        ├─▶ a task of one type: which rows ──▶ batch: fetch, send
+//	a call of a flush ──────┘   (listed, walked, in their order)        │
+//	                                                                    ▼
+//	       goes on, probes or gives up ◀── tally ◀── what was sent ── deliver: a claim
+//	                                                                  of the database
+//
+// The mechanisms it is made of have packages of their own: the claim and all that
+// differs between databases is internal/database, rows and their Go types are
+// internal/table, and there are gather, bisect, probe, breaker, budget and lifecycle.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/breaker"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/gather"
+	"github.com/entsignal/signalbus/internal/lifecycle"
+	"github.com/entsignal/signalbus/internal/option"
+	"github.com/entsignal/signalbus/internal/table"
+)
+
+// An Engine does the work of one bus. Its methods may be called by several
+// goroutines.
+type Engine struct {
+	types      []*signalType
+	log        *slog.Logger
+	handle     func(context.Context, error)
+	budget     *budget.Budget
+	batchBytes int64
+	queue      *queue // nil: commits wait for their autoflush
+	autocommit bool   // the application vouches for the client's driver
+
+	autoFlushOff atomic.Bool
+	life         lifecycle.Lifecycle
+	logged       onceSet
+
+	mu     sync.Mutex // guards what follows
+	client *Client
+	db     database.Dialect
+}
+
+// signalType is one signal of a bus, and what its batches share.
+type signalType struct {
+	table.Signal
+	info     entsignal.Info // with the burst count that the bus gives it
+	gatherer gather.Gatherer
+	breaker  breaker.Breaker
+	absence  absence
+	weight   weight
+	history  atomic.Pointer[database.History] // what the last ordered flush has seen
+}
+
+// NewBus returns a bus of the given signals. It returns an error for an option with a
+// bad value, and one that names the signals without a sender.
+func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
+	o := option.DefaultBus()
+	if err := option.Apply(&o, opts); err != nil {
+		return nil, err
+	}
+	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit}
+	e.log = foreign.Logger(o.Log, e.logHandlerPanicked)
+	e.budget = budget.New(o.FlushTimeout, &e.life)
+	if o.Queue > 0 {
+		e.queue = newQueue(o.Queue)
+	}
+	var missing []string
+	for _, s := range signals {
+		info := s.Info()
+		if info.BurstCount == 0 {
+			info.BurstCount = o.BurstCount
+		}
+		e.types = append(e.types, &signalType{Signal: s, info: info})
+		if !s.HasSender() {
+			missing = append(missing, info.Name)
+		}
+	}
+	if len(missing) > 0 && !o.MissingSenders {
+		return nil, fmt.Errorf("%w for %s; set it in SignalSenders, or allow it with WithMissingSenders", entsignal.ErrNoSender, strings.Join(missing, ", "))
+	}
+	bus := &entsignal.Bus{}
+	bus.Attach(e)
+	for _, setup := range o.Setup {
+		if err := setup(bus); err != nil {
+			return nil, fmt.Errorf("entsignal: WithSetup: %w", err)
+		}
+	}
+	return bus, nil
+}
+
+// Signals describes the signal types of the bus, in the order of their names.
+func (e *Engine) Signals() []entsignal.Info {
+	infos := make([]entsignal.Info, len(e.types))
+	for i, t := range e.types {
+		infos[i] = t.info
+		infos[i].OrderBy = slices.Clone(t.info.OrderBy)
+	}
+	return infos
+}
+
+// SetAutoFlush turns the autoflush of all signals on or off.
+func (e *Engine) SetAutoFlush(on bool) { e.autoFlushOff.Store(!on) }
+
+// AutoFlush reports whether commits send their signals.
+func (e *Engine) AutoFlush() bool { return !e.autoFlushOff.Load() }
+
+// Close makes the flushes in flight stop after the batch in hand, and waits for them.
+func (e *Engine) Close(ctx context.Context) error { return e.life.Close(ctx) }
+
+// find returns the signal of that name, or an [*UnknownSignalError].
+func (e *Engine) find(name string) (*signalType, error) {
+	known := make([]string, len(e.types))
+	for i, t := range e.types {
+		if t.info.Name == name {
+			return t, nil
+		}
+		known[i] = t.info.Name
+	}
+	return nil, &entsignal.UnknownSignalError{Name: name, Known: known}
+}
+
+// A onceSet remembers what was logged or reported already.
+type onceSet struct{ m sync.Map }
+
+// first reports whether it is called with what for the first time.
+func (s *onceSet) first(what string) bool {
+	_, known := s.m.LoadOrStore(what, true)
+	return !known
+}

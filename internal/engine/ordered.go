@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/backoff"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
+)
+
+// flushHead sends the signals in their order. Where ids are drawn before they
+// are committed and the database tells by whom, the order is strict.
+func (t *task) flushHead(ctx context.Context) (int, error) {
+	if t.opts.Workers > 1 && t.info.OrderKey == "" {
+		return 0, fmt.Errorf("Workers(%d) of FlushOrdered needs an OrderKey, by which signals can be sent side by side, and %s has none; leave out the option, or the signal", t.opts.Workers, t.info.Name)
+	}
+	order, err := t.idOrder(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if order.Reason != "" {
+		t.engine.logNotStrict(ctx, t.info.Name, order.Reason)
+	}
+	wait := lockWait{ctx: ctx}
+	if t.opts.Wait != nil {
+		var cancel context.CancelFunc
+		wait.ctx, cancel = context.WithTimeout(ctx, *t.opts.Wait)
+		defer cancel()
+	}
+	if t.info.OrderKey != "" {
+		return t.flushKeys(ctx, wait.ctx, order)
+	}
+	return t.flushInOrder(ctx, order, func(ctx context.Context, top any) (int, error) {
+		if top != nil {
+			return t.sendHead(ctx, &wait, math.MaxInt, func(after any, limit int) func(*sql.Selector) {
+				return t.Columns().Span(after, top, limit)
+			})
+		}
+		pending, err := t.pending(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return t.sendHead(ctx, &wait, pending, func(_ any, limit int) func(*sql.Selector) {
+			return t.Columns().Head(limit)
+		})
+	})
+}
+
+// An orderedSend sends the rows with ids up to top in their order. nil stands
+// for no bound: then it sends as many as are pending.
+type orderedSend func(ctx context.Context, top any) (int, error)
+
+// flushInOrder sends all at once, or as the open transactions allow.
+func (t *task) flushInOrder(ctx context.Context, order database.Order, send orderedSend) (int, error) {
+	if order.Reason == "" && order.Sequence != nil {
+		return t.flushStrict(ctx, order.Sequence, send)
+	}
+	return send(ctx, nil)
+}
+
+// sendHead sends the first rows that match, again and again, up to most. match
+// may begin after the last id that was taken: deleted rows stay in the index
+// for as long as a transaction is open that may see them.
+func (t *task) sendHead(ctx context.Context, wait *lockWait, most int, match func(after any, limit int) func(*sql.Selector)) (sent int, err error) {
+	var after any
+	for sent < most {
+		if err := t.engine.stopped(ctx); err != nil {
+			return sent, err
+		}
+		limit := min(t.limit(ctx), most-sent)
+		var ids []any
+		d := t.engine.newBatch(t.signalType, t.mode, selection{skipDead: t.opts.SkipDead, pick: func(_ dialect.Driver, read reader) (err error) {
+			ids, err = read(match(after, limit))
+			return err
+		}})
+		n, err := t.deliverInOrder(ctx, wait, d)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+		// Of rows that may move, those that are deleted meanwhile leave a gap.
+		if len(ids) == 0 || len(ids) < limit && !t.Columns().Movable(t.st.driver) {
+			break
+		}
+		after = ids[len(ids)-1]
+	}
+	return sent, nil
+}
+
+// lockPauses are the pauses between two tries to lock the order.
+func lockPauses() backoff.Doubling {
+	return backoff.Doubling{Min: 5 * time.Millisecond, Max: 100 * time.Millisecond}
+}
+
+// A lockWait is the patience of one ordered flush of a type with the others.
+type lockWait struct {
+	ctx    context.Context // ends when the flush must have locked the order once
+	hadOne bool
+}
+
+// deliverInOrder delivers d when no other ordered flush of its type, or of its key,
+// holds the lock of the order. The lock is given up after each batch; a flush that
+// had it once waits for it until ctx ends, because the other is done sooner or later.
+func (t *task) deliverInOrder(ctx context.Context, wait *lockWait, d *batch) (int, error) {
+	busy := false
+	for try := 0; ; try++ {
+		n, err := t.engine.deliverFor(ctx, t.st, d)
+		switch {
+		case errors.Is(err, entsignal.ErrBusy) && !d.called: // else it is the sender's error
+			busy = true
+		case busy && ctx.Err() != nil && !errors.Is(err, budget.ErrStuck) && !d.called: // ended in the middle of a try
+			return n, errors.Join(entsignal.ErrBusy, err)
+		default:
+			wait.hadOne = true
+			return n, err
+		}
+		until := wait.ctx
+		if wait.hadOne {
+			until = ctx
+		}
+		if !t.engine.pause(until, lockPauses().Pause(try)) {
+			return n, errors.Join(entsignal.ErrBusy, t.engine.stopped(ctx))
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// errNoIDs is the error of a call that names no signal.
+var errNoIDs = errors.New("no ids")
+
+// repairPage is how many rows one transaction of Retry, RetryAll and Discard
+// changes.
+const repairPage = 1000
+
+// Retry makes signals that have failed be tried again as if they never had.
+func (e *Engine) Retry(ctx context.Context, name string, ids []string) (int, error) {
+	t, err := e.withRetry(name)
+	if err != nil {
+		return 0, err
+	}
+	return e.repairListed(ctx, t, ids, retry.Revived())
+}
+
+// RetryAll is Retry of all signals of a type that have failed.
+func (e *Engine) RetryAll(ctx context.Context, name string) (int, error) {
+	t, err := e.withRetry(name)
+	if err != nil {
+		return 0, err
+	}
+	return e.repair(ctx, t, retry.Revived(), func(page repairPageFunc) error {
+		var after any
+		for {
+			ids, err := page(t.Columns().Span(after, nil, repairPage))
+			if err != nil || len(ids) < repairPage {
+				return err
+			}
+			after = ids[len(ids)-1]
+		}
+	})
+}
+
+// Discard deletes signals that have failed, or whose rows can't be decoded.
+func (e *Engine) Discard(ctx context.Context, name string, ids []string) (int, error) {
+	t, err := e.find(name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := e.repairListed(ctx, t, ids, nil)
+	if err == nil && t.Retry() == nil && n < distinct(ids) {
+		err = &entsignal.FlushError{Signal: name, Err: entsignal.ErrNoRetry}
+	}
+	return n, err
+}
+
+func distinct(texts []string) int {
+	seen := make(map[string]bool)
+	for _, text := range texts {
+		seen[text] = true
+	}
+	return len(seen)
+}
+
+// repairListed sets columns of the rows with these ids that have failed, or
+// deletes them.
+func (e *Engine) repairListed(ctx context.Context, t *signalType, texts []string, set []database.Value) (int, error) {
+	ids := make([]any, len(texts))
+	for i, text := range texts {
+		var err error
+		if ids[i], err = e.findID(ctx, t, text); err != nil {
+			return 0, &entsignal.InvalidIDError{Signal: t.info.Name, ID: text, Err: err}
+		}
+	}
+	if len(ids) == 0 {
+		return 0, &entsignal.FlushError{Signal: t.info.Name, Err: errNoIDs}
+	}
+	return e.repair(ctx, t, set, func(page repairPageFunc) error {
+		for ids := range slices.Chunk(ids, repairPage) {
+			if _, err := page(t.Columns().Listed(nil, ids)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// findID returns the id that has the text. One that is none of the type may
+// still be that of a row, which then can't be decoded.
+func (e *Engine) findID(ctx context.Context, t *signalType, text string) (any, error) {
+	id, invalid := t.ParseID(text)
+	if invalid == nil {
+		return id, nil
+	}
+	st, err := e.store()
+	if err != nil {
+		return nil, invalid
+	}
+	found, err := (&task{signalType: t, engine: e, st: st}).read(ctx, t.Columns().Listed(nil, []any{text}))
+	if err == nil && len(found) == 1 && t.IDText(found[0]) == text { // MySQL may see a number in it
+		return found[0], nil
+	}
+	return nil, invalid
+}
+
+// withRetry returns the type of that name if it has mixin.Retry.
+func (e *Engine) withRetry(name string) (*signalType, error) {
+	t, err := e.find(name)
+	if err == nil && t.Retry() == nil {
+		err = &entsignal.FlushError{Signal: name, Err: entsignal.ErrNoRetry}
+	}
+	return t, err
+}
+
+// A repairPageFunc changes those of the rows that match which have failed, and returns
+// their ids.
+type repairPageFunc func(match func(*sql.Selector)) (ids []any, err error)
+
+// repair sets columns of the rows that all gives to page, or deletes them, and
+// returns how many that are.
+func (e *Engine) repair(ctx context.Context, t *signalType, set []database.Value, all func(page repairPageFunc) error) (total int, _ error) {
+	ctx, st, done, err := e.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	err = all(func(match func(*sql.Selector)) ([]any, error) {
+		m := database.Repair{
+			Driver: st.driver,
+			Table:  t.Table(),
+			Set:    set,
+			Pick: func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
+				locked := func(s *sql.Selector) {
+					match(s)
+					lock(s)
+				}
+				if set == nil {
+					return t.discardable(ctx, drv, locked)
+				}
+				return t.IDs(ctx, drv, func(s *sql.Selector) {
+					locked(s)
+					retry.HasFailed(s)
+				})
+			},
+		}
+		ids, err := e.repairOnce(ctx, st, m)
+		total += len(ids)
+		return ids, err
+	})
+	if err != nil {
+		err = &entsignal.FlushError{Signal: t.info.Name, Err: err}
+	}
+	return total, err
+}
+
+// repairOnce changes one page, and returns the ids of its rows. It tries again
+// after a conflict with a flush.
+func (e *Engine) repairOnce(ctx context.Context, st store, m database.Repair) ([]any, error) {
+	for try := 0; ; try++ {
+		ids, err := budget.Ask(ctx, e.budget, func(ctx context.Context) ([]any, error) {
+			if err := e.check(ctx, st, m.Table); err != nil {
+				return nil, err
+			}
+			return st.Repair(ctx, m)
+		})
+		if err == nil || errors.Is(err, budget.ErrStuck) || try == serializationRetries || !database.IsSerializationFailure(err) || !e.pause(ctx, serializationBackoff(try)) {
+			return ids, err
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// What a batch tells after its claim.
+
+// undecided returns the ids of several rows of which the batch doesn't tell
+// whether each of them can be sent.
+func (b *batch) undecided() (ids []any) {
+	switch {
+	case len(b.ids()) < 2:
+		return nil
+	case !b.called:
+		return b.ids()
+	}
+	for _, r := range b.results {
+		if r.err != nil && !r.own {
+			ids = append(ids, r.id)
+		}
+	}
+	return ids
+}
+
+// result tells of some of the rows how many were sent, and why the others stay.
+func (b *batch) result(ids []any) (sent int, _ error) {
+	// Of a shared batch each commit asks.
+	if b.places == nil {
+		b.places = make(map[any]int, len(b.results)+len(b.undecodable))
+		for i, r := range b.results {
+			b.places[database.Comparable(r.id)] = i
+		}
+		for i, a := range b.undecodable {
+			b.places[database.Comparable(a.ID)] = len(b.results) + i
+		}
+	}
+	var errs []error
+	for _, id := range ids {
+		i, ok := b.places[database.Comparable(id)]
+		if !ok { // gone before, or another's
+			continue
+		}
+		var err error
+		if i < len(b.results) {
+			err = b.results[i].err
+		} else {
+			err = b.describe(b.undecodable[i-len(b.results)])
+		}
+		if err == nil {
+			sent++
+		}
+		errs = append(errs, err)
+	}
+	switch {
+	case sent == len(errs):
+		return sent, nil
+	case len(errs) == 1:
+		return sent, errs[0]
+	default:
+		return sent, &entsignal.BatchError{Errors: errs}
+	}
+}
+
+// blamesUndecodable reports whether the rows that can't be decoded are told of: what has
+// failed before them in an ordered flush comes first.
+func (b *batch) blamesUndecodable() bool {
+	return len(b.undecodable) > 0 && (!b.ordered() || !slices.ContainsFunc(b.results, func(r rowResult) bool { return r.err != nil }))
+}
+
+// undecodableChanges returns what to note in the rows that can't be decoded.
+func (b *batch) undecodableChanges() []database.Change {
+	if !b.blamesUndecodable() || b.signal.Retry() == nil {
+		return nil
+	}
+	tried := slices.DeleteFunc(slices.Clone(b.undecodable), func(a retry.Attempt) bool { return errors.Is(a.Err, entsignal.ErrNotTried) })
+	return b.signal.Retry().Changes(tried, time.Now())
+}
+
+// withUndecodable returns the error of a claim together with those of the rows that
+// can't be decoded.
+func (b *batch) withUndecodable(err error) error {
+	if !b.blamesUndecodable() {
+		return err
+	}
+	errs := make([]error, len(b.undecodable))
+	for i, a := range b.undecodable {
+		errs[i] = b.describe(a)
+	}
+	switch part := err.(type) { //nolint:errorlint // as send returns it
+	case nil:
+		return &entsignal.BatchError{Errors: append(make([]error, len(b.ids())), errs...)}
+	case *entsignal.BatchError:
+		return &entsignal.BatchError{Errors: slices.Concat(part.Errors, errs)}
+	default:
+		return errors.Join(err, &entsignal.BatchError{Errors: errs})
+	}
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/probe"
+	"github.com/entsignal/signalbus/internal/sending"
+)
+
+// flushRows sends the rows of a source, in batches of which so many workers have
+// so many under way.
+func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (int, error) {
+	var (
+		tally   = newTally(probe.New(t.engine.probeTime()))
+		batches sync.WaitGroup
+		mu      sync.Mutex
+		total   int
+
+		underWay    = make(chan struct{}, ahead*workers)
+		unpublished = make(chan struct{}, workers) // until a sender has returned, or called Published
+	)
+	deliver := func(ctx context.Context, sel selection) int {
+		sel.refused = tally.refused
+		d := t.engine.newBatch(t.signalType, t.mode, sel)
+		n, err := t.engine.deliverFor(ctx, t.st, d)
+		mu.Lock()
+		total += n
+		mu.Unlock()
+		if err != nil && !errors.Is(err, budget.ErrStuck) { // then d isn't ours to ask
+			src.again(d.undecided())
+		}
+		tally.add(n, err)
+		return n
+	}
+	for {
+		underWay <- struct{}{}
+		unpublished <- struct{}{}
+		if !tally.goOn() {
+			break
+		}
+		if err := t.engine.stopped(ctx); err != nil {
+			tally.stop(err)
+			break
+		}
+		probing, works := tally.probing()
+		var sel selection
+		ok := false
+		if !probing {
+			sel, ok = src.next(func() int { return t.limit(ctx) }, works)
+		}
+		if ok {
+			batches.Go(func() {
+				defer func() { <-underWay }()
+				published := sync.OnceFunc(func() { <-unpublished })
+				defer published()
+				deliver(sending.WithPublished(ctx, published), sel)
+			})
+			continue
+		}
+		<-unpublished
+		<-underWay
+		batches.Wait() // what is under way may tell more
+		if !t.probe(ctx, src, tally, probing, deliver) {
+			break
+		}
+	}
+	batches.Wait()
+	return total, tally.err()
+}
+
+// probe looks elsewhere when the flush is to probe, or is at its end and has
+// rows left on which it could not decide. It reports whether to go on.
+func (t *task) probe(ctx context.Context, src source, tally *tally, asked bool, deliver func(context.Context, selection) int) bool {
+	probing, works := tally.probing()
+	switch {
+	case !tally.goOn():
+		return false
+	case probing:
+	case asked, works && src.undecided(): // something was sent meanwhile
+		return true
+	case !src.undecided():
+		return false
+	default:
+		tally.doubt()
+	}
+	sel, found, err := src.probe(ctx)
+	if err != nil {
+		tally.stop(err)
+		return false
+	}
+	if found && deliver(ctx, sel) > 0 {
+		src.resume()
+	}
+	return found
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/gather"
+	"github.com/entsignal/signalbus/internal/option"
+	"github.com/entsignal/signalbus/internal/probe"
+)
+
+// task is one signal type in one flush.
+type task struct {
+	*signalType
+	mode   entsignal.Mode
+	engine *Engine
+	st     store
+	opts   option.Flush
+	burst  int
+	listed []any // the ids that a Flush listed
+
+	batches atomic.Int64
+}
+
+// listPage is how many ids one query lists.
+const listPage = 10000
+
+// list notes the ids that are pending now.
+func (t *task) list(ctx context.Context) (int, error) {
+	top, err := t.top(ctx)
+	if err != nil || top == nil {
+		return 0, err
+	}
+	var after any
+	for {
+		page, err := t.read(ctx, t.Columns().Due(after, top, listPage))
+		if err != nil {
+			return 0, err
+		}
+		t.listed = append(t.listed, page...)
+		if len(page) < listPage {
+			return 0, nil
+		}
+		after = page[len(page)-1]
+	}
+}
+
+// manyBatches is from when on a burst of 1 is pointed out.
+const manyBatches = 1000
+
+// limit returns how many rows the next batch may have: a single one while the
+// way is blocked, to see whether it is free again.
+func (t *task) limit(ctx context.Context) int {
+	if t.burst == 1 && t.batches.Add(1) == manyBatches && t.engine.logged.first("burst of 1 "+t.info.Name) {
+		t.engine.log.InfoContext(ctx, "a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount",
+			slog.String("signal", t.info.Name), slog.Int("batches", manyBatches))
+	}
+	if t.breaker.Noticed() {
+		return 1
+	}
+	return t.weight.limit(t.burst, t.engine.batchBytes)
+}
+
+// flushListed sends those of the listed signals that are still there.
+func (t *task) flushListed(ctx context.Context) (int, error) {
+	return t.flushRows(ctx, &listed{probe.NewListing(t.listed)}, 1, 1)
+}
+
+// workers returns how many batches to send side by side. Where one claim runs at a
+// time it is one: others would spend the time of their batch on the wait.
+func (t *task) workers() int {
+	if t.st.Exclusive() {
+		return 1
+	}
+	return t.opts.Workers
+}
+
+// flushWalk walks through the table, with several batches under way if asked
+// to.
+func (t *task) flushWalk(ctx context.Context) (int, error) {
+	top, err := t.top(ctx)
+	if err != nil || top == nil {
+		return 0, err
+	}
+	ahead := gather.Ahead
+	if t.st.Exclusive() {
+		ahead = 1
+	}
+	return t.flushRows(ctx, &walk{columns: t.Columns(), top: top, read: t.read}, t.workers(), ahead)
+}
+
+// read returns the ids of the rows that match.
+func (t *task) read(ctx context.Context, match func(*sql.Selector)) ([]any, error) {
+	ids, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) ([]any, error) {
+		return t.IDs(ctx, drv, match)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	return ids, nil
+}
+
+// pending returns how many rows there are.
+func (t *task) pending(ctx context.Context) (int, error) {
+	return t.pendingThat(ctx, func(*sql.Selector) {})
+}
+
+// pendingThat returns how many rows match.
+func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int, error) {
+	n, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (int, error) { return t.Count(ctx, drv, match) })
+	if err != nil {
+		return 0, fmt.Errorf("count: %w", err)
+	}
+	return n, nil
+}
+
+// reading runs read within its bounds and returns what it has read.
+func reading[R any](ctx context.Context, t *task, read func(context.Context, dialect.Driver) (R, error)) (R, error) {
+	return budget.Ask(ctx, t.engine.budget, func(ctx context.Context) (found R, _ error) {
+		err := t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {
+			found, err = read(ctx, drv)
+			return err
+		})
+		return found, err
+	})
+}
+
+// top returns the highest id, or nil if there are no rows.
+func (t *task) top(ctx context.Context) (any, error) {
+	ids, err := t.read(ctx, t.Columns().Last())
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return ids[0], nil
+}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/breaker"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
+)
+
+// noteBatch tells the breaker of a signal type what came of a batch, and logs
+// a change.
+func (e *Engine) noteBatch(ctx context.Context, d *batch, w breaker.Way, took time.Duration, err error) {
+	news, since := d.signal.breaker.Note(time.Now(), w, took)
+	switch {
+	case !news:
+	case w == breaker.Free:
+		e.log.InfoContext(ctx, "broker and database are back, signals are sent again", slog.String("signal", d.signal.info.Name),
+			slog.String("away_for", time.Since(since).Round(time.Millisecond).String()))
+	default:
+		e.log.WarnContext(ctx, "broker or database is away, signals stay pending", slog.String("signal", d.signal.info.Name), slog.Any("error", err))
+	}
+}
+
+// wayOf returns what a batch tells of which n signals were sent. ctx is that of
+// the batch.
+func wayOf(ctx context.Context, d *batch, n int, err error) breaker.Way {
+	switch {
+	case entsignal.IsUnavailable(err):
+		return breaker.Blocked
+	case errors.Is(err, budget.ErrStuck): // such a claim still owns its batch
+		return breaker.Silent
+	case d.called && (n > 0 || ctx.Err() == nil): // sent, or refused by somebody who is there
+		return breaker.Free
+	case d.called:
+		return breaker.Silent
+	case ctx.Err() == nil && database.IsUnavailable(err):
+		return breaker.Blocked
+	default:
+		return breaker.Unknown
+	}
+}

@@ -1,0 +1,149 @@
+// Package gather joins the autoflushes of one signal type to larger batches. While one
+// batch is at the broker, the commits that come gather, and leave together as the
+// next. It needs no timer, and a commit that is alone waits for nobody.
+//
+//	Join ──nobody leads──▶ leads: Gather takes along who waits, up to a full batch
+//	  │                       │
+//	  │ else                  │ Pass, when its batch is published, and End, when it is over,
+//	  ▼                       ▼ give the lead to the share that has waited longest
+//	waits ──Lead closed───▶ leads the next batch
+//	  ├──Done───────────────▶ another's batch took it along; this is its result
+//	  ├──BreakOut───────────▶ leads a batch beside the others, one at a time
+//	  └──Leave──────────────▶ gone
+//
+// While commits are held up there may be [Ahead] batches under way, of which one at
+// most is not published yet. With 32 writers the second was measured to make commits
+// an eighth faster; a third one makes the batches smaller and nothing faster.
+package gather
+
+import (
+	"slices"
+	"sync"
+)
+
+const (
+	// Ahead is how many batches may be under way: one of which the broker's answer
+	// is awaited, and one that is claimed and sent meanwhile.
+	Ahead = 2
+	// MaxBatch bounds the rows of a batch. A commit that alone has more must be
+	// taken apart before.
+	MaxBatch = 500
+)
+
+// A Gatherer joins the autoflushes of one signal type. The zero value is ready. Its
+// methods may be called by several goroutines.
+type Gatherer struct {
+	mu       sync.Mutex
+	led      bool // somebody claims and publishes a batch, and will pass the lead on
+	out      bool // a batch has broken out
+	underWay int  // batches, that of the leader counted
+	waiting  []*Share
+}
+
+// A Share is what one commit has in a batch.
+type Share struct {
+	IDs  []any
+	Lead chan struct{} // closed when the commit is to lead the next batch
+	Done chan Result   // has the result when another commit's batch took the share
+}
+
+// A Result is what came of a share.
+type Result struct {
+	Sent  int
+	Err   error
+	Alone bool // nothing came of the batch; its shares are to try alone
+}
+
+// Join adds the ids of a commit, and reports whether it has the lead.
+func (g *Gatherer) Join(ids []any) (s *Share, lead bool) {
+	s = &Share{IDs: ids, Lead: make(chan struct{}), Done: make(chan Result, 1)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.free() {
+		g.led = true
+		g.underWay++
+		return s, true
+	}
+	g.waiting = append(g.waiting, s)
+	return s, false
+}
+
+// BreakOut gives a share that waits the lead of a batch beside the others. It
+// reports false if there is such a batch already, or the share is on its way.
+func (g *Gatherer) BreakOut(s *Share) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, s)
+	if i < 0 || g.out {
+		return false
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	g.out = true
+	return true
+}
+
+// EndOut ends a batch that had broken out.
+func (g *Gatherer) EndOut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.out = false
+}
+
+// free reports whether another batch may be led.
+func (g *Gatherer) free() bool { return !g.led && g.underWay < Ahead }
+
+// Leave takes a share back. It reports false if that has the lead by now, or is
+// in a batch.
+func (g *Gatherer) Leave(s *Share) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, s)
+	if i < 0 {
+		return false
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return true
+}
+
+// Gather returns the batch of the leader: its own share, and those that wait
+// and fit.
+func (g *Gatherer) Gather(own *Share) []*Share {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	batch, rows := []*Share{own}, len(own.IDs)
+	for len(g.waiting) > 0 && rows+len(g.waiting[0].IDs) <= MaxBatch {
+		rows += len(g.waiting[0].IDs)
+		batch = append(batch, g.waiting[0])
+		g.waiting = g.waiting[1:]
+	}
+	return batch
+}
+
+// Pass takes the lead from a batch that is published.
+func (g *Gatherer) Pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.led = false
+	g.next()
+}
+
+// End ends a batch that has passed the lead on.
+func (g *Gatherer) End() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.underWay--
+	g.next()
+}
+
+// next gives the lead, if it is free, to the share that has waited longest.
+func (g *Gatherer) next() {
+	switch {
+	case len(g.waiting) == 0:
+		g.waiting = nil
+	case g.free():
+		g.led = true
+		g.underWay++
+		close(g.waiting[0].Lead)
+		g.waiting = g.waiting[1:]
+	}
+}

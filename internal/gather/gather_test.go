@@ -1,0 +1,63 @@
+package gather
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
+	var g Gatherer
+	join := func() (*Share, bool) { return g.Join([]any{1}) }
+	led := func(s *Share) bool {
+		select {
+		case <-s.Lead:
+			return true
+		default:
+			return false
+		}
+	}
+	_, lead := join()
+	require.True(t, lead)
+	second, lead := join()
+	assert.False(t, lead)
+	third, lead := join()
+	assert.False(t, lead)
+	assert.False(t, led(second), "the first isn't published")
+	g.Pass()
+	assert.True(t, led(second))
+	g.Pass()
+	assert.False(t, led(third), "two are under way")
+	fourth, lead := join()
+	assert.False(t, lead)
+	g.End()
+	assert.True(t, led(third), "the one that has waited longest")
+	assert.False(t, led(fourth))
+	assert.Len(t, g.Gather(third), 2)
+	g.Pass()
+	g.End()
+	g.End()
+	assert.Zero(t, g.underWay)
+	_, lead = join()
+	assert.True(t, lead)
+}
+
+func TestOneSharedBatchAtMostBreaksOut(t *testing.T) {
+	var g Gatherer
+	join := func() *Share {
+		s, _ := g.Join([]any{1})
+		return s
+	}
+	join() // leads
+	second, third := join(), join()
+	assert.True(t, g.BreakOut(second))
+	assert.False(t, g.BreakOut(second), "it leads by now")
+	assert.Equal(t, []*Share{second, third}, g.Gather(second), "it takes along who waits")
+	fourth := join()
+	assert.False(t, g.BreakOut(fourth), "one is out")
+	g.EndOut()
+	assert.True(t, g.BreakOut(fourth))
+	assert.Equal(t, 1, g.underWay, "the way of the others is as it was")
+	assert.True(t, g.led)
+}

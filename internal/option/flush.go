@@ -1,0 +1,58 @@
+package option
+
+import "time"
+
+// Flush is what the options of a flush, and of the methods that are like one, set.
+type Flush struct {
+	Only     []string // nil: all
+	Exclude  []string
+	Wait     *time.Duration // nil: see FlushWait
+	Workers  int
+	Burst    int            // 0: the signal's
+	HoldBack *time.Duration // nil: see HoldBackTime
+	SkipDead bool
+}
+
+// DefaultFlush returns the settings of a call without options.
+func DefaultFlush() Flush { return Flush{Workers: 1} }
+
+const (
+	// defaultWait is how long Flush waits: time enough for the autoflushes that
+	// are running to finish.
+	defaultWait = 3 * time.Second
+	// defaultHoldBack is how long FlushOrdered waits for open transactions: most
+	// have ended by then, and those that haven't deserve to be named.
+	defaultHoldBack = 30 * time.Second
+)
+
+// FlushWait returns how long Flush waits between listing and sending.
+func (f Flush) FlushWait() time.Duration { return or(f.Wait, defaultWait) }
+
+// HoldBackTime returns how long FlushOrdered waits for open transactions.
+func (f Flush) HoldBackTime() time.Duration { return or(f.HoldBack, defaultHoldBack) }
+
+func or(d *time.Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
+	}
+	return *d
+}
+
+// Used returns the names of the options that a method of a bus uses. A client of
+// one signal has the flush methods too, and is of one type already: it uses all
+// but Only and Exclude.
+func Used(method string, ofClient bool) []string {
+	var names []string
+	if !ofClient {
+		names = []string{"Only", "Exclude"}
+	}
+	switch method {
+	case "Flush":
+		names = append(names, "Wait", "Burst")
+	case "FlushMany":
+		names = append(names, "Workers", "Burst")
+	case "FlushOrdered":
+		names = append(names, "Wait", "HoldBack", "Workers", "Burst", "SkipDead")
+	}
+	return names
+}

@@ -1,0 +1,31 @@
+// Package sending is what a bus puts into the context of a sender, and what the
+// sender finds there by the functions of package entsignal.
+package sending
+
+import "context"
+
+type (
+	batchKey     struct{}
+	publishedKey struct{}
+)
+
+// WithBatch returns a context that carries the batch, an entsignal.Batch.
+func WithBatch(ctx context.Context, batch any) context.Context {
+	return context.WithValue(ctx, batchKey{}, batch)
+}
+
+// Batch returns the batch that ctx carries, or nil.
+func Batch(ctx context.Context) any { return ctx.Value(batchKey{}) }
+
+// WithPublished returns a context whose sender calls published when all its
+// messages are handed to the broker.
+func WithPublished(ctx context.Context, published func()) context.Context {
+	return context.WithValue(ctx, publishedKey{}, published)
+}
+
+// Published calls the function of [WithPublished], if ctx has one.
+func Published(ctx context.Context) {
+	if published, ok := ctx.Value(publishedKey{}).(func()); ok {
+		published()
+	}
+}

@@ -1,0 +1,152 @@
+package table
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// Columns tells how the rows of a signal are found.
+type Columns struct {
+	ID      string
+	Key     string // empty: there is none
+	Order   []entsignal.OrderTerm
+	IDType  reflect.Type
+	Counted bool // whether the ids are whole numbers, which the database may count
+	Retry   bool // there are those of mixin.Retry
+}
+
+// Listed matches the rows with these ids, by id, for a query through drv.
+func (c Columns) Listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
+	return func(s *sql.Selector) { database.Listed(drv, s, c.ID, c.Counted, ids) }
+}
+
+// Span matches the first rows above after and up to top, by id. nil stands
+// for no bound.
+func (c Columns) Span(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		if after != nil {
+			s.Where(sql.GT(s.C(c.ID), after))
+		}
+		if top != nil {
+			s.Where(sql.LTE(s.C(c.ID), top))
+		}
+		s.OrderBy(s.C(c.ID)).Limit(limit)
+	}
+}
+
+// Due matches the rows of a Span that may be sent now.
+func (c Columns) Due(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		c.Span(after, top, limit)(s)
+		if c.Retry {
+			retry.IsDue(time.Now())(s)
+		}
+	}
+}
+
+// Last matches the row with the highest id.
+func (c Columns) Last() func(*sql.Selector) {
+	return func(s *sql.Selector) { s.OrderBy(sql.Desc(s.C(c.ID))).Limit(1) }
+}
+
+// Head matches the first rows in the order of the signal.
+func (c Columns) Head(limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		c.sort(s)
+		s.Limit(limit)
+	}
+}
+
+// movable reports whether a row's place in the order may change, which it can't
+// in that of the ids.
+func (c Columns) movable() bool { return len(c.Order) > 0 && c.Order[0].Field() != c.ID }
+
+// Movable reports whether a row that drv locks may come in a place of the order
+// where it doesn't belong anymore.
+func (c Columns) Movable(drv dialect.Driver) bool { return c.movable() && database.RowsMove(drv) }
+
+// WatchMoves matches the rows that pick matches, in the order of the signal, for a
+// query that locks them, and marks those that have moved; see [Rows.Moved].
+func (c Columns) WatchMoves(s *sql.Selector, pick func(*sql.Selector)) {
+	database.MarkMoved(s, c.ID, pick, c.sort)
+}
+
+// Unordered returns why the order has nothing to do with that in which
+// signals are recorded, or nothing. terms is the order in ent fields.
+func (c Columns) Unordered(terms []entsignal.OrderTerm) string {
+	switch {
+	case len(c.Order) > 0 && c.Order[0] != entsignal.OrderTerm(c.ID):
+		return fmt.Sprintf("it is ordered by %q first: a signal that is committed later may belong before those that were sent", terms[0])
+	case !c.Counted:
+		return fmt.Sprintf("its ids, of type %s, are not counted up by the database", c.IDType)
+	default:
+		return ""
+	}
+}
+
+// sort sorts by the order of the signal.
+func (c Columns) sort(s *sql.Selector) {
+	for _, term := range append(c.Order[:len(c.Order):len(c.Order)], entsignal.OrderTerm(c.ID)) {
+		if term.Descending() {
+			s.OrderBy(sql.Desc(s.C(term.Field())))
+		} else {
+			s.OrderBy(s.C(term.Field()))
+		}
+	}
+}
+
+// OfKey matches the rows of a key, in their order, with ids up to top; nil
+// stands for no bound.
+func (c Columns) OfKey(key, top any) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		if key == nil { // the schema forbids it, and the table may not
+			s.Where(sql.IsNull(s.C(c.Key)))
+		} else {
+			s.Where(sql.EQ(s.C(c.Key), key))
+		}
+		if top != nil {
+			s.Where(sql.LTE(s.C(c.ID), top))
+		}
+		c.sort(s)
+	}
+}
+
+// Oldest matches the row with the lowest id of each key, by id: the first of
+// those above after, and up to top.
+func (c Columns) Oldest(after, top any, limit int) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		b, t := sql.Dialect(s.Dialect()), s.Table()
+		numbered := b.Select(t.C(c.ID)).From(t).
+			AppendSelectExprAs(sql.RowNumber().PartitionBy(t.C(c.Key)).OrderBy(t.C(c.ID)), "entsignal_number").
+			As("entsignal_rows")
+		first := b.Select(numbered.C(c.ID)).From(numbered).Where(sql.EQ(numbered.C("entsignal_number"), 1))
+		s.Where(sql.In(s.C(c.ID), first))
+		c.Span(after, top, limit)(s)
+	}
+}
+
+// Between returns an id between two others, if ids are whole numbers.
+func (c Columns) Between(low, high any, part float64) (id any, ok bool) {
+	if !c.Counted || low == nil || high == nil {
+		return nil, false
+	}
+	l, h := reflect.ValueOf(low), reflect.ValueOf(high)
+	middle := reflect.New(l.Type()).Elem()
+	switch {
+	case l.CanInt() && h.CanInt():
+		middle.SetInt(l.Int() + int64(part*float64(h.Int()-l.Int())))
+	case l.CanUint() && h.CanUint():
+		middle.SetUint(l.Uint() + uint64(part*float64(h.Uint()-l.Uint())))
+	default:
+		return nil, false
+	}
+	return middle.Interface(), true
+}

@@ -1,0 +1,122 @@
+package table
+
+import (
+	"context"
+	stdsql "database/sql"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// What is asked about rows is read by the columns that it needs, so that
+// a row that ent can't make an entity of is found, counted and discarded like
+// any other.
+
+// scanner reads the columns of one row.
+type scanner func(dest ...any) error
+
+// scan calls each with the columns of each row that matches, and what match
+// selects behind them.
+func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), columns []string, each func(scanner) error) error {
+	t := s.Table()
+	b := sql.Dialect(drv.Dialect())
+	selector := b.Select().From(b.Table(t.Name).Schema(t.Schema))
+	for _, column := range columns {
+		selector.AppendSelect(selector.C(column))
+	}
+	match(selector)
+	if err := selector.Err(); err != nil {
+		return err
+	}
+	query, args := selector.Query()
+	rows := &sql.Rows{}
+	if err := drv.Query(ctx, query, args, rows); err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(func(dest ...any) error { return scanGuarded(rows, dest) }); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// scanID reads the id and the columns behind it. An id that isn't one of the
+// type is taken as the database gives it.
+func (s *signal[C, T, ID, Q]) scanID(drv dialect.Driver, scan scanner, more ...any) (any, error) {
+	id, err := foreign.Call(func() (ID, error) {
+		return s.codec.scan(func(dest any) error { return scan(append([]any{dest}, more...)...) })
+	})
+	if err == nil {
+		if stored, err := s.codec.value(id); err == nil {
+			return stored, nil
+		}
+	}
+	var raw any
+	err = scan(append([]any{&raw}, more...)...)
+	return database.TextOf(drv, raw), err
+}
+
+func (s *signal[C, T, ID, Q]) IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {
+	err := s.scan(ctx, drv, match, []string{s.model.IDColumn}, func(scan scanner) error {
+		id, err := s.scanID(drv, scan)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+func (s *signal[C, T, ID, Q]) Keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, _ error) {
+	err := s.scan(ctx, drv, match, []string{s.model.IDColumn, s.model.KeyColumn}, func(scan scanner) error {
+		var key any
+		id, err := s.scanID(drv, scan, &key)
+		ids, keys = append(ids, id), append(keys, database.KeyOf(drv, key))
+		return err
+	})
+	return ids, keys, err
+}
+
+// RowState is what is known of a row that isn't decoded.
+type RowState struct {
+	ID    any
+	Retry retry.State // zero without mixin.Retry
+}
+
+func (s *signal[C, T, ID, Q]) States(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []RowState, _ error) {
+	columns := []string{s.model.IDColumn}
+	selected := match
+	if s.model.Retry != nil {
+		columns = append(columns, retry.FieldAttempts, retry.FieldError)
+		selected = func(s *sql.Selector) {
+			match(s)
+			database.SelectTimes(s, retry.FieldRetryAt, retry.FieldFailedAt)
+		}
+	}
+	err := s.scan(ctx, drv, selected, columns, func(scan scanner) (err error) {
+		var (
+			row               RowState
+			attempts          stdsql.NullInt64
+			text              stdsql.NullString
+			retryAt, failedAt database.Time
+			more              []any
+		)
+		if s.model.Retry != nil {
+			more = []any{&attempts, &text, &retryAt, &failedAt}
+		}
+		if row.ID, err = s.scanID(drv, scan, more...); err != nil {
+			return err
+		}
+		row.Retry = retry.State{Attempts: int(attempts.Int64), RetryAt: retryAt.At, FailedAt: failedAt.At}
+		if text.Valid {
+			row.Retry.Error = &text.String
+		}
+		all = append(all, row)
+		return nil
+	})
+	return all, err
+}

@@ -1,0 +1,105 @@
+package table
+
+import (
+	"context"
+	"slices"
+
+	"entgo.io/ent"
+
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/foreign"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// Rows are loaded signals of one type, with their Go type hidden. They don't change.
+type Rows interface {
+	// IDs returns the ids of the rows.
+	IDs() []any
+	// IDText returns the text of the id of a row, by which consumers know it.
+	IDText(i int) string
+	// State returns what mixin.Retry keeps in a row.
+	State(i int) retry.State
+	// Moved reports whether one of them isn't where the query found it; see
+	// [Columns.WatchMoves].
+	Moved() bool
+	// Pick returns the rows with these indexes, in that order.
+	Pick(indexes []int) Rows
+	// Size estimates how many bytes of memory one of them takes; 0 if there is none.
+	Size() int64
+	// Send calls the sender with the rows from an index up to another.
+	Send(ctx context.Context, from, to int) error
+}
+
+// rows are the entities of one signal.
+type rows[T any] struct {
+	of       typed[T]
+	entities []T
+	ids      []any
+}
+
+// typed is what rows need of their signal.
+type typed[T any] interface {
+	idText(row T, stored any) string
+	state(row T) retry.State
+	send(ctx context.Context, rows []T) error
+}
+
+func (r *rows[T]) IDs() []any { return r.ids }
+
+func (r *rows[T]) IDText(i int) string { return r.of.idText(r.entities[i], r.ids[i]) }
+
+func (r *rows[T]) State(i int) retry.State { return r.of.state(r.entities[i]) }
+
+func (r *rows[T]) Moved() bool {
+	return slices.ContainsFunc(r.entities, func(row T) bool {
+		get, ok := selectedOf(row)
+		return ok && database.HasMoved(get)
+	})
+}
+
+func (r *rows[T]) Pick(indexes []int) Rows {
+	picked := &rows[T]{of: r.of, entities: make([]T, len(indexes)), ids: make([]any, len(indexes))}
+	for to, from := range indexes {
+		picked.entities[to], picked.ids[to] = r.entities[from], r.ids[from]
+	}
+	return picked
+}
+
+func (r *rows[T]) Size() int64 { return meanSize(r.entities) }
+
+func (r *rows[T]) Send(ctx context.Context, from, to int) error {
+	// The sender gets a copy: one that sorts what it gets must not change which row
+	// is which.
+	return foreign.CallSender(func() error { return r.of.send(ctx, slices.Clone(r.entities[from:to])) })
+}
+
+func (s *signal[C, T, ID, Q]) send(ctx context.Context, rows []T) error {
+	return s.model.Sender(ctx, rows)
+}
+
+func (s *signal[C, T, ID, Q]) idText(row T, stored any) string {
+	if s.codec.plain() {
+		return formatID(stored)
+	}
+	return s.codec.text(s.model.ID(row))
+}
+
+func (s *signal[C, T, ID, Q]) state(row T) retry.State {
+	state := s.model.RetryState(row)
+	if get, ok := selectedOf(row); ok {
+		return state.WithTimes(get)
+	}
+	return state
+}
+
+// selectedOf returns what returns the values that a query has selected beside the
+// fields of an entity.
+func selectedOf(row any) (get func(name string) (any, error), ok bool) {
+	r, ok := row.(interface {
+		Value(name string) (ent.Value, error)
+	})
+	if !ok {
+		return nil, false
+	}
+	return func(name string) (any, error) { return r.Value(name) }, true
+}

@@ -1,0 +1,123 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/privacy"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/retry"
+)
+
+// A Signal is one signal type. Its ids are everywhere what the database takes for
+// them. The functions that match say which rows a query is about.
+type Signal interface {
+	// Info describes the signal; BurstCount is 0 if the schema sets none.
+	Info() entsignal.Info
+	// Columns tells how rows are found.
+	Columns() Columns
+	// Retry returns the policy of mixin.Retry, or nil without it.
+	Retry() *retry.Policy
+	// HasSender reports whether the signal has a sender.
+	HasSender() bool
+
+	// Bind gives the signal the config of the client that it is read through.
+	Bind(config any) error
+	// Table tells where the rows are. It is known when the signal is bound.
+	Table() database.Table
+
+	// StoredID returns what the database takes for an id, ParseID for the text of
+	// an id, and IDText the text.
+	StoredID(id any) (any, error)
+	ParseID(text string) (any, error)
+	IDText(stored any) string
+
+	// Count returns the number of rows that match.
+	Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error)
+	// IDs returns the ids of the rows that match, in the query's order.
+	IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
+	// Keys returns the ids and the keys of the rows that match.
+	Keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, err error)
+	// States returns what is known of the rows that match, without decoding them.
+	States(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]RowState, error)
+	// Load returns the rows that match as entities, with what is loaded with them.
+	// The error is an [*entsignal.DecodeError] if it is about some of the rows, and
+	// not about the database, the end of ctx, an interceptor or a query that was
+	// built.
+	Load(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (Rows, error)
+}
+
+// New returns the signal that m describes.
+func New[C, T, ID any, Q Query[T]](m Model[C, T, ID, Q]) Signal {
+	return &signal[C, T, ID, Q]{model: m, codec: newIDCodec(m.IDScanner)}
+}
+
+type signal[C, T, ID any, Q Query[T]] struct {
+	model  Model[C, T, ID, Q]
+	codec  idCodec[ID]
+	config C
+}
+
+func (s *signal[C, T, ID, Q]) Info() entsignal.Info {
+	m := &s.model
+	return entsignal.Info{Name: m.Name, Table: m.Table, AutoFlush: m.AutoFlush, BurstCount: m.BurstCount, OrderBy: m.OrderBy, OrderKey: m.OrderKey, LockOrderKey: m.LockOrderKey}
+}
+
+func (s *signal[C, T, ID, Q]) Columns() Columns {
+	m := &s.model
+	return Columns{ID: m.IDColumn, Key: m.KeyColumn, Order: m.OrderColumns, IDType: reflect.TypeFor[ID](), Counted: m.Counted, Retry: m.Retry != nil}
+}
+
+func (s *signal[C, T, ID, Q]) Retry() *retry.Policy { return s.model.Retry }
+
+func (s *signal[C, T, ID, Q]) HasSender() bool { return s.model.Sender != nil }
+
+func (s *signal[C, T, ID, Q]) Bind(config any) error {
+	c, ok := config.(C)
+	if !ok {
+		return fmt.Errorf("entsignal: the bus was made by another ent package than the client: signal %s expects %T, not %T", s.model.Name, s.config, config)
+	}
+	s.config = c
+	return nil
+}
+
+func (s *signal[C, T, ID, Q]) Table() database.Table {
+	t := database.Table{Name: s.model.Table, IDColumn: s.model.IDColumn, Counted: s.model.Counted}
+	if s.model.Schema != nil {
+		t.Schema = s.model.Schema(s.config)
+	}
+	return t
+}
+
+func (s *signal[C, T, ID, Q]) StoredID(id any) (any, error) {
+	typed, ok := id.(ID)
+	if !ok {
+		return nil, fmt.Errorf("an id of type %T; expected %s", id, reflect.TypeFor[ID]())
+	}
+	return s.codec.value(typed)
+}
+
+func (s *signal[C, T, ID, Q]) ParseID(text string) (any, error) {
+	id, err := s.codec.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.codec.value(id)
+}
+
+func (s *signal[C, T, ID, Q]) IDText(stored any) string { return s.codec.textOf(stored) }
+
+func (s *signal[C, T, ID, Q]) Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (int, error) {
+	return s.model.Query(s.config, drv, match).Count(allowed(ctx))
+}
+
+// allowed passes by the project's privacy rules: they say what its users may
+// see, and the bus is none of them.
+func allowed(ctx context.Context) context.Context {
+	return privacy.DecisionContext(ctx, privacy.Allow)
+}
