@@ -342,14 +342,6 @@ func TestEachCommandHasHelpWithExamples(t *testing.T) {
 	}
 }
 
-func TestBackoff(t *testing.T) {
-	assert.Equal(t, 500*time.Millisecond, backoff(0, 0))
-	assert.Equal(t, 250*time.Millisecond, backoff(0, 1))
-	assert.Equal(t, 4*time.Second, backoff(3, 0))
-	assert.Equal(t, 30*time.Second, backoff(6, 0))
-	assert.Equal(t, 15*time.Second, backoff(1e9, 1))
-}
-
 func TestHealth(t *testing.T) {
 	var h health
 	changed := func(err error) bool { _, c := h.change(newResult(0, err)); return c }

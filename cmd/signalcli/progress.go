@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 const (
@@ -140,7 +141,7 @@ func (p *progress) run(ctx context.Context) {
 		return
 	}
 	for pause := pollEvery; ; {
-		sleep(ctx, pause)
+		backoff.Wait(ctx, pause, nil)
 		if ctx.Err() != nil {
 			return
 		}

@@ -1,20 +1,16 @@
 package signalcli
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 const (
-	// The pauses after runs that failed, under --repeat.
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
 	// summaryEvery is how often a repeated flush logs what it did, so that its
 	// log shows that it lives when nothing else happens.
 	summaryEvery = time.Minute
@@ -54,10 +50,10 @@ func (f *flusher) loop(screen *screen) result {
 		if r.ok() {
 			failed = 0
 		} else {
-			pause = max(pause, backoff(failed, rand.Float64()))
+			pause = max(pause, failurePauses().Pause(failed))
 			failed++
 		}
-		sleep(stopping, pause)
+		backoff.Wait(stopping, pause, nil)
 	}
 	last.Sent = sent
 	if last.Failed == nil {
@@ -131,20 +127,8 @@ func (h *health) change(r result) (since time.Time, changed bool) {
 	return h.since, true
 }
 
-// backoff returns the pause after a failure, when so many were before it:
-// doubled each time, less a random part of up to a half, so that processes
-// that failed together don't come back together. random is from 0 to 1.
-func backoff(before int, random float64) time.Duration {
-	d := min(minBackoff<<min(before, 16), maxBackoff)
-	return d - time.Duration(random*float64(d)/2)
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+// failurePauses are the pauses after runs that failed, under --repeat. The jitter keeps
+// processes that failed together from coming back together.
+func failurePauses() backoff.Doubling {
+	return backoff.Doubling{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.5}
 }

@@ -36,8 +36,9 @@ package txn
 
 import (
 	"database/sql"
-	"math/rand/v2"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 // Options tune one transaction.
@@ -54,16 +55,8 @@ func Defaults() Options {
 	return Options{Retries: 8, MinBackoff: 10 * time.Millisecond, MaxBackoff: time.Second}
 }
 
-// backoff returns the pause after a try, counted from 0. It doubles from try
-// to try. The upper half of it is random, so that transactions which have met
-// don't meet again.
-func (o Options) backoff(try int) time.Duration {
-	pause := o.MaxBackoff
-	if doubled := o.MinBackoff << try; doubled>>try == o.MinBackoff && doubled < pause {
-		pause = doubled
-	}
-	if pause <= 0 {
-		return 0
-	}
-	return pause/2 + rand.N(pause/2+1)
+// pauses returns the pauses between tries. The jitter keeps transactions that have met
+// from meeting again.
+func (o Options) pauses() backoff.Doubling {
+	return backoff.Doubling{Min: o.MinBackoff, Max: o.MaxBackoff, Jitter: 0.5}
 }

@@ -3,7 +3,8 @@ package txn
 import (
 	"context"
 	"fmt"
-	"time"
+
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 // Run calls try until it succeeds, fails for good, or was called o.Retries
@@ -17,21 +18,9 @@ func Run(ctx context.Context, o Options, try func(losses int) (again bool, err e
 		if err == nil || !again || n >= o.Retries {
 			return unmarked(err)
 		}
-		if !pause(ctx, o.backoff(n)) {
+		if !backoff.Wait(ctx, o.pauses().Pause(n), nil) {
 			return fmt.Errorf("%w; the transaction is not run again after: %w", context.Cause(ctx), unmarked(err))
 		}
-	}
-}
-
-// pause waits for d, and reports false if ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
 	}
 }
 

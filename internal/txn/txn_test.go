@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestBackoffDoublesUpToTheLongestAndIsHalfRandom(t *testing.T) {
+func TestPausesDoubleUpToTheLongestAndAreHalfRandom(t *testing.T) {
 	for _, o := range []Options{Defaults(), {MinBackoff: time.Millisecond, MaxBackoff: time.Hour}} {
 		longest := o.MinBackoff
 		for try := range 200 {
-			pause := o.backoff(try)
+			pause := o.pauses().Pause(try)
 			assert.LessOrEqual(t, pause, longest)
 			assert.GreaterOrEqual(t, pause, longest/2)
 			longest = min(2*longest, o.MaxBackoff)
 		}
 	}
-	assert.Zero(t, Options{}.backoff(5))
+	assert.Zero(t, Options{}.pauses().Pause(5))
 }
 
 func TestRunTellsEachTryHowManyCameBefore(t *testing.T) {
