@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/sending"
 )
 
 // Signal is what the suites of [TestSender] and [TestDatabase] send.
@@ -222,7 +223,7 @@ var senderChecks = []senderCheck{
 		defer cancel()
 		batch := suiteSignals(1, 100)
 		published := 0
-		ctx = entsignal.NewPublishedContext(suiteContext(ctx, entsignal.ModeFlushMany, batch), func() { published++ })
+		ctx = sending.WithPublished(suiteContext(ctx, entsignal.ModeFlushMany, batch), func() { published++ })
 		if err := s.call(t, ctx, batch); err != nil {
 			t.Fatalf("entsignaltest: the sender returned %v; expected nil", err)
 		}

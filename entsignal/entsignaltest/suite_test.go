@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/sending"
 )
 
 // failingTB stands for a test that fails.
@@ -217,7 +218,7 @@ func TestSenderCheckFindsWhatIsWrong(t *testing.T) {
 		}},
 		"tells when all is handed over": {"without a call of entsignal.Published", func(_ *memory, send sender) sender {
 			return func(ctx context.Context, signals []*Signal) error {
-				return send(entsignal.NewPublishedContext(ctx, func() {}), signals)
+				return send(sending.WithPublished(ctx, func() {}), signals)
 			}
 		}},
 		"says that the broker is away": {"the broker is away, and the sender reported of signal 1 of 3: down; expected an error that entsignal.Unavailable marks", func(_ *memory, send sender) sender {

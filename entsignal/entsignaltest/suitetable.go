@@ -8,6 +8,8 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/engine"
+	"github.com/entsignal/signalbus/internal/table"
 )
 
 // suiteTable is the table of the signals of [TestDatabase], written by hand as the
@@ -40,9 +42,9 @@ func newSuiteTable(t testing.TB, drv dialect.Driver) suiteTable {
 }
 
 // bus returns a bus of the table, and what a client of it has.
-func (s suiteTable) bus(t testing.TB, send entsignal.Sender[*Signal], opts ...entsignal.BusOption) (*entsignal.Bus, *entsignal.Binding) {
+func (s suiteTable) bus(t testing.TB, send entsignal.Sender[*Signal], opts ...entsignal.BusOption) (*entsignal.Bus, *engine.Binding) {
 	t.Helper()
-	bus, err := entsignal.NewBus([]entsignal.Signal{entsignal.NewSignal(entsignal.Model[suiteTable, *Signal, int, suiteQuery]{
+	bus, err := engine.NewBus([]table.Signal{table.New(table.Model[suiteTable, *Signal, int, suiteQuery]{
 		Name:      suiteName,
 		Table:     suiteTableName,
 		IDColumn:  "id",
@@ -57,7 +59,7 @@ func (s suiteTable) bus(t testing.TB, send entsignal.Sender[*Signal], opts ...en
 	if err != nil {
 		t.Fatalf("entsignaltest: TestDatabase: %v", err)
 	}
-	binding := bus.Bind(entsignal.Client{
+	binding := engine.Bind(bus, engine.Client{
 		Config: s,
 		Driver: func() dialect.Driver { return s.Driver },
 		Detach: func(ctx context.Context) context.Context { return ctx },
@@ -119,7 +121,7 @@ func (q suiteQuery) Count(ctx context.Context) (int, error) {
 
 // insert stores signals with these texts in one transaction, and returns what a
 // client would tell the bus of them.
-func (s suiteTable) insert(t testing.TB, texts ...string) []entsignal.Created {
+func (s suiteTable) insert(t testing.TB, texts ...string) []engine.Created {
 	t.Helper()
 	created, err := s.tryInsert(texts...)
 	if err != nil {
@@ -128,7 +130,7 @@ func (s suiteTable) insert(t testing.TB, texts ...string) []entsignal.Created {
 	return created
 }
 
-func (s suiteTable) tryInsert(texts ...string) (created []entsignal.Created, err error) {
+func (s suiteTable) tryInsert(texts ...string) (created []engine.Created, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
 	defer cancel()
 	tx, err := s.Tx(ctx)
@@ -151,7 +153,7 @@ func (s suiteTable) tryInsert(texts ...string) (created []entsignal.Created, err
 		return nil, err
 	}
 	for _, row := range rows {
-		created = append(created, entsignal.Created{Signal: suiteName, ID: row.ID})
+		created = append(created, engine.Created{Signal: suiteName, ID: row.ID})
 	}
 	return created, tx.Commit()
 }
