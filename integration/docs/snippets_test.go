@@ -180,7 +180,7 @@ func rename(ctx context.Context, client *ent.Client, id int, change func(string)
 // shutdown ends the program of the README's first screen.
 func shutdown(ctx context.Context, bus *entsignal.Bus, pub *rabbitmq.Publisher, client *ent.Client) error {
 	// snippet: shutdown
-	// The bus finishes the batches in hand; then nobody needs the others.
+	// The bus finishes its current batches first; then nothing needs the others.
 	return errors.Join(bus.Close(ctx), pub.Close(ctx), client.Close())
 	// end snippet
 }
