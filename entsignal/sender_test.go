@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/entsignal/signalbus/internal/sending"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/internal/sending"
 )
 
 // try returns what Each makes of a sender that fails as told.

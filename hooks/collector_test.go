@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/entsignal/signalbus/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/internal/engine"
 )
 
 func TestCollectorIsTakenOnce(t *testing.T) {

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/entsignal/signalbus/entsignal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
 )
 
 var errBad = errors.New("bad")

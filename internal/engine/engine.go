@@ -120,7 +120,7 @@ func (e *Engine) AutoFlush() bool { return !e.autoFlushOff.Load() }
 // Close makes the flushes in flight stop after the batch in hand, and waits for them.
 func (e *Engine) Close(ctx context.Context) error { return e.life.Close(ctx) }
 
-// find returns the signal of that name, or an [*UnknownSignalError].
+// find returns the signal of that name, or an [*entsignal.UnknownSignalError].
 func (e *Engine) find(name string) (*signalType, error) {
 	known := make([]string, len(e.types))
 	for i, t := range e.types {

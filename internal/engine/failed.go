@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/option"
 	"github.com/entsignal/signalbus/internal/retry"

@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/budget"
 	"github.com/entsignal/signalbus/internal/probe"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestFailuresOfAFlushAreListedAndThenCounted(t *testing.T) {

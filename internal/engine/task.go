@@ -8,6 +8,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/budget"
 	"github.com/entsignal/signalbus/internal/gather"

@@ -7,6 +7,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/probe"
 	"github.com/entsignal/signalbus/internal/table"

@@ -12,9 +12,10 @@ import (
 	"testing"
 
 	"entgo.io/ent/schema/field"
-	"github.com/entsignal/signalbus/entsignal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/entsignal/signalbus/entsignal"
 )
 
 var errBad = errors.New("bad")
