@@ -34,11 +34,13 @@ demo: ## run the quickstart: SQLite and a sender that prints
 # minutes; only a hang reaches this one.
 # -p and -parallel, because tests wait for databases more than for the processor,
 # and for the same reason the longest packages start first.
-# -gcflags, because SQLite, which is C that was translated to Go, is three times as
-# fast without the race detector, and has no races of ours.
+# -gcflags, because SQLite, which is C that was translated to Go, is much faster
+# without the race detector. It works on memory of its own, by mutexes that the detector
+# still sees. Don't leave out a package with generic functions or atomic operations of
+# others in it: the program may get that copy of them, and report races that are none.
 # exec, because make tells only its own child to end, and a shell in between
 # doesn't pass it on.
-RACE := -race -gcflags='modernc.org/...=-race=false'
+RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false'
 FIRST := integration:./shop:./tool:./retry:./bank
 
 .PHONY: test
