@@ -6,22 +6,23 @@ import (
 	"github.com/entsignal/signalbus/internal/annotation"
 )
 
-// AutoFlush says whether a commit sends the signals that it recorded. The
-// default is true.
+// AutoFlush sets whether a commit sends the signals that it recorded. The default
+// is true. With false they stay pending until a flush.
 func AutoFlush(on bool) schema.Annotation { return annotation.Signal{AutoFlush: &on} }
 
-// BurstCount sets how many rows one transaction of Flush, FlushMany and
-// FlushOrdered claims, sends and deletes. The default is 1: correct for every
-// sender, and slow for a backlog. Senders that take a batch at once do well
-// with 500. It doesn't bound an autoflush.
+// BurstCount sets how many rows Flush, FlushMany and FlushOrdered claim, send and
+// delete in one transaction, at most. The default is 1, which works with every
+// sender but is slow for a backlog. 500 suits a sender that takes a whole batch. An
+// autoflush ignores it.
 func BurstCount(n int) schema.Annotation { return annotation.Signal{BurstCount: &n} }
 
-// OrderBy sets the order in which FlushOrdered sends. The terms name ent
-// fields, plain or made by [Asc] and [Desc]; the id is always the last term.
-// It needs an explicit [AutoFlush], because an autoflush keeps no order.
+// OrderBy sets the order in which FlushOrdered sends. The terms name ent fields,
+// either plain or with [Asc] or [Desc]. The id is always the last term. OrderBy
+// requires an explicit [AutoFlush] annotation, because an autoflush ignores the
+// order.
 func OrderBy(terms ...OrderTerm) schema.Annotation {
-	// An order without a term must reach the generator, which refuses it, and
-	// nil would be null in JSON.
+	// An empty order must reach the generator, which rejects it. A nil slice would
+	// become null in JSON, which means "not set".
 	order := make([]string, len(terms))
 	for i, term := range terms {
 		order[i] = string(term)
@@ -29,37 +30,40 @@ func OrderBy(terms ...OrderTerm) schema.Annotation {
 	return annotation.Signal{OrderBy: &order}
 }
 
-// OrderKey says that the order matters only among the signals that have the
-// same value of a field, such as the account that they are about. FlushOrdered
-// then sends each key's signals in the order of OrderBy and the id, several
-// keys side by side (see [Workers]), and a key whose first signal can't be
-// sent waits without keeping the others. The field is a required integer,
-// string, enum, bool or UUID, and should have an index. It needs an explicit
-// [AutoFlush], as OrderBy does.
+// OrderKey limits the order to signals with the same value of a field, such as the
+// account that they are about. FlushOrdered then sends the signals of each key in
+// the order of OrderBy and the id. It sends several keys at the same time (see
+// [Workers]). If the first signal of a key can't be sent, that key waits and the
+// others continue.
+//
+// The field must be a required integer, string, enum, bool or UUID. Give it an
+// index. OrderKey requires an explicit [AutoFlush] annotation, as OrderBy does.
 func OrderKey(field string) schema.Annotation { return annotation.Signal{OrderKey: &field} }
 
-// LockOrderKey makes the transactions that create signals of one key of
-// [OrderKey] come one after the other, so that their ids are in the order in
-// which they are committed. Before a signal is inserted, its transaction locks
-// the key, and another that creates a signal of that key waits until it ends.
-// A bulk locks all its keys at once and in order. A transaction that creates
-// signals of several keys one by one should do so in the order of the keys, or
-// else two of them may be in a deadlock, after which Atomic runs one again.
+// LockOrderKey makes transactions that create signals with the same [OrderKey]
+// value run one after the other, so that they commit in the order of their ids.
+// Before a signal is inserted, its transaction locks the key. Any other transaction
+// that creates a signal with that key then waits until the first one ends. A bulk
+// creation locks all its keys at once, in order. A transaction that creates signals
+// with several keys one by one should create them in the order of the keys.
+// Otherwise two such transactions can deadlock, and Atomic then runs one of them
+// again.
 //
-// Such a signal can be created only in a transaction; without one the error
-// wraps [ErrNoTx]. PostgreSQL locks; SQLite has one writer anyway; on MySQL and
-// MariaDB, which have no such lock, the creation is an error. Rows that are
-// inserted past the generated client aren't locked.
+// Such a signal can be created only in a transaction; otherwise the error wraps
+// [ErrNoTx]. The lock exists on PostgreSQL. SQLite needs none, because it has only
+// one writer. MySQL and MariaDB have no such lock, so the creation returns an error
+// there. Rows that are inserted without the generated client, such as by SQL, take
+// no lock.
 func LockOrderKey() schema.Annotation { return annotation.Signal{LockOrderKey: true} }
 
-// OrderTerm is one term of an order: the name of an ent field, with "-" in
-// front for a descending one.
+// OrderTerm is one term of an order: the name of an ent field. A "-" in front means
+// descending.
 type OrderTerm string
 
-// Asc orders by the field, lowest first, as the plain name does.
+// Asc orders by the field, lowest value first. A plain field name means the same.
 func Asc(field string) OrderTerm { return OrderTerm(field) }
 
-// Desc orders by the field, highest first.
+// Desc orders by the field, highest value first.
 func Desc(field string) OrderTerm { return OrderTerm(annotation.Descending(field)) }
 
 // Field returns the name of the term's field.

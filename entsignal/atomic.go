@@ -13,20 +13,19 @@ import (
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
-// An AtomicOption tunes one call of the generated Client.Atomic or InTx. A
-// call that joins an open transaction refuses Isolation; of the others it
-// makes no use, because the transaction is begun and run again by the call
-// that it joins.
+// An AtomicOption configures one call of the generated Client.Atomic or InTx. A
+// call that joins an open transaction returns an error for Isolation and ignores
+// the other options, because the outer call begins the transaction and runs it
+// again.
 type AtomicOption interface{ atomicOption() }
 
 type atomicOption struct{ option.Option[txn.Options] }
 
 func (atomicOption) atomicOption() {}
 
-// Isolation sets the isolation level of the transaction. The default is
-// REPEATABLE READ. It has no effect on SQLite, where every transaction is
-// serializable. A call that joins an open transaction can't have an isolation
-// of its own: it returns an error.
+// Isolation sets the isolation level of the transaction. The default is REPEATABLE
+// READ. SQLite ignores it: every transaction is serializable there. A call that
+// joins an open transaction can't set the isolation, and returns an error.
 func Isolation(level sql.IsolationLevel) AtomicOption {
 	return atomicOption{option.New("Isolation", func(o *txn.Options) error {
 		o.Isolation = &level
@@ -34,9 +33,9 @@ func Isolation(level sql.IsolationLevel) AtomicOption {
 	})}
 }
 
-// ReadOnly begins a read-only transaction: the database refuses to write in
-// it. SQLite doesn't refuse; there the transaction merely takes no write lock
-// when it begins.
+// ReadOnly begins a read-only transaction, in which the database rejects writes.
+// SQLite doesn't reject them; there, the transaction only begins without a write
+// lock.
 func ReadOnly() AtomicOption {
 	return atomicOption{option.New("ReadOnly", func(o *txn.Options) error {
 		o.ReadOnly = true
@@ -44,8 +43,8 @@ func ReadOnly() AtomicOption {
 	})}
 }
 
-// Retries sets how often the transaction is run again, by default 8 times. 0
-// runs it once.
+// Retries sets how often a transaction that failed is run again. The default is 8.
+// With 0 it runs once.
 func Retries(n int) AtomicOption {
 	return atomicOption{option.New("Retries", func(o *txn.Options) error {
 		if n < 0 {
@@ -56,9 +55,9 @@ func Retries(n int) AtomicOption {
 	})}
 }
 
-// Backoff sets the pauses before the transaction is run again: the first is
-// at most shortest, each next one up to twice as long, and none exceeds
-// longest. Half of each is random. The default is 10 milliseconds and 1
+// Backoff sets the pauses before a transaction is run again. The first pause is at
+// most shortest. Each next one is up to twice as long, but never longer than
+// longest. Half of each pause is random. The default is 10 milliseconds and 1
 // second.
 func Backoff(shortest, longest time.Duration) AtomicOption {
 	return atomicOption{option.New("Backoff", func(o *txn.Options) error {
@@ -70,16 +69,16 @@ func Backoff(shortest, longest time.Duration) AtomicOption {
 	})}
 }
 
-// RetryOnConstraint makes a constraint error, such as a duplicate key, an
-// [ErrSerialization] too, so that Atomic runs its function again. Other errors
-// it returns as they are, and nil for nil. Use it where another transaction
-// may have caused the violation and a second look at the database avoids it:
+// RetryOnConstraint turns a constraint error, such as a duplicate key, into an
+// [ErrSerialization] too, so that Atomic runs its function again. It returns any
+// other error unchanged, and nil for nil. Use it where another transaction may have
+// caused the violation, and reading the database again avoids it:
 //
 //	if err := tx.Account.Create().SetOwner(owner).Exec(ctx); err != nil {
 //		return entsignal.RetryOnConstraint(err)
 //	}
 //
-// After the last try Atomic returns the constraint error itself.
+// After the last try, Atomic returns the constraint error itself.
 func RetryOnConstraint(err error) error {
 	if err == nil || errors.Is(err, ErrSerialization) || !sqlgraph.IsConstraintError(err) {
 		return err
@@ -87,12 +86,12 @@ func RetryOnConstraint(err error) error {
 	return &txn.Again{Err: err, Mark: ErrSerialization}
 }
 
-// IsSerializationFailure reports whether err says that the transaction may
-// succeed if it is run again: a serialization failure or a deadlock, a busy
-// SQLite database, or an error that wraps [ErrSerialization]. It knows the
-// errors of lib/pq, pgx, go-sql-driver/mysql, modernc.org/sqlite and
-// mattn/go-sqlite3. A lock that wasn't free in time (PostgreSQL's NOWAIT and
-// lock_timeout, MySQL's lock wait timeout) is none.
+// IsSerializationFailure reports whether the transaction may succeed if it is run
+// again. That is so for a serialization failure, a deadlock, a busy SQLite database
+// and an error that wraps [ErrSerialization]. It recognizes the errors of lib/pq,
+// pgx, go-sql-driver/mysql, modernc.org/sqlite and mattn/go-sqlite3. It returns
+// false for a lock that wasn't free in time (PostgreSQL's NOWAIT and lock_timeout,
+// MySQL's lock wait timeout).
 func IsSerializationFailure(err error) bool {
 	return errors.Is(err, ErrSerialization) || errors.Is(err, txn.ErrGivesWay) || database.IsSerializationFailure(err)
 }

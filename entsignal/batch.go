@@ -12,18 +12,18 @@ type Info struct {
 	Name       string      `json:"name"`        // the entity's name, such as OrderPlaced
 	Table      string      `json:"table"`       // the table that holds pending signals
 	AutoFlush  bool        `json:"autoflush"`   // whether a commit sends its signals
-	BurstCount int         `json:"burst_count"` // rows per transaction of the three flushes
-	OrderBy    []OrderTerm `json:"order_by"`    // the order of FlushOrdered, without the id that always ends it
-	// OrderKey is the field whose values are ordered apart from each other, or
-	// empty if there is one order for all.
+	BurstCount int         `json:"burst_count"` // largest number of rows per transaction of a flush
+	OrderBy    []OrderTerm `json:"order_by"`    // the order of FlushOrdered, without the id, which always comes last
+	// OrderKey is the field whose values each have an order of their own. It is
+	// empty if there is one order for all signals.
 	OrderKey     string `json:"order_key,omitempty"`
-	LockOrderKey bool   `json:"lock_order_key,omitempty"` // whether writers of a key wait for each other
+	LockOrderKey bool   `json:"lock_order_key,omitempty"` // whether transactions that create signals with the same key wait for each other
 }
 
-// Mode says what made the bus send a batch.
+// Mode tells a sender which operation sends the batch.
 type Mode int
 
-// The modes, one for each way by which signals leave.
+// The modes.
 const (
 	ModeAutoFlush    Mode = iota + 1 // a commit
 	ModeFlush                        // Flush
@@ -32,7 +32,7 @@ const (
 	ModeSend                         // Send of a generated client
 )
 
-// String returns the mode's name in lower case, as the commands spell it.
+// String returns the mode in lower case, such as "flushmany".
 func (m Mode) String() string {
 	switch m {
 	case ModeAutoFlush:
@@ -50,29 +50,28 @@ func (m Mode) String() string {
 	}
 }
 
-// Batch describes what a [Sender] was called with.
+// Batch describes the signals that a [Sender] was called with.
 type Batch struct {
 	Signal Info
 	Mode   Mode
-	Items  []Item // one for each signal, in their order
+	Items  []Item // one per signal, in the same order
 }
 
 // Item describes one signal of a [Batch].
 type Item struct {
-	// ID is the id of the row as text. It is unique among the signals of one
-	// type, and the same each time the row is sent.
+	// ID is the id of the row as text. It is unique within the signal type. It is
+	// the same each time the row is sent.
 	ID string
 }
 
-// BatchFromContext returns the batch that a sender is sending. It reports
-// false for a context that doesn't come from a bus. Under [Each] the batch
-// holds the one signal at hand.
+// BatchFromContext returns the batch that a sender is sending. It returns false if
+// ctx doesn't come from a bus. Inside [Each] the batch contains only the current
+// signal.
 func BatchFromContext(ctx context.Context) (Batch, bool) {
 	b, ok := sending.Batch(ctx).(Batch)
 	return b, ok
 }
 
-// NewBatchContext returns a context in which a sender finds b by
-// [BatchFromContext], as in the one that a bus gives to it. It is for tests that
-// call a sender themselves.
+// NewBatchContext returns a context from which [BatchFromContext] returns b. A bus
+// passes such a context to a sender; use it in tests that call a sender directly.
 func NewBatchContext(ctx context.Context, b Batch) context.Context { return sending.WithBatch(ctx, b) }

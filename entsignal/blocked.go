@@ -7,16 +7,15 @@ import (
 	"github.com/entsignal/signalbus/internal/quote"
 )
 
-// BlockedError is the error of a FlushOrdered that has come to a signal which
-// may not be sent now, and behind which nothing may be sent therefore: one that
-// waits for its next attempt, or one that is dead. Retry or discard
-// it ([Bus.Retry], [Bus.Discard]); a dead one can also be skipped by
-// [SkipDead].
+// BlockedError is returned by FlushOrdered when it reaches a signal that can't be
+// sent now, because the signal waits for its next attempt or is dead. Nothing
+// behind it is sent. Retry or discard the signal ([Bus.Retry], [Bus.Discard]).
+// [SkipDead] skips dead signals.
 type BlockedError struct {
 	ID       string
 	Attempts int       // how often it has failed
-	FailedAt time.Time // dead since; zero: it is not dead
-	RetryAt  time.Time // when it may be tried again; zero if it is dead
+	FailedAt time.Time // when it became dead; zero if it is not dead
+	RetryAt  time.Time // earliest time of the next attempt; zero if it is dead
 	Reason   string    // the error of its last attempt
 }
 

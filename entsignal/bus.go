@@ -7,15 +7,15 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// A Bus sends the pending signals of one client. It is made by the generated
-// NewSignalBus and bound by opening a client with the generated
-// WithSignalBus. Its methods may be called by several goroutines.
+// A Bus sends the pending signals of one client. The generated NewSignalBus makes
+// it. Opening a client with the generated WithSignalBus binds it. All methods are
+// safe for concurrent use.
 type Bus struct{ core }
 
-// core is promoted into a Bus for generated code, which attaches the engine.
+// core is embedded so that generated code can attach the engine.
 type core = handle.Handle[engine]
 
-// engine does the work of a bus. Package internal/engine has the only one.
+// engine does the work of a bus. Package internal/engine implements it.
 type engine interface {
 	Flush(ctx context.Context, mode Mode, o option.Flush) (int, error)
 	Pending(ctx context.Context, o option.Flush) ([]PendingCount, error)
@@ -30,137 +30,145 @@ type engine interface {
 	Close(ctx context.Context) error
 }
 
-// Flush sends the signals that were pending when it was called: it lists
-// them, waits (see [Wait]; 3 seconds by default) so that running autoflushes
-// can finish, and sends those that are still there, in bursts, in the order
-// of their ids. It returns how many signals were sent and deleted.
+// Flush sends the signals that were pending when it was called. It lists them,
+// waits (see [Wait]; 3 seconds by default) so that running autoflushes can finish,
+// and then sends those that are still there, in bursts and in the order of their
+// ids. It returns how many signals were sent and deleted.
 //
-// Use it to send what autoflushes left behind. For a large backlog
-// [Bus.FlushMany] is the better choice; where the order matters,
-// [Bus.FlushOrdered] is the only one.
+// Use it to send what autoflushes left behind. For a large backlog, [Bus.FlushMany]
+// is faster. If the order matters, use only [Bus.FlushOrdered].
 //
-// When ctx ends, or the bus closes, it begins nothing else; a batch whose sender
-// was called is finished first, within the time of [WithFlushTimeout], whatever
-// becomes of ctx. If something may be left it returns ctx's error or [ErrClosed].
+// When ctx ends or the bus is closed, Flush starts no new batch. A batch whose
+// sender has been called is still finished, within the time of [WithFlushTimeout].
+// If signals may be left, Flush returns ctx's error or [ErrClosed].
 //
-// A signal type that fails doesn't keep the others from being flushed; the
-// error joins a [*FlushError] for each. Signals that fail stay pending and the
-// next burst is tried; an error that wraps [Unavailable] ends a type. After three
-// bursts in a row of which nothing was sent, single signals from other places are
-// tried: if one is sent the flush goes on where it was, and if none of them is, it
-// gives the type up after about a hundred calls of the sender. Signals that wait for their next
-// attempt, or that are dead (see mixin.Retry), are left out. Options: Only,
-// Exclude, Wait, Burst.
+// A signal type that fails does not block the others. The error joins one
+// [*FlushError] per failed type. Signals that fail stay pending, and Flush tries
+// the next burst. After an error that wraps [Unavailable] it stops sending that
+// type. After three bursts in a row of which nothing was sent, it tries single
+// signals from other places in the table. If one of them is sent, the flush
+// continues where it was. If none is, it gives up the type after about a hundred
+// calls of the sender. Signals that wait for their next attempt and dead signals
+// (see mixin.Retry) are left out.
+//
+// Options: Only, Exclude, Wait, Burst.
 func (b *Bus) Flush(ctx context.Context, opts ...FlushOption) (int, error) {
 	return withOptions(b, "Flush", opts, func(e engine, o option.Flush) (int, error) { return e.Flush(ctx, ModeFlush, o) })
 }
 
-// FlushMany sends a backlog of any size. It walks once through each table,
-// from the lowest id to the highest that was there at the call. Any number of
-// processes may do so at once: they share the work, and no row is sent twice.
-// Rows that others hold are left to them. It keeps no order.
+// FlushMany sends a backlog of any size. It walks once through each table, from the
+// lowest id to the highest one at the time of the call. Any number of processes may
+// run it at the same time: they share the work, and no row is sent twice. It skips
+// rows that another process holds. It does not keep an order.
 //
-// It returns what [Bus.Flush] returns, and treats errors alike. Options:
-// Only, Exclude, Workers, Burst.
+// It returns the same results as [Bus.Flush] and treats errors in the same way.
+//
+// Options: Only, Exclude, Workers, Burst.
 func (b *Bus) FlushMany(ctx context.Context, opts ...FlushOption) (int, error) {
 	return withOptions(b, "FlushMany", opts, func(e engine, o option.Flush) (int, error) { return e.Flush(ctx, ModeFlushMany, o) })
 }
 
-// FlushOrdered sends in the order of OrderBy, which the id always ends; it
-// sends what was pending at the call, or as many signals. One FlushOrdered of a
-// signal type runs at a time; another waits (see [Wait]; by default until ctx
-// ends) and then returns [ErrBusy]. It stops a type at its first failure: what
-// comes before the signal at fault is sent, and nothing behind it. A signal that
-// waits for its next attempt, or that is dead (see mixin.Retry), stops it with
-// a [*BlockedError].
+// FlushOrdered sends signals in the order of OrderBy, with the id as the last term.
+// It sends as many signals as were pending at the call. Only one FlushOrdered of a
+// signal type runs at a time. Another one waits (see [Wait]; by default until ctx
+// ends) and then returns [ErrBusy]. A type stops at its first failure: the signals
+// before the failed one are sent, and none behind it. A signal that waits for its
+// next attempt, or that is dead (see mixin.Retry), stops the type with a
+// [*BlockedError].
 //
-// A transaction that is open may commit a lower id than those that are
-// pending. On PostgreSQL, a signal that is sent by its id waits for such
-// transactions, which stops no writer, and for at most the time of [HoldBack];
-// then the signal's error is a [*HeldBackError]. Where the order is not that
+// An open transaction may still commit a lower id than those that are pending. On
+// PostgreSQL, if the order is by id alone, FlushOrdered waits for such
+// transactions. This blocks no writer. It waits for at most the time of [HoldBack],
+// and then the type fails with a [*HeldBackError]. Where the order is not that
 // strict, the first call logs a warning with the reason; see [Bus.CheckOrder].
 //
-// The order holds if nothing else sends the signals of the type: turn their
-// autoflush off, and don't use Flush and FlushMany on them.
+// The order holds only if nothing else sends signals of the type. Turn off its
+// autoflush, and don't use Flush or FlushMany for it.
 //
-// With [OrderKey] all this is about the signals of one key. Keys are sent side
-// by side by as many [Workers] as the option says, also of several processes,
-// and one that fails, or that is busy, does not block the others. Options: Only, Exclude,
-// Wait, HoldBack, Workers, Burst, SkipDead.
+// With [OrderKey], all of this applies to the signals of each key. [Workers] sets
+// how many keys are sent at the same time. Several processes may share the keys. A
+// key that fails or is busy does not block the others.
+//
+// Options: Only, Exclude, Wait, HoldBack, Workers, Burst, SkipDead.
 func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error) {
 	return withOptions(b, "FlushOrdered", opts, func(e engine, o option.Flush) (int, error) { return e.Flush(ctx, ModeFlushOrdered, o) })
 }
 
-// Pending counts the signals that wait to be sent, those of types without a
-// sender too. It has one element for each type. A row that a flush is sending
-// just now counts until its deletion is committed. If a type can't be counted
-// the error joins a [*FlushError] for it, and the others are returned.
+// Pending counts the pending signals, also those of types without a sender. The
+// result has one element per type. A row that a flush is just sending counts until
+// its deletion is committed. If a type can't be counted, the error joins a
+// [*FlushError] for it, and the counts of the other types are returned.
+//
 // Options: Only, Exclude.
 func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount, error) {
 	return withOptions(b, "Pending", opts, func(e engine, o option.Flush) ([]PendingCount, error) { return e.Pending(ctx, o) })
 }
 
-// Failed lists the signals whose sending has failed, by type and id. It knows
-// of the types with mixin.Retry only; the bus keeps no account of the others,
-// and with Only they are [ErrNoRetry]. Options: Only, Exclude.
+// Failed lists the signals that failed to be sent, sorted by type and id. It covers
+// only types with mixin.Retry, because failures of other types are not recorded. If
+// [Only] names such a type, the error is [ErrNoRetry].
+//
+// Options: Only, Exclude.
 func (b *Bus) Failed(ctx context.Context, opts ...FlushOption) ([]FailedSignal, error) {
 	return withOptions(b, "Failed", opts, func(e engine, o option.Flush) ([]FailedSignal, error) { return e.Failed(ctx, o) })
 }
 
-// CheckOrder asks the database for which signals FlushOrdered is strict, and
-// why it isn't for the others. Their first FlushOrdered logs the same as a
-// warning. It has one element for each type. If a type can't be checked the
-// error joins a [*FlushError] for it, and the others are returned. Options:
-// Only, Exclude.
+// CheckOrder asks the database for which types FlushOrdered is strict. For each of
+// the others it returns the reason, which the type's first FlushOrdered logs as a
+// warning too. The result has one element per type. If a type can't be checked, the
+// error joins a [*FlushError] for it, and the results of the other types are
+// returned.
+//
+// Options: Only, Exclude.
 func (b *Bus) CheckOrder(ctx context.Context, opts ...FlushOption) ([]OrderCheck, error) {
 	return withOptions(b, "CheckOrder", opts, func(e engine, o option.Flush) ([]OrderCheck, error) { return e.CheckOrder(ctx, o) })
 }
 
-// Retry makes signals that have failed be tried again as if they never had,
-// those that wait and those that are dead; the next flush sends them. It
-// returns how many that are. An id that is of no row that has failed counts
-// for nothing; one that can be none of the type is an [*InvalidIDError]. A type
-// without mixin.Retry is [ErrNoRetry].
+// Retry resets failed signals of one type, waiting or dead, so that the next flush
+// sends them as if they had never failed. It returns how many were reset. It
+// ignores ids without a failed row. An id that is not valid for the type returns an
+// [*InvalidIDError]. A type without mixin.Retry returns [ErrNoRetry].
 func (b *Bus) Retry(ctx context.Context, name string, ids ...string) (int, error) {
 	return b.engine().Retry(ctx, name, ids)
 }
 
-// RetryAll is [Bus.Retry] of all signals of a type that have failed.
+// RetryAll is like [Bus.Retry] for all failed signals of a type.
 func (b *Bus) RetryAll(ctx context.Context, name string) (int, error) {
 	return b.engine().RetryAll(ctx, name)
 }
 
-// Discard deletes signals that have failed, or whose rows can't be decoded (see
-// [DecodeError]), unsent and for good. It waits for a flush that is sending one
-// of them, and then leaves what was sent. In all else it is like [Bus.Retry]; a
-// signal that has not failed can't be discarded. Of a type without mixin.Retry it
-// deletes those that can't be decoded, and the others are [ErrNoRetry].
+// Discard permanently deletes failed signals, or signals whose rows can't be
+// decoded (see [DecodeError]), without sending them. It can't discard a signal that
+// has not failed. If a flush is sending one of them, Discard waits for it. A signal
+// that was sent meanwhile doesn't count. For a type without mixin.Retry it deletes
+// only rows that can't be decoded, and returns [ErrNoRetry] for the others.
+// Otherwise it works like [Bus.Retry].
 func (b *Bus) Discard(ctx context.Context, name string, ids ...string) (int, error) {
 	return b.engine().Discard(ctx, name, ids)
 }
 
-// Signals describes the signal types of the bus, in the order of their names.
+// Signals returns the signal types of the bus, sorted by name.
 func (b *Bus) Signals() []Info { return b.engine().Signals() }
 
-// SetAutoFlush turns the autoflush of all signals on or off. It is on at
-// first. It is read at each commit; the signals of a commit that finds it off
-// stay pending until a flush.
+// SetAutoFlush turns the autoflush of all signal types on or off. It is on by
+// default. Each commit checks it. While it is off, signals stay pending until a
+// flush.
 func (b *Bus) SetAutoFlush(on bool) { b.engine().SetAutoFlush(on) }
 
 // AutoFlush reports whether commits send their signals.
 func (b *Bus) AutoFlush() bool { return b.engine().AutoFlush() }
 
-// Close makes the flushes in flight stop after the batch in hand, and waits
-// for them, and for queries that were left behind on a dead network, within ctx.
-// It must not be called by a sender or an error handler, for which it would wait.
-// From then on commits leave their signals pending and
-// flushes return [ErrClosed]. It returns ctx's error if flushes still run
-// when ctx ends. Close doesn't close the client, nor what the senders use;
-// close those after it.
+// Close stops running flushes after their current batches. It waits within ctx for
+// them, and for queries that were abandoned on a dead network. If flushes still run
+// when ctx ends, it returns ctx's error. Don't call it from a sender or an error
+// handler: it would wait for itself.
+//
+// After Close, commits leave their signals pending and flushes return [ErrClosed].
+// Close does not close the client, nor what the senders use. Close those
+// afterwards.
 func (b *Bus) Close(ctx context.Context) error { return b.engine().Close(ctx) }
 
-// withOptions calls a method of the engine with the options of the method of that
-// name.
+// withOptions checks the options against those that the method uses, and runs call.
 func withOptions[R any](b *Bus, method string, opts []FlushOption, call func(engine, option.Flush) (R, error)) (R, error) {
 	o := option.DefaultFlush()
 	if err := option.ApplyUsed(&o, method, opts, option.Used(method, false)); err != nil {
@@ -170,7 +178,6 @@ func withOptions[R any](b *Bus, method string, opts []FlushOption, call func(eng
 	return call(b.engine(), o)
 }
 
-// engine returns the engine of the bus.
 func (b *Bus) engine() engine {
 	if e := b.Engine(); e != nil {
 		return e
@@ -178,8 +185,8 @@ func (b *Bus) engine() engine {
 	return unmade{}
 }
 
-// unmade is the engine of a Bus that the generated NewSignalBus didn't make: no
-// client is bound to it.
+// unmade is the engine of a zero Bus, which was not made by the generated
+// NewSignalBus.
 type unmade struct{}
 
 func (unmade) Flush(context.Context, Mode, option.Flush) (int, error)         { return 0, ErrUnbound }

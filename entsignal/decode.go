@@ -2,18 +2,18 @@ package entsignal
 
 import "regexp"
 
-// DecodeError is the error of a signal whose row can't be made an entity:
-// another version of the program, or another program, has written something
-// else than the schema says, or has changed the table. It may also be about a
-// row that is loaded with the signal. It is marked as [Permanent]; the other
-// signals are sent. Once the row or the program is mended the signal can be
-// retried, and with [Bus.Discard] it can be deleted, also without mixin.Retry.
+// DecodeError is the error of a signal whose row can't be decoded into an entity.
+// The usual cause is a row or a table that doesn't fit the schema, written by
+// another program or another version of this one. The row at fault may also be one
+// that is loaded together with the signal. The error is marked as [Permanent].
+// Other signals are still sent. Fix the row or the program and retry the signal, or
+// delete it with [Bus.Discard], which works without mixin.Retry too.
 type DecodeError struct {
-	Err error // what ent or the driver says
+	Err error // the error of ent or the driver
 }
 
-// scannedValue finds the value in an error of database/sql, which is a part of the
-// message.
+// scannedValue matches the value that database/sql puts into its error. The value
+// is part of the message, so it must not be shown.
 var scannedValue = regexp.MustCompile(`(converting driver\.Value type \S+) \("(?:[^"\\]|\\.)*"\)`)
 
 func (e *DecodeError) Error() string {

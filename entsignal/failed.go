@@ -2,14 +2,14 @@ package entsignal
 
 import "time"
 
-// FailedSignal is a signal whose sending has failed: it waits for its next
-// attempt, or is dead.
+// FailedSignal is a signal that failed to be sent. It waits for its next attempt,
+// or is dead.
 type FailedSignal struct {
-	Name     string     `json:"name"` // of its type
+	Name     string     `json:"name"` // the signal type
 	ID       string     `json:"id"`
 	Attempts int        `json:"attempts"`
-	Error    string     `json:"error"`     // of the last attempt, cut to some length
-	FailedAt *time.Time `json:"failed_at"` // since when it is dead; nil if it is not
-	RetryAt  *time.Time `json:"retry_at"`  // when it may be tried again; nil if it is dead
-	Dead     bool       `json:"dead"`      // it is not sent unless it is retried
+	Error    string     `json:"error"`     // of the last attempt, possibly shortened
+	FailedAt *time.Time `json:"failed_at"` // when it became dead; nil if it is not dead
+	RetryAt  *time.Time `json:"retry_at"`  // earliest time of the next attempt; nil if it is dead
+	Dead     bool       `json:"dead"`      // no flush sends it until it is retried
 }

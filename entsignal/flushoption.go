@@ -7,14 +7,14 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// A FlushOption tunes one call of a flush or of Pending. An option that the
-// method doesn't use is an error.
+// A FlushOption configures one call of a flush or of Pending. A method returns an
+// error for an option that it doesn't use.
 type FlushOption struct{ flushOption }
 
 type flushOption = option.Option[option.Flush]
 
-// Only restricts a flush to the named signals. Used by Flush, FlushMany,
-// FlushOrdered and Pending of a [Bus].
+// Only restricts a flush to the named signals. [Bus.Flush], [Bus.FlushMany],
+// [Bus.FlushOrdered] and [Bus.Pending] use it, and so do Failed and CheckOrder.
 func Only(names ...string) FlushOption {
 	return FlushOption{option.New("Only", func(o *option.Flush) error {
 		o.Only = append(append([]string{}, o.Only...), names...)
@@ -22,8 +22,7 @@ func Only(names ...string) FlushOption {
 	})}
 }
 
-// Exclude leaves the named signals out. Used by Flush, FlushMany,
-// FlushOrdered and Pending of a [Bus].
+// Exclude leaves out the named signals. It is used by the same methods as [Only].
 func Exclude(names ...string) FlushOption {
 	return FlushOption{option.New("Exclude", func(o *option.Flush) error {
 		o.Exclude = append(o.Exclude, names...)
@@ -31,9 +30,9 @@ func Exclude(names ...string) FlushOption {
 	})}
 }
 
-// Wait sets how long Flush waits between listing the pending signals and
-// sending them, by default 3 seconds, and how long FlushOrdered waits for
-// another FlushOrdered of the same signal, by default until its context ends.
+// Wait sets how long Flush waits between listing the pending signals and sending
+// them (3 seconds by default), and how long FlushOrdered waits for another
+// FlushOrdered of the same signal (by default until ctx ends).
 func Wait(d time.Duration) FlushOption {
 	return FlushOption{option.New("Wait", func(o *option.Flush) error {
 		if d < 0 {
@@ -44,13 +43,13 @@ func Wait(d time.Duration) FlushOption {
 	})}
 }
 
-// HoldBack sets how long a FlushOrdered waits, for each signal in all, for
-// transactions that are open and may commit lower ids than those of signals
-// that are pending. While it waits it sends what is safe. When the time is
-// over the signal fails with a [*HeldBackError] that names the transactions.
-// It also waits so long for one that has locked the table or its sequence.
-// The default is 30 seconds. 0 sends what is safe at once. It has an effect
-// on PostgreSQL, for signals that are sent by id; see [Bus.CheckOrder].
+// HoldBack sets how long FlushOrdered waits, in total per signal type, for open
+// transactions that may still commit lower ids than the pending ones. Meanwhile it
+// sends what is safe to send. When the time is over, the type fails with a
+// [*HeldBackError] that lists the transactions. The same limit applies to a
+// transaction that has locked the table or its sequence. The default is 30 seconds.
+// With 0 FlushOrdered sends what is safe and doesn't wait. It has an effect only on
+// PostgreSQL, for types whose order is by id; see [Bus.CheckOrder].
 func HoldBack(d time.Duration) FlushOption {
 	return FlushOption{option.New("HoldBack", func(o *option.Flush) error {
 		if d < 0 {
@@ -61,10 +60,10 @@ func HoldBack(d time.Duration) FlushOption {
 	})}
 }
 
-// Workers sets how many batches of a signal FlushMany sends side by side, and
-// how many keys of an [OrderKey] FlushOrdered does; by default 1. FlushOrdered
-// with more returns an error for a signal that has no OrderKey. On SQLite,
-// where flushes take turns, more make nothing faster.
+// Workers sets how many batches of a signal type FlushMany sends at the same time,
+// and how many keys of an [OrderKey] FlushOrdered does. The default is 1.
+// FlushOrdered with more than one returns an error for a type without OrderKey. On
+// SQLite more workers are not faster, because only one flush runs at a time.
 func Workers(n int) FlushOption {
 	return FlushOption{option.New("Workers", func(o *option.Flush) error {
 		if n < 1 {
@@ -75,8 +74,8 @@ func Workers(n int) FlushOption {
 	})}
 }
 
-// Burst sets the burst count for this call, in place of the signals' own.
-// Used by Flush, FlushMany and FlushOrdered.
+// Burst overrides the burst count of the signals for this call. Flush, FlushMany
+// and FlushOrdered use it.
 func Burst(n int) FlushOption {
 	return FlushOption{option.New("Burst", func(o *option.Flush) error {
 		if err := checkBurst(n); err != nil {
@@ -87,9 +86,9 @@ func Burst(n int) FlushOption {
 	})}
 }
 
-// SkipDead makes FlushOrdered skip dead signals, at which it stops otherwise: then
-// what was to come after them leaves before them. It
-// changes nothing for signals without mixin.Retry.
+// SkipDead makes FlushOrdered skip dead signals instead of stopping at them.
+// Signals that come after a dead one in the order are then sent before it. It
+// changes nothing for types without mixin.Retry.
 func SkipDead() FlushOption {
 	return FlushOption{option.New("SkipDead", func(o *option.Flush) error {
 		o.SkipDead = true

@@ -6,35 +6,35 @@ import (
 	"time"
 )
 
-// HeldBackError is returned by FlushOrdered, within a [*FlushError], when
-// transactions that are open may still commit signals with lower ids than
-// some that are pending, or keep the flush from looking, and didn't end in the
-// time of [HoldBack]. What could be sent in order was sent; the others wait for
-// the next flush. Find it with [errors.As]. PostgreSQL only.
+// HeldBackError is returned by FlushOrdered, within a [*FlushError], if open
+// transactions that may still commit lower ids than the pending ones, or that
+// prevent the flush from looking, did not end within the time of [HoldBack]. What
+// could be sent in order was sent. The other signals wait for the next flush. Get
+// it with [errors.As]. It occurs only on PostgreSQL.
 type HeldBackError struct {
-	// Count is how many signals are committed and wait. It is 0 if the table or
-	// its sequence is locked, as by TRUNCATE or ALTER, so that nobody can count.
+	// Count is how many committed signals wait. It is 0 if the table or its
+	// sequence is locked, such as by TRUNCATE or ALTER, so that they can't be
+	// counted.
 	Count   int
 	FirstID string // the lowest of their ids
-	LastID  string // and the highest; the ids between may be others
+	LastID  string // the highest; not every id in between is a waiting signal
 	Waited  time.Duration
-	// Blockers are the transactions that are waited for, the oldest first. To
-	// end one, end its session (pg_terminate_backend), or ROLLBACK PREPARED.
+	// Blockers are the transactions that FlushOrdered waited for, oldest first. To
+	// end one, end its session (pg_terminate_backend), or run ROLLBACK PREPARED.
 	Blockers []Blocker
 }
 
-// A Blocker is a transaction that is open and may have drawn ids. Of the sessions
-// of other users PostgreSQL tells the state and the age only to members of
-// pg_read_all_stats.
+// A Blocker is an open transaction that may have drawn ids. PostgreSQL shows the
+// state and the age of other users' sessions only to members of pg_read_all_stats.
 type Blocker struct {
 	PID         int    // process id of the session; 0 for a prepared transaction
 	GID         string // name of a prepared transaction
-	User        string // who runs it
-	Application string // application_name of the session, as far as it sets one
+	User        string // database user
+	Application string // application_name of the session; empty if not set
 	State       string // such as "active" or "idle in transaction"; empty if unknown
-	// Wrote says whether it has written anything yet. One that hasn't may have
-	// drawn ids for what it writes later, or it reads the view pg_sequences,
-	// which takes the same lock; the database doesn't tell which.
+	// Wrote reports whether the transaction has written anything yet. If not, it
+	// may have drawn ids for later writes, or it only reads the view pg_sequences,
+	// which takes the same lock; PostgreSQL doesn't show which.
 	Wrote bool
 	Age   time.Duration // since it began, or was prepared; 0 if unknown
 }
@@ -77,6 +77,6 @@ func (e *HeldBackError) Error() string {
 	if e.Count == 0 {
 		return fmt.Sprintf("held back for %v: the table or its sequence is locked by %s", e.Waited.Round(time.Millisecond), strings.Join(names, "; "))
 	}
-	return fmt.Sprintf("held back for %v: %d signals, ids %s to %s, wait for open transactions that may have lower ids: %s",
+	return fmt.Sprintf("held back for %v: %d signals, ids %s to %s, wait for open transactions that may commit lower ids: %s",
 		e.Waited.Round(time.Millisecond), e.Count, e.FirstID, e.LastID, strings.Join(names, "; "))
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// MaxBurstCount is the highest burst count. It keeps one statement below
-// the parameters that SQLite allows, 32,766.
+// MaxBurstCount is the highest burst count. It keeps one statement below SQLite's
+// limit of 32,766 parameters.
 const MaxBurstCount = 30000
 
-// A BusOption sets up a [Bus]. It is given to the generated NewSignalBus.
+// A BusOption configures a [Bus]. Pass it to the generated NewSignalBus.
 type BusOption interface{ busOption() }
 
 type busOption struct{ option.Option[option.Bus] }
 
 func (busOption) busOption() {}
 
-// WithLogger makes the bus log to l. The default is silence. If the handler of l
-// panics, the error handler is told.
+// WithLogger makes the bus log to l. By default it doesn't log. If the handler of l
+// panics, the error handler gets the panic as an error.
 func WithLogger(l *slog.Logger) BusOption {
 	return busOption{option.New("WithLogger", func(b *option.Bus) error {
 		if l == nil {
@@ -33,11 +33,10 @@ func WithLogger(l *slog.Logger) BusOption {
 	})}
 }
 
-// WithErrorHandler makes the bus call handle with every error that no caller
-// gets: those of autoflushes. The signals that it is about stay pending.
-// handle runs before the commit returns and gets a context that is not
-// cancelled. By default such errors are logged only. If handle panics, that is
-// logged.
+// WithErrorHandler makes the bus call handle with every error that is not returned
+// to a caller, such as those of autoflushes. The signals concerned stay pending.
+// handle runs before the commit returns. Its context is not cancelled. By default
+// such errors are only logged. A panic of handle is logged.
 func WithErrorHandler(handle func(ctx context.Context, err error)) BusOption {
 	return busOption{option.New("WithErrorHandler", func(b *option.Bus) error {
 		if handle == nil {
@@ -48,10 +47,10 @@ func WithErrorHandler(handle func(ctx context.Context, err error)) BusOption {
 	})}
 }
 
-// WithFlushTimeout bounds how long an autoflush may hold up a commit, and how
-// long one batch or one query of any flush, of Pending and the like, may take, on
-// a dead network too. The default is 10 seconds. Senders get four fifths of it;
-// the rest is for the end of the transaction. What isn't sent in time stays
+// WithFlushTimeout limits how long an autoflush may delay a commit. It also limits
+// each batch and each query of any flush, of Pending and of similar methods, on a
+// dead network too. The default is 10 seconds. Senders get four fifths of it, and
+// the rest is for ending the transaction. Signals that aren't sent in time stay
 // pending.
 func WithFlushTimeout(d time.Duration) BusOption {
 	return busOption{option.New("WithFlushTimeout", func(b *option.Bus) error {
@@ -63,8 +62,8 @@ func WithFlushTimeout(d time.Duration) BusOption {
 	})}
 }
 
-// WithBurstCount sets the burst count of the signals whose schema sets none.
-// The default is 1.
+// WithBurstCount sets the burst count of signals whose schema sets none. The
+// default is 1.
 func WithBurstCount(n int) BusOption {
 	return busOption{option.New("WithBurstCount", func(b *option.Bus) error {
 		if err := checkBurst(n); err != nil {
@@ -75,11 +74,12 @@ func WithBurstCount(n int) BusOption {
 	})}
 }
 
-// WithBatchBytes makes the flushes take fewer rows at a time than the burst count
-// says, if those of the last batch were so large that as many would take more than
-// n bytes of memory. The first batch of a signal type goes by the burst count alone.
-// One row goes however large it is. The default is 64 MiB. It is an estimate and no limit:
-// see docs/flushes.md for how many batches there are at a time.
+// WithBatchBytes limits the estimated memory of a batch to n bytes. If the rows of
+// the last batch were so large that a full burst would need more, the next batch
+// takes fewer rows. The first batch of a signal type always takes a full burst, and
+// a batch always has at least one row, however large. The default is 64 MiB. This
+// is an estimate and not a hard limit; docs/flushes.md explains how many batches
+// run at the same time.
 func WithBatchBytes(n int) BusOption {
 	return busOption{option.New("WithBatchBytes", func(b *option.Bus) error {
 		if n <= 0 {
@@ -90,15 +90,15 @@ func WithBatchBytes(n int) BusOption {
 	})}
 }
 
-// WithAsync makes commits not wait for their autoflush: it runs behind them,
-// with up to queue signals that wait or are on their way. By default a commit
-// waits until its signals are sent. What a commit records while the queue is
-// full stays pending for a flush; the error handler gets [ErrQueueFull] when
-// the queue fills up, and again only after half of it was empty. [Bus.Close]
-// waits until the queue is empty.
+// WithAsync makes autoflushes run in the background, so that a commit doesn't wait
+// for them. Up to queue signals may be waiting or on their way. By default a commit
+// waits until its signals are sent. Signals of a commit that finds the queue full
+// stay pending until a flush. The error handler gets [ErrQueueFull] when that
+// happens, and not again until the queue has been half empty. [Bus.Close] waits
+// until the queue is empty.
 //
-// A commit that returns then proves nothing about its messages: a process that
-// dies leaves those of the queue pending.
+// With this option a successful commit doesn't mean that its messages were sent. If
+// the process dies, the signals in the queue stay pending.
 func WithAsync(queue int) BusOption {
 	return busOption{option.New("WithAsync", func(b *option.Bus) error {
 		if queue < 1 {
@@ -109,14 +109,13 @@ func WithAsync(queue int) BusOption {
 	})}
 }
 
-// WithAutocommitDriver vouches for the driver that the client is opened with:
-// what it executes outside of ent's Tx is committed when it returns. Signals that
-// are created so are then sent at once. By default the bus believes that of ent's
-// own driver over a *sql.DB only. What is created through a driver of another
-// type, such as one that splits reads and writes or that adds comments to
-// statements, stays pending for a flush, and the error handler gets
-// [ErrNotCollected] once. In ent's transactions signals are collected whatever
-// the driver is.
+// WithAutocommitDriver declares that the client's driver commits each statement
+// outside a transaction before it returns. The bus then sends signals that are
+// created outside a transaction at once. By default it does so only with ent's own
+// driver over a *sql.DB. With any other driver, such as one that separates reads
+// from writes or adds comments to statements, such signals stay pending until a
+// flush, and the error handler gets [ErrNotCollected] once. In ent's transactions,
+// signals are collected with every driver.
 //
 // It has no effect on ent's driver over a *sql.Tx.
 func WithAutocommitDriver() BusOption {
@@ -126,9 +125,9 @@ func WithAutocommitDriver() BusOption {
 	})}
 }
 
-// WithMissingSenders allows signals without a sender. A flush that names one
-// fails with [ErrNoSender]; a flush of all signals leaves it out and logs so
-// once. The signals stay pending.
+// WithMissingSenders allows signals without a sender. A flush that names one fails
+// with [ErrNoSender]. A flush of all signals leaves it out, and logs that once. The
+// signals stay pending.
 func WithMissingSenders() BusOption {
 	return busOption{option.New("WithMissingSenders", func(b *option.Bus) error {
 		b.MissingSenders = true
@@ -136,9 +135,9 @@ func WithMissingSenders() BusOption {
 	})}
 }
 
-// WithSetup calls setup with the bus when it is made, before NewSignalBus returns. An
-// error fails NewSignalBus. It is for packages that extend a bus by an option of their
-// own. No client is bound to the bus by then.
+// WithSetup calls setup with the new bus before NewSignalBus returns. If setup
+// returns an error, NewSignalBus fails. It is meant for packages that extend a bus
+// with an option of their own. No client is bound to the bus yet.
 func WithSetup(setup func(*Bus) error) BusOption {
 	return busOption{option.New("WithSetup", func(b *option.Bus) error {
 		if setup == nil {

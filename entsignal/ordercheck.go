@@ -1,17 +1,18 @@
 package entsignal
 
-// OrderCheck tells whether FlushOrdered of a signal is strict.
+// OrderCheck is the result of [Bus.CheckOrder] for one signal type.
 type OrderCheck struct {
-	Name    string      `json:"name"`     // the signal's
+	Name    string      `json:"name"`     // the signal type
 	OrderBy []OrderTerm `json:"order_by"` // as in [Info]
-	// OrderKey is the field whose values are ordered apart, if there is one.
+	// OrderKey is the field whose values each have an order of their own; empty if
+	// the order is one for all.
 	OrderKey string `json:"order_key,omitempty"`
-	// Strict says that each signal is sent before all those with higher ids
-	// (of the same key, if it has an OrderKey), also if its transaction is the last one to commit. It holds for signals
-	// that draw their id when they are inserted, and while only FlushOrdered
-	// sends them.
+	// Strict means that each signal is sent before all signals with higher ids (of
+	// the same key, if the type has an OrderKey), even if its transaction commits
+	// last. It holds for signals whose id is drawn when they are inserted, and only
+	// while nothing but FlushOrdered sends them.
 	Strict bool `json:"strict"`
-	// Reason says why it isn't strict; it is empty if it is. FlushOrdered then
-	// orders what is committed when it looks.
+	// Reason is why the order isn't strict; it is empty if it is. In an order that
+	// isn't strict, FlushOrdered sorts only what is committed when it looks.
 	Reason string `json:"reason,omitempty"`
 }

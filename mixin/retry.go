@@ -12,36 +12,35 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// Retry makes the bus keep account of the failures of a signal, in fields of
-// its own, so that one that can't be sent isn't tried for ever. It goes beside
-// [Signal]:
+// Retry records the failures of a signal in extra fields, so that a signal that
+// can't be sent isn't tried for ever. Use it together with [Signal]:
 //
 //	func (OrderPlaced) Mixin() []ent.Mixin {
 //		return []ent.Mixin{mixin.Signal{}, mixin.Retry{MaxAttempts: 10}}
 //	}
 //
-// A signal whose sending fails waits before it is tried again: MinBackoff at
-// first, and twice as long after each further failure, up to MaxBackoff, less a
-// random part of up to a half. After MaxAttempts failures, or one that is marked
-// by entsignal.Permanent, it is dead: its row stays and is sent no
-// more, until it is retried or discarded (Bus.Retry, Bus.Discard, or the
-// commands of these names). No attempt is spent by an error that is marked by
-// entsignal.Unavailable, by the end of a context, nor for a signal that was not
-// tried by itself.
+// A signal that fails waits before its next attempt: MinBackoff after the first
+// failure and twice as long after each further one, up to MaxBackoff, minus a
+// random part of up to a half. After MaxAttempts failures, or after an error that
+// is marked by entsignal.Permanent, it is dead. Its row stays, and no flush sends
+// it until it is retried or discarded (Bus.Retry, Bus.Discard, or the commands of
+// these names). These don't count as attempts: an error that is marked by
+// entsignal.Unavailable, the end of a context, and a signal that was not tried by
+// itself.
 //
 // The fields are signal_attempts, signal_retry_at, signal_failed_at and
-// signal_error. They are written when sending fails, by the bus only, and are
-// no part of the entity's JSON. In the database they are NULL by default, and
-// signal_attempts 0, so that rows may be inserted by SQL as before.
+// signal_error. Only the bus writes them, and only when sending fails. The entity's
+// JSON leaves them out. In the database they default to NULL, and signal_attempts
+// to 0, so rows can still be inserted by SQL without them.
 type Retry struct {
 	mixin.Schema
-	// MaxAttempts is how often sending is tried before the signal is dead. It
-	// must be 1 or more.
+	// MaxAttempts is how many attempts fail before the signal is dead. It must be 1
+	// or more; there is no default.
 	MaxAttempts int
 	// MinBackoff is the pause after the first failure. The default is 10 seconds.
 	MinBackoff time.Duration
-	// MaxBackoff bounds the pauses. The default is an hour, or MinBackoff if
-	// that is more.
+	// MaxBackoff is the longest pause. The default is one hour, or MinBackoff if
+	// that is longer.
 	MaxBackoff time.Duration
 }
 
@@ -56,7 +55,7 @@ func (r Retry) Annotations() []schema.Annotation {
 
 // Fields implements ent's Mixin.
 func (Retry) Fields() []ent.Field {
-	const hidden = `json:"-"` // a sender may well send the entity as JSON
+	const hidden = `json:"-"` // a sender may send the entity as JSON
 	skip := notInGraphQL{Skip: skipAll}
 	return []ent.Field{
 		field.Int(retry.FieldAttempts).Default(0).StructTag(hidden).Annotations(skip).

@@ -1,4 +1,5 @@
-// Package mixin has the mixins that make entities signals.
+// Package mixin has the mixins for ent schemas: [Signal] makes an entity a signal,
+// and [Retry] records its failures.
 package mixin
 
 import (
@@ -8,9 +9,9 @@ import (
 	"github.com/entsignal/signalbus/internal/annotation"
 )
 
-// Signal makes an entity a signal: a message that is recorded in a
-// transaction, sent over the message bus after the commit, and deleted. It
-// carries annotations and nothing else: no field, no hook and no index.
+// Signal makes an entity a signal: a message that is recorded in a transaction,
+// sent over the message bus after the commit, and then deleted. It adds annotations
+// only: no field, no hook and no index.
 //
 // Each row of such an entity is deleted as soon as it is sent. So don't add the
 // mixin to an entity of your business, such as Order: your orders would be gone.
@@ -21,8 +22,8 @@ import (
 //		return []ent.Mixin{mixin.Signal{}}
 //	}
 //
-// With ent's extension entgql a signal is no part of the GraphQL API, unless its
-// schema has an annotation of entgql's own.
+// With ent's extension entgql, a signal is not part of the GraphQL API unless its
+// schema has an entgql annotation of its own.
 type Signal struct{ mixin.Schema }
 
 // Annotations implements ent's Mixin.

@@ -67,7 +67,7 @@ ends it at once.`,
 		RunE:         g.runE(f.run),
 	}
 	f.flags(c)
-	c.Flags().Var(&holdBack, "hold-back", "longest wait for open transactions that may have lower ids")
+	c.Flags().Var(&holdBack, "hold-back", "longest wait for open transactions that may commit lower ids")
 	c.Flags().Var(&workers, "workers", "how many keys of a signal with an OrderKey are sent side by side (default 1)")
 	c.Flags().BoolVar(&skipDead, "skip-dead", false, "skip dead signals instead of stopping at the first one")
 	complete(c, "hold-back", cobra.NoFileCompletions)

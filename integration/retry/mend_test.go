@@ -69,12 +69,12 @@ func TestTextThatIsNoIDIsRefused(t *testing.T) {
 		w := open(t, db)
 		for name, ids := range map[string]map[string]string{
 			"JobQueued": {
-				"abc":                  `entsignal: signal JobQueued: "abc" is no id: expected a whole number`,
-				"":                     `entsignal: signal JobQueued: "" is no id: expected a whole number`,
-				"1.5":                  `entsignal: signal JobQueued: "1.5" is no id: expected a whole number`,
-				"99999999999999999999": `entsignal: signal JobQueued: "99999999999999999999" is no id: expected a whole number of 64 bits`,
+				"abc":                  `entsignal: signal JobQueued: "abc" is not a valid id: expected a whole number`,
+				"":                     `entsignal: signal JobQueued: "" is not a valid id: expected a whole number`,
+				"1.5":                  `entsignal: signal JobQueued: "1.5" is not a valid id: expected a whole number`,
+				"99999999999999999999": `entsignal: signal JobQueued: "99999999999999999999" is not a valid id: expected a whole number of 64 bits`,
 			},
-			"MailWanted": {"7": `entsignal: signal MailWanted: "7" is no id: expected a uuid.UUID: invalid UUID length: 1`},
+			"MailWanted": {"7": `entsignal: signal MailWanted: "7" is not a valid id: expected a uuid.UUID: invalid UUID length: 1`},
 		} {
 			for id, want := range ids {
 				for _, change := range []func(context.Context, string, ...string) (int, error){w.bus.Retry, w.bus.Discard} {

@@ -146,7 +146,7 @@ func TestOrderedFlushSendsWhatIsSafeAndNamesWhoHoldsTheRest(t *testing.T) {
 		assert.Equal(t, "idle in transaction", by.State)
 		assert.Positive(t, by.Age)
 		assert.Empty(t, by.GID)
-		assert.Contains(t, held.Error(), fmt.Sprintf("2 signals, ids 3 to 4, wait for open transactions that may have lower ids: pid %d of user %s, application \"billing\", idle in transaction, open for ", pid, by.User))
+		assert.Contains(t, held.Error(), fmt.Sprintf("2 signals, ids 3 to 4, wait for open transactions that may commit lower ids: pid %d of user %s, application \"billing\", idle in transaction, open for ", pid, by.User))
 
 		_, err = s.AuditLogged.FlushOrdered(ctx(t), entsignal.HoldBack(30*time.Millisecond))
 		require.ErrorAs(t, err, &held)

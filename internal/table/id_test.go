@@ -162,7 +162,7 @@ func TestTextThatCanBeNoIDSaysWhatWasExpected(t *testing.T) {
 		assert.EqualError(t, err, c.want)
 	}
 	err := fmt.Errorf("x: %w", &entsignal.InvalidIDError{Signal: "OrderPlaced", ID: "a\nb", Err: errBad})
-	assert.EqualError(t, err, `x: entsignal: signal OrderPlaced: "a\nb" is no id: bad`)
+	assert.EqualError(t, err, `x: entsignal: signal OrderPlaced: "a\nb" is not a valid id: bad`)
 	assert.ErrorIs(t, err, errBad)
 }
 
