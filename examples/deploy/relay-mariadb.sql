@@ -1,5 +1,5 @@
 -- The MariaDB or MySQL user of a process that only flushes, here of the service
--- orders: it sends and deletes signals, and can't write one. The user is locked
+-- orders: it can read and delete signals, but not insert one. The user is locked
 -- until it has a password: ALTER USER relay IDENTIFIED BY '...' ACCOUNT UNLOCK
 
 CREATE USER relay ACCOUNT LOCK;
@@ -10,6 +10,6 @@ GRANT SELECT, DELETE ON shop.order_placeds TO relay;
 -- For a signal with mixin.Retry: the columns that say when to try again.
 -- GRANT UPDATE (signal_attempts, signal_retry_at, signal_failed_at, signal_error) ON shop.order_placeds TO relay;
 
--- For what a sender reads besides its signal: the edges that it loads, and the
--- children that go with the signal (OnDelete(Cascade)).
+-- For rows that a sender reads besides its signal: the edges that it loads, and
+-- the children that are deleted with the signal (OnDelete(Cascade)).
 -- GRANT SELECT ON shop.order_lines TO relay;

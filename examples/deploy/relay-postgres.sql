@@ -1,21 +1,22 @@
--- The PostgreSQL role of a process that only flushes, here of the service
--- orders: it sends and deletes signals, and can't write one. Run it as the
--- owner of the tables, in their database; then give the role a password, by
--- \password relay in psql. Without one it can't log in.
+-- The PostgreSQL role of a process that only flushes, here of the service orders:
+-- it can read and delete signals, but not insert one. Run this as the owner of the
+-- tables, in their database. Then give the role a password, with
+-- \password relay in psql. Without a password it can't log in.
 
 CREATE ROLE relay LOGIN;
 GRANT CONNECT ON DATABASE shop TO relay;
 GRANT USAGE ON SCHEMA public TO relay;
 
--- For each signal. UPDATE of one column is what a row lock asks for; the
--- column is the id, which no flush changes.
+-- For each signal. A row lock needs the right to UPDATE a column; here it is the
+-- id, which no flush changes.
 GRANT SELECT, DELETE, UPDATE (id) ON order_placeds TO relay;
 
--- For a signal whose ids come from a sequence: an ordered flush reads how far
--- it has got.
+-- For a signal whose ids come from a sequence: an ordered flush reads its current
+-- value.
 GRANT SELECT ON SEQUENCE order_placeds_id_seq TO relay;
 
--- To have an ordered flush that is held back tell for how long already.
+-- So that the error of a held-back ordered flush says for how long the blocking
+-- session has been open.
 -- GRANT pg_read_all_stats TO relay;
 
 -- For a signal with mixin.Retry: the columns that say when to try again.
