@@ -14,6 +14,7 @@ import (
 func newInitCommand() *cobra.Command {
 	var (
 		dir, pkg string
+		withTest bool
 		database = cli.NewEnum("postgres", "postgres", "mysql", "sqlite")
 	)
 	c := &cobra.Command{
@@ -26,6 +27,9 @@ func newInitCommand() *cobra.Command {
   cmd/signalbus/main.go         the project's own program that flushes signals
   internal/senders/senders.go   its senders, for you to fill in
 
+With --test also internal/senders/signals_test.go: a first test, of a signal that
+the schema has, on SQLite and with senders that record.
+
 Missing files are created. If the project generates its code from another place,
 the go:generate lines show where, and the flags of a line that runs "ent generate"
 are moved into entc.go. entc.go and the go:generate line are changed only if they
@@ -34,7 +38,8 @@ to add are printed, and the exit code is 1. A program in cmd/signalbus is never
 changed. Steps that are done already are not repeated.`,
 		Example: `  entsignal init
   entsignal init --database sqlite
-  entsignal init --schema ./db/schema`,
+  entsignal init --schema ./db/schema
+  entsignal init --test`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,7 +47,7 @@ changed. Steps that are done already are not repeated.`,
 			if err != nil {
 				return err
 			}
-			return initProject(c.OutOrStdout(), d, program{database: database.Value, pkg: pkg})
+			return initProject(c.OutOrStdout(), d, program{database: database.Value, pkg: pkg, test: withTest})
 		},
 	}
 	schemaFlag(c, &dir)
@@ -51,6 +56,7 @@ changed. Steps that are done already are not repeated.`,
 	if err := c.RegisterFlagCompletionFunc("database", complete); err != nil {
 		panic(err) // the flag is there
 	}
+	c.Flags().BoolVar(&withTest, "test", false, "write a first test of a signal, too")
 	c.Flags().StringVar(&pkg, "package", "", "the import `path` of the generated code, if entc.go computes it")
 	return c
 }

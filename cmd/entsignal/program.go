@@ -17,6 +17,7 @@ import (
 type program struct {
 	database string // of the flag --database
 	pkg      string // of the flag --package
+	test     bool   // of the flag --test
 }
 
 // The folders of the program and its senders.
@@ -25,43 +26,70 @@ var (
 	sendersDir = filepath.Join("internal", "senders")
 )
 
-// plan plans the flush program, and the package with the project's senders.
+// plan plans the flush program, the package with the project's senders, and their
+// first test.
 func (p program) plan(g *generator) ([]step, error) {
 	main := filepath.Join(programDir, "main.go")
 	there, err := filepath.Glob(filepath.Join(programDir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
+	var steps []step
 	if len(there) > 0 {
-		return []step{{path: there[0], do: toKeep, note: "the program exists"}}, nil
+		steps = append(steps, step{path: there[0], do: toKeep, note: "the program is there"})
+		if !p.test {
+			return steps, nil
+		}
 	}
-	pkg := p.pkg
-	if pkg == "" {
-		var known bool
-		if _, pkg, known, err = g.generated(); err != nil {
+	data, known, err := p.data(g)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return append(steps, step{
+			path: main, do: byHand, lines: "entsignal init --package PATH\n",
+			note: "the text of " + g.entc + " doesn't tell the import path of the generated code; tell it by",
+		}), nil
+	}
+	if len(there) == 0 {
+		content, err := executed(programTemplate, data)
+		if err != nil {
 			return nil, err
 		}
-		if !known {
-			return []step{{
-				path: main, do: byHand, lines: "entsignal init --package PATH\n",
-				note: "the text of " + g.entc + " doesn't show the import path of the generated code; name it with",
-			}}, nil
+		sendersStep, err := planSenders(data)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, step{path: main, do: toCreate, content: content}, sendersStep)
+	}
+	if p.test {
+		testStep, err := planTest(g.dirs, data)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, testStep)
+	}
+	return steps, nil
+}
+
+// data returns what the templates are given. known is false if the import path of
+// the generated code is not.
+func (p program) data(g *generator) (data programData, known bool, err error) {
+	pkg := p.pkg
+	if pkg == "" {
+		if _, pkg, known, err = g.generated(); err != nil || !known {
+			return programData{}, false, err
 		}
 	}
 	senders, err := importPath(sendersDir)
 	if err != nil {
-		return nil, err
+		return programData{}, false, err
 	}
-	data := programData{database: databases[p.database], Package: pkg, Senders: senders}
+	data = programData{database: databases[p.database], Package: pkg, Senders: senders}
 	if path.Base(pkg) != "ent" {
 		data.Alias = "ent "
 	}
-	content, err := executed(programTemplate, data)
-	if err != nil {
-		return nil, err
-	}
-	sendersStep, err := planSenders(data)
-	return []step{{path: main, do: toCreate, content: content}, sendersStep}, err
+	return data, true, nil
 }
 
 // planSenders plans the package with the senders. One that is there is kept.

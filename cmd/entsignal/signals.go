@@ -55,6 +55,15 @@ func loadSignals(dir string) ([]entsignal.Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	graph, err := loadGraph(dirs)
+	if err != nil {
+		return nil, err
+	}
+	return codegen.Signals(graph)
+}
+
+// loadGraph loads the schema of a project.
+func loadGraph(dirs dirs) (*gen.Graph, error) {
 	storage, err := gen.NewStorage("sql")
 	if err != nil {
 		return nil, err
@@ -68,5 +77,5 @@ func loadSignals(dir string) ([]entsignal.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the schema %s: %w", dirs.schema, err)
 	}
-	return codegen.Signals(graph)
+	return graph, nil
 }
