@@ -47,6 +47,30 @@ func TestSenderOfEachKeepsToItsContract(t *testing.T) {
 	})
 }
 
+func TestRecordingSenderKeepsToItsContract(t *testing.T) {
+	entsignaltest.TestSender(t, entsignaltest.SenderCase{
+		Open: func(t testing.TB) entsignaltest.SenderUnderTest {
+			senders, outbox := entsignaltest.Senders[struct {
+				Signal entsignal.Sender[*entsignaltest.Signal]
+			}](t)
+			entsignaltest.FailWhere(outbox, func(s *entsignaltest.Signal) error { return s.Fail })
+			return entsignaltest.SenderUnderTest{
+				Sender: senders.Signal,
+				Received: func(testing.TB) (got []entsignaltest.Received) {
+					for _, batch := range entsignaltest.Batches[*entsignaltest.Signal](outbox) {
+						for i, s := range batch.Signals {
+							got = append(got, entsignaltest.Received{Text: s.Text, MessageID: batch.Items[i].ID})
+						}
+					}
+					return got
+				},
+				Away: func(testing.TB) func() { return entsignaltest.Away[*entsignaltest.Signal](outbox) },
+				Hang: func(testing.TB) func() { return entsignaltest.Hang[*entsignaltest.Signal](outbox) },
+			}
+		},
+	})
+}
+
 // store takes one message at a time.
 type store struct {
 	mu   sync.Mutex
