@@ -9,11 +9,14 @@ import (
 
 // Info describes one signal type.
 type Info struct {
-	Name       string      `json:"name"`        // the entity's name, such as OrderPlaced
-	Table      string      `json:"table"`       // the table that holds pending signals
-	AutoFlush  bool        `json:"autoflush"`   // whether a commit sends its signals
-	BurstCount int         `json:"burst_count"` // largest number of rows per transaction of a flush
-	OrderBy    []OrderTerm `json:"order_by"`    // the order of FlushOrdered, without the id, which always comes last
+	Name       string `json:"name"`        // the entity's name, such as OrderPlaced
+	Table      string `json:"table"`       // the table that holds pending signals
+	AutoFlush  bool   `json:"autoflush"`   // whether a commit sends its signals
+	BurstCount int    `json:"burst_count"` // largest number of rows per transaction of a flush
+	// BurstGrows says that nothing sets the burst count: Flush and FlushMany start with
+	// 1 and double it, up to 1,000, while batches are sent as a whole within 100 ms.
+	BurstGrows bool        `json:"burst_grows,omitempty"`
+	OrderBy    []OrderTerm `json:"order_by"` // the order of FlushOrdered, without the id, which always comes last
 	// OrderKey is the field whose values each have an order of their own. It is
 	// empty if there is one order for all signals.
 	OrderKey     string `json:"order_key,omitempty"`

@@ -29,6 +29,9 @@ type Value struct {
 // stay could not be noted in them. It says nothing about what was sent.
 type NotNotedError struct{ err error }
 
+// IsNotNoted reports whether a [NotNotedError] is part of err.
+func IsNotNoted(err error) bool { return errors.As(err, new(*NotNotedError)) }
+
 // NotNoted returns the error of changes that failed with err.
 func NotNoted(err error) error { return &NotNotedError{err} }
 

@@ -21,6 +21,7 @@ type Created struct {
 
 // committed is called with the signals of a commit that has succeeded.
 func (e *Engine) committed(ctx context.Context, created []Created) {
+	e.observeRecorded(ctx, created)
 	if !e.AutoFlush() || len(created) == 0 {
 		return
 	}

@@ -21,7 +21,13 @@ func (e *Engine) deliver(ctx context.Context, st store, d *batch) (n int, err er
 	work, cancel := e.budget.WithWork(ctx)
 	defer cancel()
 	began := time.Now()
-	defer func() { e.noteBatch(work, d, wayOf(work, d, n, err), time.Since(began), err) }()
+	defer func() {
+		took := time.Since(began)
+		e.noteBatch(work, d, wayOf(work, d, n, err), took, err)
+		if !errors.Is(err, entsignal.ErrBusy) || d.called {
+			e.observeBatch(work, d, n, took, err, errors.Is(err, budget.ErrStuck))
+		}
+	}()
 	for try := 0; ; try++ {
 		n, err = budget.Do(work, e.budget, func(work context.Context) (int, error) {
 			if err := e.check(work, st, d.signal.Table()); err != nil {

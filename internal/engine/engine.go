@@ -43,6 +43,7 @@ type Engine struct {
 	batchBytes int64
 	queue      *queue // nil: commits wait for their autoflush
 	autocommit bool   // the application vouches for the client's driver
+	observers  []func(ctx context.Context, event any)
 
 	autoFlushOff atomic.Bool
 	life         lifecycle.Lifecycle
@@ -71,7 +72,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	if err := option.Apply(&o, opts); err != nil {
 		return nil, err
 	}
-	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit}
+	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, observers: o.Observers}
 	e.log = foreign.Logger(o.Log, e.logHandlerPanicked)
 	e.budget = budget.New(o.FlushTimeout, &e.life)
 	if o.Queue > 0 {
@@ -81,7 +82,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	for _, s := range signals {
 		info := s.Info()
 		if info.BurstCount == 0 {
-			info.BurstCount = o.BurstCount
+			info.BurstCount, info.BurstGrows = max(1, o.BurstCount), o.BurstCount == 0
 		}
 		e.types = append(e.types, &signalType{Signal: s, info: info})
 		if !s.HasSender() {

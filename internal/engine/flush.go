@@ -20,52 +20,17 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 		return 0, err
 	}
 	defer done()
-	var (
-		errs  []error
-		tasks []*task
-	)
-	for _, chosen := range chosen {
-		t := &task{signalType: chosen, mode: mode, engine: e, st: st, opts: o, burst: chosen.info.BurstCount}
-		if o.Burst > 0 {
-			t.burst = o.Burst
-		}
-		switch {
-		case t.HasSender():
-			tasks = append(tasks, t)
-		case o.Only != nil:
-			errs = append(errs, &entsignal.FlushError{Signal: t.info.Name, Err: entsignal.ErrNoSender})
-		default:
-			e.logNoSender(ctx, t.info.Name)
-		}
-	}
-	sent := 0
+	tasks, errs := e.tasks(ctx, chosen, mode, st, o)
 	each := func(step func(*task, context.Context) (int, error)) {
-		var left []*task
 		for _, t := range tasks {
-			stopped := e.stopped(ctx)
-			if stopped != nil {
-				errs = append(errs, &entsignal.FlushError{Signal: t.info.Name, Err: stopped})
-				continue
-			}
-			n, err := step(t, ctx)
-			sent += n
-			if err != nil {
-				if stopped = e.stopped(ctx); stopped != nil && !errors.Is(err, stopped) {
-					err = errors.Join(err, stopped)
-				}
-				errs = append(errs, &entsignal.FlushError{Signal: t.info.Name, Err: err})
-				continue
-			}
-			left = append(left, t)
+			t.run(ctx, step)
 		}
-		tasks = left
 	}
 	each((*task).check)
 	switch mode {
 	case entsignal.ModeFlush:
 		each((*task).list)
-		tasks = slices.DeleteFunc(tasks, func(t *task) bool { return len(t.listed) == 0 })
-		if len(tasks) > 0 {
+		if slices.ContainsFunc(tasks, func(t *task) bool { return !t.done }) {
 			e.pause(ctx, o.FlushWait())
 		}
 		each((*task).flushListed)
@@ -74,10 +39,34 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 	case entsignal.ModeFlushOrdered:
 		each((*task).flushHead)
 	}
+	sent := 0
+	for _, t := range tasks {
+		sent += t.sent
+		if t.err != nil {
+			errs = append(errs, &entsignal.FlushError{Signal: t.info.Name, Err: t.err})
+		}
+		e.observe(ctx, entsignal.Flushed{Signal: t.info.Name, Mode: mode, Sent: t.sent, Took: t.took, Err: t.err})
+	}
 	if sent > 0 {
 		e.log.InfoContext(ctx, "signals sent", "mode", mode.String(), "count", sent)
 	}
 	return sent, errors.Join(errs...)
+}
+
+// tasks returns the tasks of a flush, and an error for each type that is named and has
+// no sender.
+func (e *Engine) tasks(ctx context.Context, chosen []*signalType, mode entsignal.Mode, st store, o option.Flush) (tasks []*task, errs []error) {
+	for _, of := range chosen {
+		switch {
+		case of.HasSender():
+			tasks = append(tasks, newTask(e, of, mode, st, o))
+		case o.Only != nil:
+			errs = append(errs, &entsignal.FlushError{Signal: of.info.Name, Err: entsignal.ErrNoSender})
+		default:
+			e.logNoSender(ctx, of.info.Name)
+		}
+	}
+	return tasks, errs
 }
 
 // choose returns the signals that the options name.

@@ -102,3 +102,45 @@ func (b *batch) withUndecodable(err error) error {
 		return errors.Join(err, &entsignal.BatchError{Errors: errs})
 	}
 }
+
+// failedCount returns how many rows of the batch stay because of an error.
+func (b *batch) failedCount() (n int) {
+	for _, r := range b.results {
+		if r.err != nil {
+			n++
+		}
+	}
+	if b.blamesUndecodable() {
+		n += len(b.undecodable)
+	}
+	return n
+}
+
+// died returns the texts of the ids of the rows that are dead now, and the error of
+// the first of them.
+func (b *batch) died() (ids []string, why error) {
+	policy := b.signal.Retry()
+	if policy == nil {
+		return nil, nil
+	}
+	note := func(a retry.Attempt) {
+		if errors.Is(a.Err, entsignal.ErrNotTried) || !policy.Dead(a) {
+			return
+		}
+		if why == nil {
+			why = a.Err
+		}
+		ids = append(ids, b.signal.IDText(a.ID))
+	}
+	for i, r := range b.results {
+		if r.err != nil && r.own {
+			note(retry.Attempt{ID: r.id, State: b.rows.State(i), Err: r.err})
+		}
+	}
+	if b.blamesUndecodable() {
+		for _, a := range b.undecodable {
+			note(a)
+		}
+	}
+	return ids, why
+}

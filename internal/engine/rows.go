@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/entsignal/signalbus/internal/budget"
 	"github.com/entsignal/signalbus/internal/probe"
@@ -25,7 +26,9 @@ func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (i
 	deliver := func(ctx context.Context, sel selection) int {
 		sel.refused = tally.refused
 		d := t.engine.newBatch(t.signalType, t.mode, sel)
+		began := time.Now()
 		n, err := t.engine.deliverFor(ctx, t.st, d)
+		t.burst.note(n, time.Since(began), err)
 		mu.Lock()
 		total += n
 		mu.Unlock()

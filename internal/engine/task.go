@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -19,14 +21,47 @@ import (
 // task is one signal type in one flush.
 type task struct {
 	*signalType
-	mode   entsignal.Mode
-	engine *Engine
-	st     store
-	opts   option.Flush
-	burst  int
-	listed []any // the ids that a Flush listed
-
+	mode    entsignal.Mode
+	engine  *Engine
+	st      store
+	opts    option.Flush
+	burst   burst
 	batches atomic.Int64
+	listed  []any // the ids that a Flush listed
+
+	// What came of the steps so far.
+	sent int
+	took time.Duration
+	err  error
+	done bool // nothing is left to do, or it has failed
+}
+
+func newTask(e *Engine, of *signalType, mode entsignal.Mode, st store, o option.Flush) *task {
+	t := &task{signalType: of, engine: e, mode: mode, st: st, opts: o}
+	t.burst.rows = of.info.BurstCount
+	t.burst.grows = of.info.BurstGrows && mode != entsignal.ModeFlushOrdered
+	if o.Burst > 0 {
+		t.burst.rows, t.burst.grows = o.Burst, false
+	}
+	return t
+}
+
+// run runs one step of the flush, unless the task is done or the flush is to stop.
+func (t *task) run(ctx context.Context, step func(*task, context.Context) (int, error)) {
+	if t.done {
+		return
+	}
+	if t.err = t.engine.stopped(ctx); t.err == nil {
+		began := time.Now()
+		var n int
+		n, t.err = step(t, ctx)
+		t.sent += n
+		t.took += time.Since(began)
+		if stopped := t.engine.stopped(ctx); t.err != nil && stopped != nil && !errors.Is(t.err, stopped) {
+			t.err = errors.Join(t.err, stopped)
+		}
+	}
+	t.done = t.done || t.err != nil
 }
 
 // listPage is how many ids one query lists.
@@ -36,6 +71,7 @@ const listPage = 10000
 func (t *task) list(ctx context.Context) (int, error) {
 	top, err := t.top(ctx)
 	if err != nil || top == nil {
+		t.done = true
 		return 0, err
 	}
 	var after any
@@ -46,6 +82,7 @@ func (t *task) list(ctx context.Context) (int, error) {
 		}
 		t.listed = append(t.listed, page...)
 		if len(page) < listPage {
+			t.done = len(t.listed) == 0
 			return 0, nil
 		}
 		after = page[len(page)-1]
@@ -58,14 +95,15 @@ const manyBatches = 1000
 // limit returns how many rows the next batch may have: a single one while the
 // way is blocked, to see whether it is free again.
 func (t *task) limit(ctx context.Context) int {
-	if t.burst == 1 && t.batches.Add(1) == manyBatches && t.engine.logged.first("burst of 1 "+t.info.Name) {
+	burst := t.burst.size()
+	if burst == 1 && !t.burst.grows && t.batches.Add(1) == manyBatches && t.engine.logged.first("burst of 1 "+t.info.Name) {
 		t.engine.log.InfoContext(ctx, "a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount",
 			slog.String("signal", t.info.Name), slog.Int("batches", manyBatches))
 	}
 	if t.breaker.Noticed() {
 		return 1
 	}
-	return t.weight.limit(t.burst, t.engine.batchBytes)
+	return t.weight.limit(burst, t.engine.batchBytes)
 }
 
 // flushListed sends those of the listed signals that are still there.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -12,17 +11,16 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// noteBatch tells the breaker of a signal type what came of a batch, and logs
-// a change.
+// noteBatch tells the breaker of a signal type what came of a batch, and the observers
+// of a change.
 func (e *Engine) noteBatch(ctx context.Context, d *batch, w breaker.Way, took time.Duration, err error) {
 	news, since := d.signal.breaker.Note(time.Now(), w, took)
 	switch {
 	case !news:
 	case w == breaker.Free:
-		e.log.InfoContext(ctx, "broker and database are back, signals are sent again", slog.String("signal", d.signal.info.Name),
-			slog.String("away_for", time.Since(since).Round(time.Millisecond).String()))
+		e.observe(ctx, entsignal.Resumed{Signal: d.signal.info.Name, After: time.Since(since)})
 	default:
-		e.log.WarnContext(ctx, "broker or database is away, signals stay pending", slog.String("signal", d.signal.info.Name), slog.Any("error", err))
+		e.observe(ctx, entsignal.Paused{Signal: d.signal.info.Name, Err: err})
 	}
 }
 

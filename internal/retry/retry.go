@@ -93,14 +93,14 @@ type Attempt struct {
 	Err   error
 }
 
-// dead reports whether the row is dead now.
-func (p Policy) dead(a Attempt) bool {
+// Dead reports whether the row is dead now.
+func (p Policy) Dead(a Attempt) bool {
 	return entsignal.IsPermanent(a.Err) || a.State.Attempts+1 >= p.MaxAttempts
 }
 
 // Describe says which attempt it was.
 func (p Policy) Describe(a Attempt) string {
-	if p.dead(a) {
+	if p.Dead(a) {
 		return fmt.Sprintf("attempt %d of %d, dead", a.State.Attempts+1, p.MaxAttempts)
 	}
 	return fmt.Sprintf("attempt %d of %d", a.State.Attempts+1, p.MaxAttempts)
@@ -117,7 +117,7 @@ func (p Policy) Changes(failed []Attempt, now time.Time) []database.Change {
 	index := make(map[note]int)
 	var changes []database.Change
 	for _, a := range failed {
-		n := note{a.State.Attempts, p.dead(a), errorText(a.Err)}
+		n := note{a.State.Attempts, p.Dead(a), errorText(a.Err)}
 		i, ok := index[n]
 		if !ok {
 			i = len(changes)
