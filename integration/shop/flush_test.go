@@ -241,7 +241,7 @@ func TestFlushManyEndsUnderLoad(t *testing.T) {
 			}
 			return nil
 		})
-		n, err := s.bus.FlushMany(ctx(t))
+		n, err := s.bus.FlushMany(ctx(t), entsignal.Burst(1))
 		require.NoError(t, err)
 		assert.Equal(t, 5, n)
 		assert.Equal(t, 5, s.pending(t, "AuditLogged"))
@@ -296,7 +296,7 @@ func TestCancelledFlushKeepsWhatItDidNotSend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-				s := open(t, db)
+				s := open(t, db, entsignal.WithBurstCount(1))
 				s.audit(t, 5)
 				c, cancel := context.WithCancel(ctx(t))
 				s.audits.Before(func(ctx context.Context, signals []*ent.AuditLogged) error {
@@ -321,7 +321,7 @@ func TestCloseLetsTheBatchInHandFinish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-				s := open(t, db)
+				s := open(t, db, entsignal.WithBurstCount(1))
 				s.audit(t, 5)
 				closed := make(chan error, 1)
 				s.audits.Before(func(_ context.Context, signals []*ent.AuditLogged) error {
@@ -353,7 +353,7 @@ func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		log := &testlog.Log{}
-		s := open(t, db, entsignal.WithLogger(log.Logger()))
+		s := open(t, db, entsignal.WithLogger(log.Logger()), entsignal.WithBurstCount(1))
 		s.audit(t, 900)
 		_, err := s.AuditLogged.FlushMany(ctx(t))
 		require.NoError(t, err)
@@ -364,6 +364,35 @@ func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
 			require.NoError(t, err)
 		}
 		assert.Equal(t, 1, log.Count(`msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
+	})
+}
+
+func TestBurstsGrowOnlyWhereNothingSetsTheirSize(t *testing.T) {
+	t.Parallel()
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+		s := open(t, db)
+		sizes := func(flush func() (int, error)) (sizes []int) {
+			s.audit(t, 100)
+			s.audits.Reset()
+			n, err := flush()
+			require.NoError(t, err)
+			require.Equal(t, 100, n)
+			for _, batch := range s.audits.Batches() {
+				sizes = append(sizes, len(batch.Keys))
+			}
+			return sizes
+		}
+		for _, info := range s.bus.Signals() {
+			assert.True(t, info.BurstGrows, info.Name)
+			assert.Equal(t, 1, info.BurstCount, info.Name)
+		}
+		grown := sizes(func() (int, error) { return s.AuditLogged.FlushMany(ctx(t)) })
+		assert.Equal(t, 1, grown[0])
+		for i, size := range grown[1:] { // on a slow machine it may not grow at all
+			assert.LessOrEqual(t, size, 2*grown[i])
+		}
+		assert.Len(t, sizes(func() (int, error) { return s.AuditLogged.FlushMany(ctx(t), entsignal.Burst(1)) }), 100)
+		assert.Len(t, sizes(func() (int, error) { return s.AuditLogged.FlushOrdered(ctx(t)) }), 100, "the order is kept row by row")
 	})
 }
 
