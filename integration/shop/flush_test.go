@@ -383,8 +383,9 @@ func TestBurstsGrowOnlyWhereNothingSetsTheirSize(t *testing.T) {
 			return sizes
 		}
 		for _, info := range s.bus.Signals() {
-			assert.True(t, info.BurstGrows, info.Name)
-			assert.Equal(t, 1, info.BurstCount, info.Name)
+			// ShipmentDue has a burst count in its schema.
+			assert.Equal(t, info.Name != "ShipmentDue", info.BurstGrows, info.Name)
+			assert.Equal(t, info.BurstGrows, info.BurstCount == 1, info.Name)
 		}
 		grown := sizes(func() (int, error) { return s.AuditLogged.FlushMany(ctx(t)) })
 		assert.Equal(t, 1, grown[0])
