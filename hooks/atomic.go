@@ -27,9 +27,9 @@ type Transactor[D any, X Tx] interface {
 	Within(d *D) X
 }
 
-// InTx runs fn in the transaction that ctx or the client is in; if there is
-// none, in one of its own, which it commits when fn has returned nil and runs
-// again after a conflict.
+// InTx runs fn in the transaction of ctx or of the client. If there is none, it
+// begins a transaction of its own, commits it if fn returns nil, and runs it again
+// after a conflict.
 func InTx[D any, X Tx, T any](ctx context.Context, c *Client[D, X], client Transactor[D, X], fn func(context.Context, X) (T, error), opts []entsignal.AtomicOption) (T, error) {
 	var none T
 	o := txn.Defaults()
@@ -68,13 +68,12 @@ func txOptions(o txn.Options, drv dialect.Driver) (*stdsql.TxOptions, error) {
 	return &stdsql.TxOptions{Isolation: database.AtomicIsolation(drv, o.Isolation), ReadOnly: o.ReadOnly}, nil
 }
 
-// scopeKey finds the innermost transaction of Atomic that a client has in a
-// context.
+// scopeKey is the context key of the innermost Atomic transaction of a client.
 type scopeKey[D any, X Tx] struct{ client *Client[D, X] }
 
-// join returns the transaction that a call is to join, and what to call when
-// it is done with it. One of Atomic that is over is none: its context may well
-// outlive it.
+// join returns the transaction that a call joins, and the function to call when it
+// is done with it. A transaction of Atomic that has ended doesn't count: its
+// context may outlive it.
 func (c *Client[D, X]) join(ctx context.Context, client Transactor[D, X]) (tx X, leave func(), ok bool) {
 	var none X
 	scope, _ := ctx.Value(scopeKey[D, X]{c}).(*txn.Scope[X])
@@ -101,7 +100,7 @@ func (c *Client[D, X]) join(ctx context.Context, client Transactor[D, X]) (tx X,
 	}
 }
 
-// owns reports whether the transaction is one of this client.
+// owns reports whether the transaction belongs to this client.
 func (c *Client[D, X]) owns(tx X) bool {
 	owner, _ := c.txs.Of(tx)
 	return owner == c
@@ -112,7 +111,7 @@ func (c *Client[D, X]) driverOf(tx X) *D {
 	return c.Transaction(drv)
 }
 
-var errNotCommitted = errors.New("a commit hook returned nil and has not called the next one")
+var errNotCommitted = errors.New("a commit hook returned nil without calling the next one")
 
 // attempts are the tries of one call of InTx.
 type attempts[D any, X Tx, T any] struct {
@@ -123,8 +122,7 @@ type attempts[D any, X Tx, T any] struct {
 	contender *txn.Contender
 }
 
-// try runs fn in a transaction of its own and commits it. It reports with its
-// error whether to try again.
+// try runs fn in a new transaction and commits it. It reports whether to try again.
 func (a *attempts[D, X, T]) try(ctx context.Context) (result T, again bool, err error) {
 	c := a.client
 	tx, err := a.of.BeginTx(ctx, a.opts)
@@ -169,8 +167,8 @@ func (a *attempts[D, X, T]) try(ctx context.Context) (result T, again bool, err 
 	return result, false, nil
 }
 
-// rolledBack returns the error of a try, and that of its rollback unless the
-// transaction had ended by itself.
+// rolledBack returns the error of a try, together with that of its rollback unless
+// the transaction had already ended.
 func rolledBack(err, rollback error) error {
 	if err == nil || rollback == nil || errors.Is(rollback, stdsql.ErrTxDone) {
 		return err

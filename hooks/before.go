@@ -6,9 +6,10 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// before does something before its first statement. It serves one creation, and
-// one goroutine: a builder has no better place that knows both the context and
-// what is created, after the hooks of the project and before the statement.
+// before is a driver that runs a function before its first statement. It is used
+// for one creation, by one goroutine. A builder has no better place for this: it
+// must know the context and what is created, and run after the hooks of the project
+// and before the statement.
 type before struct {
 	dialect.Driver
 	do func(context.Context) error // nil after the first statement

@@ -1,8 +1,9 @@
-// Package hooks is what generated code says to the library, all of it; applications
-// don't use it. A generated package makes its bus with [NewBus], of signals that it
-// describes by a [Model] each. Its client holds a [Client], whose hooks note which
-// signals are created, and which hands them to the bus when their transaction is
-// committed. Atomic and Lock of the generated client are [InTx] and [Client.Lock].
+// Package hooks is the library's interface for generated code. Applications don't
+// use it. A generated package makes its bus with [NewBus], from signals that it
+// describes with a [Model] each. The generated client holds a [Client]. Its hooks
+// collect the signals that a transaction creates, and it passes them to the bus
+// after the commit. Atomic and Lock of the generated client are [InTx] and
+// [Client.Lock].
 //
 //	ent hook: OnCreate ──▶ collector of the transaction ──[commit]──▶ bus: autoflush
 //	                                     └──[rollback]──▶ dropped
@@ -25,14 +26,14 @@ type Tx interface {
 	Rollback() error
 }
 
-// Transactions tells what the library can't know of the transactions of a
-// generated package. D is its unexported txDriver, X its *Tx.
+// Transactions gives the library access to the transactions of a generated package.
+// D is its unexported txDriver, X its *Tx.
 type Transactions[D any, X Tx] interface {
 	// Inner returns the transaction that d wraps.
 	Inner(d *D) dialect.Tx
-	// Outer returns the driver that has begun d.
+	// Outer returns the driver that began d.
 	Outer(d *D) dialect.Driver
-	// Wrap puts what wrap returns in the place of the transaction that d wraps.
+	// Wrap replaces the transaction that d wraps by the result of wrap.
 	Wrap(d *D, wrap func(dialect.Tx) dialect.Tx)
 	// Watch adds a commit hook and a rollback hook to the transaction.
 	Watch(d *D, commit func(ctx context.Context, next func() error) error, rollback func())
@@ -42,15 +43,14 @@ type Transactions[D any, X Tx] interface {
 	NewContext(ctx context.Context, tx X) context.Context
 	// Of returns the state of the transaction's client, and its driver.
 	Of(tx X) (*Client[D, X], dialect.Driver)
-	// Unwrap makes an entity of the transaction d one of its client; anything
-	// else it leaves alone.
+	// Unwrap turns an entity of the transaction d into one of its client. It
+	// ignores anything else.
 	Unwrap(d *D, v any)
 }
 
-// Client is the state of one generated client: its bus, and a collector for
-// each of its open transactions. All copies of a client share it: those of
-// its transactions and of Debug. Its methods may be called by several
-// goroutines.
+// Client is the state of one generated client: its bus, and a collector for each
+// open transaction. All copies of a client share it, also the clients of its
+// transactions and of Debug. Its methods are safe for concurrent use.
 type Client[D any, X Tx] struct {
 	txs  Transactions[D, X]
 	bus  *engine.Binding
@@ -58,8 +58,8 @@ type Client[D any, X Tx] struct {
 	lane *txn.Lane
 
 	driver dialect.Driver // that the client was opened with; set by Clients.Add
-	// witnesses are the buses of a state that belongs to no client: all of the
-	// package. They log that what is created is not collected.
+	// witnesses are all buses of the package, if this state belongs to no client.
+	// They log that signals which are created with it are not collected.
 	witnesses []*engine.Binding
 }
 
@@ -73,8 +73,8 @@ func (c *Client[D, X]) Bind(bus *entsignal.Bus, client engine.Client) {
 	c.bus = engine.Bind(bus, client)
 }
 
-// Flush runs a flush of the named signal. It returns [entsignal.ErrInTx] if
-// drv is a transaction.
+// Flush runs a flush of the named signal. It returns [entsignal.ErrInTx] if drv is
+// a transaction.
 func (c *Client[D, X]) Flush(ctx context.Context, drv dialect.Driver, mode entsignal.Mode, name string, opts []entsignal.FlushOption) (int, error) {
 	if c.Transaction(drv) != nil {
 		return 0, entsignal.ErrInTx
@@ -82,8 +82,8 @@ func (c *Client[D, X]) Flush(ctx context.Context, drv dialect.Driver, mode entsi
 	return c.bus.Flush(ctx, mode, name, opts)
 }
 
-// Send sends the signals with these ids. It returns [entsignal.ErrInTx] if
-// drv is a transaction.
+// Send sends the signals with these ids. It returns [entsignal.ErrInTx] if drv is a
+// transaction.
 func (c *Client[D, X]) Send(ctx context.Context, drv dialect.Driver, name string, ids []any) (int, error) {
 	if c.Transaction(drv) != nil {
 		return 0, entsignal.ErrInTx
@@ -94,9 +94,9 @@ func (c *Client[D, X]) Send(ctx context.Context, drv dialect.Driver, name string
 // Transaction returns the transaction that drv runs in, or nil.
 func (c *Client[D, X]) Transaction(drv dialect.Driver) *D { return Transaction(c.txs, drv) }
 
-// Transaction returns the transaction that drv runs in, or nil. ent lets a
-// debug client start a transaction within another, whose Commit does nothing;
-// the outermost is the one that counts.
+// Transaction returns the transaction that drv runs in, or nil. ent lets a debug
+// client start a transaction within another one. Committing the inner one does
+// nothing, so the outermost is returned.
 func Transaction[D any, X Tx](txs Transactions[D, X], drv dialect.Driver) *D {
 	var outermost *D
 	var at any = drv

@@ -11,19 +11,19 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// Clients knows the clients of a generated package, for one that was made of a
-// config literal: templates of projects do that, and leave out the field with
-// the client's state. Nothing else can hold them. If the literal has the hooks
-// of the client, they lead to its state; if it has hooks of its own, all that it
-// shares is the driver, which is ent's or the application's and has no place for
-// our state. The references are weak, so that a client lives no longer for it.
-// The zero value is ready; the methods may be called by several goroutines.
+// Clients lists the clients of a generated package. It is needed for clients that
+// templates of a project make from a config literal, which lacks the field with the
+// client's state. If the literal has the hooks of the original client, they lead to
+// its state. Otherwise the only thing that both share is the driver, which belongs
+// to ent or to the application and can't hold our state. The references are weak,
+// so they don't keep a client alive. The zero value is ready to use. The methods
+// are safe for concurrent use.
 type Clients[D any, X Tx] struct {
 	mu  sync.Mutex
 	all []weak.Pointer[Client[D, X]]
 }
 
-// Add adds a new client, when its options are applied.
+// Add adds a new client. It is called after the client's options are applied.
 func (cs *Clients[D, X]) Add(c *Client[D, X], driver dialect.Driver) {
 	c.driver = driver
 	key := weak.Make(c)
@@ -39,9 +39,9 @@ func (cs *Clients[D, X]) forget(key weak.Pointer[Client[D, X]]) {
 	cs.all = slices.DeleteFunc(cs.all, func(p weak.Pointer[Client[D, X]]) bool { return p == key })
 }
 
-// Of returns the state of the client that works through drv, one with a bus if
-// there are several. If there is none it returns a new state without a bus,
-// which belongs to nobody.
+// Of returns the state of the client that works with drv; if there are several, one
+// with a bus. If there is none, it returns a new state without a bus that belongs
+// to no client.
 func (cs *Clients[D, X]) Of(txs Transactions[D, X], drv dialect.Driver) *Client[D, X] {
 	stray := NewClient(txs)
 	root := stray.root(drv)
@@ -73,8 +73,8 @@ func (cs *Clients[D, X]) alive() (all []*Client[D, X]) {
 	return all
 }
 
-// root returns the driver that a client was opened with, of which drv may be a
-// transaction.
+// root returns the driver that the client was opened with, if drv is that driver or
+// one of its transactions.
 func (c *Client[D, X]) root(drv dialect.Driver) dialect.Driver {
 	for {
 		switch d := drv.(type) {

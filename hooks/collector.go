@@ -16,7 +16,7 @@ type collector struct {
 	late    []late
 }
 
-// late is a signal that is about to be created, and whose id is known later.
+// late is a signal that is about to be created. Its id is known only later.
 type late struct {
 	signal string
 	id     func() (any, bool) // false: it was not created
@@ -34,7 +34,7 @@ func (c *collector) addLate(signals ...late) {
 	c.late = append(c.late, signals...)
 }
 
-// take returns what was created.
+// take returns what was created, and empties the collector.
 func (c *collector) take() []engine.Created {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,10 +48,10 @@ func (c *collector) take() []engine.Created {
 	return created
 }
 
-// collectors has the collector of each open transaction. The key is the
-// transaction's driver: ent makes a new *Tx for each mutation that asks. It is
-// weak, so that a transaction that was neither committed nor rolled back
-// leaves nothing behind.
+// collectors maps each open transaction to its collector. The key is the
+// transaction's driver, because ent makes a new *Tx for each mutation that asks for
+// one. The key is weak, so that a transaction that is never committed or rolled
+// back leaves nothing behind.
 type collectors[D any] struct {
 	mu sync.Mutex
 	m  map[weak.Pointer[D]]*collector
@@ -89,7 +89,8 @@ func (c *Client[D, X]) collect(tx *D, created ...engine.Created) {
 	}
 }
 
-// watch makes the end of tx that of its collector.
+// watch empties the collector when tx ends, and passes its signals to the bus after
+// a commit.
 func (c *Client[D, X]) watch(tx *D, col *collector) {
 	key := weak.Make(tx)
 	c.txs.Watch(tx,

@@ -11,21 +11,21 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// Mutation is what a hook needs of the mutation of a signal.
+// Mutation is what a hook needs to know about the mutation of a signal.
 type Mutation struct {
 	Driver dialect.Driver
 	ID     any    // of the created row
 	HasID  bool   // false if no row was created
-	Bulk   *Group // nil if the row is not of a bulk
-	// Literal: the client was made of a config literal, which has our hooks, and
-	// no state of ours.
+	Bulk   *Group // nil if the row is not part of a bulk
+	// Literal means that the client was made from a config literal that has our hooks
+	// but not our state.
 	Literal bool
 }
 
-// OnCreate returns the hook that notes the created signals of one type: for
-// their transaction's commit, or to be sent at once if they were created
-// outside of one. read reads the generated mutation; it reports false for one
-// of another type.
+// OnCreate returns the hook that notes the created signals of one type. They are
+// sent after the commit of their transaction, or at once if they were created
+// outside a transaction. read reads the generated mutation. It returns false for a
+// mutation of another type.
 func (c *Client[D, X]) OnCreate(name string, read func(ent.Mutation) (Mutation, bool)) ent.Hook {
 	return func(next ent.Mutator) ent.Mutator { return &noting[D, X]{c, next, name, read} }
 }
@@ -50,7 +50,7 @@ func (n *noting[D, X]) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 	return v, err
 }
 
-// created takes note of one row; ok is false if it failed.
+// created notes one row; ok is false if its creation failed.
 func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok bool) {
 	var created []engine.Created
 	if ok {
@@ -74,8 +74,8 @@ func (c *Client[D, X]) created(ctx context.Context, name string, m Mutation, ok 
 	}
 }
 
-// Group makes the rows of a bulk one: their hooks run one by one, and last to
-// first.
+// Group collects the rows of a bulk, because ent runs their hooks one by one, last
+// row first.
 type Group struct {
 	mu       sync.Mutex
 	left     int
@@ -85,9 +85,9 @@ type Group struct {
 // NewGroup returns the group of a bulk of n rows.
 func NewGroup(n int) *Group { return &Group{left: n} }
 
-// Row is the place of a row in a bulk. The config of the row's mutation has it,
-// and so have clients that a hook makes of that mutation: what they create is not
-// of the bulk.
+// Row is a row's place in a bulk. It is in the config of the row's mutation, and so
+// also in clients that a hook makes from that mutation. What those create is not
+// part of the bulk.
 type Row struct {
 	mutation ent.Mutation
 	bulk     *Group
@@ -96,7 +96,7 @@ type Row struct {
 // Row returns the place of the row that m creates.
 func (g *Group) Row(m ent.Mutation) *Row { return &Row{m, g} }
 
-// Bulk returns the bulk if m is the mutation of its row, and else nil.
+// Bulk returns the bulk if m is the mutation of its row, otherwise nil.
 func (r *Row) Bulk(m ent.Mutation) *Group {
 	if r == nil || r.mutation != m {
 		return nil
@@ -104,8 +104,8 @@ func (r *Row) Bulk(m ent.Mutation) *Group {
 	return r.bulk
 }
 
-// leave takes what the hook of one row has noted. The hook that leaves last
-// gets it all, first row first.
+// leave adds what the hook of one row has noted. The last hook gets the signals of
+// all rows, first row first.
 func (g *Group) leave(created []engine.Created) []engine.Created {
 	g.mu.Lock()
 	defer g.mu.Unlock()

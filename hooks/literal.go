@@ -14,13 +14,13 @@ import (
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
-// A client that was made of a config literal may lack the hooks of a client.
-// Its builders then take note of a signal before its first statement. After it
-// there is no place to do so; so the id is read when the transaction ends.
+// A client that was made from a config literal may lack our hooks. Its builders then note a
+// signal before its first statement, because no code of ours runs after it. The id is read
+// when the transaction ends.
 
-// Note returns drv as one that takes note of a signal that is about to be
-// created. id returns the id when the signal has one. It returns drv as it is
-// if the hooks of the builder will see the creation.
+// Note returns a driver like drv that notes a signal that is about to be created.
+// id returns the id once the signal has one. If the hooks of the builder will see
+// the creation, Note returns drv itself.
 func (c *Client[D, X]) Note(drv dialect.Driver, hooks []ent.Hook, signal string, id func() (any, bool)) dialect.Driver {
 	if c.sees(hooks) {
 		return drv
@@ -31,7 +31,7 @@ func (c *Client[D, X]) Note(drv dialect.Driver, hooks []ent.Hook, signal string,
 	}}
 }
 
-// NoteAll takes note of the signals of a bulk; see [Client.Note].
+// NoteAll notes the signals of a bulk; see [Client.Note].
 func (c *Client[D, X]) NoteAll(ctx context.Context, drv dialect.Driver, hooks []ent.Hook, signal string, ids []func() (any, bool)) {
 	if c.sees(hooks) {
 		return
@@ -39,8 +39,8 @@ func (c *Client[D, X]) NoteAll(ctx context.Context, drv dialect.Driver, hooks []
 	c.note(ctx, drv, signal, ids...)
 }
 
-// sees reports whether ours is the first of the hooks, as in each client that
-// has any of ours.
+// sees reports whether the first hook is ours. It is in every client that has our
+// hooks.
 func (c *Client[D, X]) sees(hooks []ent.Hook) bool {
 	if len(hooks) == 0 {
 		return false
@@ -51,13 +51,13 @@ func (c *Client[D, X]) sees(hooks []ent.Hook) bool {
 
 func (c *Client[D, X]) note(ctx context.Context, drv dialect.Driver, signal string, ids ...func() (any, bool)) {
 	for _, bus := range c.witnesses {
-		bus.Missed(ctx, fmt.Errorf("%w: a client that was made of a config literal has created a signal %s, and no client was opened with its driver (%T)", entsignal.ErrNotCollected, signal, c.root(drv)))
+		bus.Missed(ctx, fmt.Errorf("%w: a client that was made from a config literal created a signal %s, and no client was opened with its driver (%T)", entsignal.ErrNotCollected, signal, c.root(drv)))
 	}
 	tx := c.Transaction(drv)
 	switch {
 	case c.bus == nil:
 	case tx == nil:
-		c.bus.Missed(ctx, fmt.Errorf("%w: a client that was made of a config literal, without the hooks of the client that it comes from, has created a signal %s outside of a transaction", entsignal.ErrNotCollected, signal))
+		c.bus.Missed(ctx, fmt.Errorf("%w: a client that was made from a config literal without the hooks of the original client created a signal %s outside a transaction", entsignal.ErrNotCollected, signal))
 	default:
 		signals := make([]late, len(ids))
 		for i, id := range ids {
@@ -67,9 +67,9 @@ func (c *Client[D, X]) note(ctx context.Context, drv dialect.Driver, signal stri
 	}
 }
 
-// literal returns the collector of a transaction whose client was made of a
-// config literal. It may well be committed by other means than ent's Tx, which
-// alone calls ent's hooks.
+// literal returns the collector of a transaction whose client was made from a
+// config literal. Such a transaction may be committed without ent's Tx, and then
+// ent doesn't call its hooks.
 func (c *Client[D, X]) literal(ctx context.Context, tx *D) *collector {
 	col, isNew := c.open.of(tx)
 	if !isNew {
@@ -91,14 +91,14 @@ func (c *Client[D, X]) literal(ctx context.Context, tx *D) *collector {
 			return col
 		case *txn.Guard: // of Atomic, which commits by ent's Tx
 		default:
-			c.bus.Missed(ctx, fmt.Errorf("%w unless ent's Tx commits them: a client that was made of a config literal works in a transaction of type %T", entsignal.ErrNotCollected, at))
+			c.bus.Missed(ctx, fmt.Errorf("%w unless ent's Tx commits them: a client that was made from a config literal uses a transaction of type %T", entsignal.ErrNotCollected, at))
 		}
 		c.watch(tx, col)
 		return col
 	}
 }
 
-// watchedTx is a transaction of database/sql that tells of its end.
+// watchedTx is a transaction of database/sql that reports its end.
 type watchedTx struct {
 	driver.Tx
 	ended func(committed bool)

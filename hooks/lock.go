@@ -9,9 +9,9 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// Lock returns what makes a query find the row with this id and lock it. It
-// returns [entsignal.ErrNoTx] if drv is not in a transaction. On SQLite, which
-// has no row locks, the query only reads.
+// Lock returns a query modifier that selects the row with this id and locks it. It
+// returns [entsignal.ErrNoTx] if drv is not in a transaction. SQLite has no row
+// locks; there the query only reads.
 func (c *Client[D, X]) Lock(drv dialect.Driver, idColumn string, id any, opts []sql.LockOption) (func(*sql.Selector), error) {
 	if c.Transaction(drv) == nil && !entdriver.IsTx(drv) {
 		return nil, entsignal.ErrNoTx

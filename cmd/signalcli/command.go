@@ -1,7 +1,7 @@
-// Package signalcli is the command group "signalbus". With it the operators of a
-// program flush the signals that its autoflushes left behind, drain backlogs, see
-// what is pending, and deal with signals that can't be sent. Each project builds
-// its own program with it, because only the project's code has the senders:
+// Package signalcli provides the command group "signalbus". With it, operators
+// flush the signals that autoflushes left behind, drain backlogs, see what is
+// pending, and deal with signals that can't be sent. Each project builds its own
+// program with it, because only the project's code contains the senders:
 //
 //	func main() {
 //		os.Exit(signalcli.ExitCode(signalcli.Command(open).Execute()))
@@ -9,10 +9,10 @@
 //
 // Results go to standard output, logs and errors to standard error. An unknown
 // signal name, duration or subcommand is a usage error: nothing is sent, and the
-// exit code is 2. The commands of flask_signalbus, on which these are modelled,
-// warn about an unknown name and succeed, so that a cron job with a typo flushes
-// nothing and nobody notices. And a flush with --repeat survives errors, where
-// theirs ends.
+// exit code is 2. The commands are modelled on those of flask_signalbus, with two
+// differences. Those warn about an unknown name and succeed, so a typo in a cron
+// job goes unnoticed while nothing is flushed. And here a flush with --repeat
+// continues after errors, where theirs ends.
 package signalcli
 
 import (
@@ -30,22 +30,21 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Command returns the group "signalbus". It is a program's root command, or
-// is added to another one, whose own hooks (PersistentPreRun) and settings
-// (SilenceErrors) stay in force.
+// Command returns the command group "signalbus". Use it as the root command of a
+// program, or add it to another command. In the latter case the root's hooks
+// (PersistentPreRun) and settings (SilenceErrors) stay in force.
 //
-// open opens the bus and returns what closes all that it opened; the function
-// may be nil. It is called when the arguments are known to be well formed,
-// and its context lives as long as the command does. Under --repeat it is
-// called again after an error.
+// open opens the bus. It also returns a function that closes everything it opened,
+// which may be nil. open is called after the arguments were checked. Its context
+// ends when the command ends. With --repeat it is called again after an error.
 //
-// A command that fails returns an error, which cobra prints unless the root
-// has SilenceErrors; [ExitCode] makes the process's exit code of it. A flush
-// handles SIGINT and SIGTERM, and takes the end of its cobra context as the
-// first of them.
+// A command that fails returns an error, which cobra prints unless the root has
+// SilenceErrors. [ExitCode] turns it into the exit code of the process. A flush
+// handles SIGINT and SIGTERM; the end of its cobra context counts as the first of
+// them.
 //
-// The flags -e, -r and -w are taken; cobra panics if the root has persistent
-// flags with these letters.
+// The group uses the flags -e, -r and -w. If the root has persistent flags with
+// these letters, cobra panics.
 func Command(open func(context.Context) (*entsignal.Bus, func() error, error)) *cobra.Command {
 	return newGroup(system{
 		open: open,
@@ -69,7 +68,7 @@ func Command(open func(context.Context) (*entsignal.Bus, func() error, error)) *
 	})
 }
 
-// system is what the commands need of the program around them.
+// system is what the commands need from the program around them.
 type system struct {
 	open     func(context.Context) (*entsignal.Bus, func() error, error)
 	notify   func(chan<- os.Signal) (stop func())
@@ -78,7 +77,7 @@ type system struct {
 	width    func(stream any) int  // of a terminal, in columns; 0 if unknown
 }
 
-// global has the flags that all commands share.
+// global holds the flags of all commands.
 type global struct {
 	output, logFormat, logLevel cli.Enum
 }
@@ -108,8 +107,8 @@ With --repeat an interrupt is the normal end: 0, or 1 if the last run had failed
 If one signal type fails, the others are still flushed. A flush doesn't fail
 because of signals that wait for their next attempt or are dead. It names them in
 its result; use "failed" or "pending" to watch for them.`,
-		// Without Args and RunE cobra takes a missing or misspelt subcommand of
-		// a group for a wish to read its help, and exits 0.
+		// Without Args and RunE, cobra prints the help for a missing or misspelt subcommand of
+		// a group, and exits with 0.
 		Args:         subcommandOnly,
 		RunE:         func(*cobra.Command, []string) error { return nil },
 		SilenceUsage: true,
@@ -135,7 +134,7 @@ its result; use "failed" or "pending" to watch for them.`,
 	return c
 }
 
-// subcommandOnly is what the group says when cobra found no subcommand.
+// subcommandOnly returns the error if cobra found no subcommand.
 func subcommandOnly(c *cobra.Command, args []string) error {
 	var names []string
 	for _, sub := range c.Commands() {
@@ -150,7 +149,7 @@ func subcommandOnly(c *cobra.Command, args []string) error {
 	return cli.UsageErrorf(c, "unknown subcommand %q%s; expected one of: %s", args[0], didYouMean(args[0], names), known)
 }
 
-// noArgs refuses arguments.
+// noArgs rejects arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return cli.UsageErrorf(c, "unexpected argument %q; %s takes none", args[0], c.Name())
@@ -158,8 +157,8 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// runE returns run for cobra. Passwords are taken out of the texts of its
-// errors; a log in JSON gets the error too, and standard error nothing else.
+// runE adapts run for cobra. It removes passwords from error texts. With JSON logs
+// the error is logged, and nothing else goes to standard error.
 func (g *global) runE(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := redacted(run(c, args))
@@ -171,7 +170,7 @@ func (g *global) runE(run func(*cobra.Command, []string) error) func(*cobra.Comm
 	}
 }
 
-// withBus runs use on a bus that is open for that long.
+// withBus opens the bus, calls use, and closes the bus.
 func withBus(c *cobra.Command, sys system, use func(context.Context, *entsignal.Bus) error) (err error) {
 	ctx := contextOf(c)
 	bus, closeBus, err := openBus(ctx, sys)
@@ -196,13 +195,13 @@ func openBus(ctx context.Context, sys system) (*entsignal.Bus, func() error, err
 		return nil, nil, fmt.Errorf("open the bus: %w", err)
 	}
 	if bus == nil {
-		return nil, nil, fmt.Errorf("open the bus: the program's open returned none")
+		return nil, nil, fmt.Errorf("open the bus: the program's open function returned no bus")
 	}
 	return bus, closeBus, nil
 }
 
-// contextOf returns the command's context; cobra leaves it nil in completions
-// of older versions.
+// contextOf returns the command's context. In completions of older versions cobra
+// leaves it nil.
 func contextOf(c *cobra.Command) context.Context {
 	if ctx := c.Context(); ctx != nil {
 		return ctx

@@ -76,7 +76,7 @@ func TestOpenThatReturnsNothing(t *testing.T) {
 	for _, command := range []string{"flush", "flushmany", "flushordered", "signals", "pending", "failed"} {
 		_, stderr, err := p.run(t.Context(), command)
 		assert.Equal(t, 1, ExitCode(err), command)
-		assert.Contains(t, stderr, "the program's open returned none")
+		assert.Contains(t, stderr, "the program's open function returned no bus")
 	}
 }
 
@@ -87,11 +87,11 @@ func TestFailedSignalsAreNamedBeforeTheBusIsOpened(t *testing.T) {
 	})
 	for args, want := range map[string]string{
 		"retry":                             "missing signal; retry takes the name of one",
-		"retry OrderPlaced":                 "which signals? expected --id, which may be given several times, or --all",
-		"retry OrderPlaced --id 1 --all":    "--id and --all exclude each other",
+		"retry OrderPlaced":                 "no signals given; expected --id, which may be repeated, or --all",
+		"retry OrderPlaced --id 1 --all":    "--id and --all can't be combined",
 		"retry OrderPlaced UserJoined":      `unexpected argument "UserJoined"; retry takes the name of one signal`,
 		"discard":                           "missing signal; discard takes the name of one",
-		"discard OrderPlaced":               "which signals? expected --id, which may be given several times",
+		"discard OrderPlaced":               "no signals given; expected --id, which may be repeated",
 		"discard OrderPlaced --all":         "unknown flag: --all",
 		"discard OrderPlaced --id 1":        "standard input is not a terminal; give --yes to discard the signals",
 		"flushmany OrderPlaced --skip-dead": "unknown flag: --skip-dead",

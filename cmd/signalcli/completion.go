@@ -9,11 +9,10 @@ import (
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 )
 
-// completionTimeout bounds how long a shell waits for the names.
+// completionTimeout limits how long a shell waits for the names.
 const completionTimeout = 3 * time.Second
 
-// completeNames completes the names of signals. A bus that can't be opened
-// has none.
+// completeNames completes the names of signals. If the bus can't be opened, there are none.
 func completeNames(sys system) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(contextOf(c), completionTimeout)

@@ -16,7 +16,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// errKept is the error of a question that was not answered by yes.
+// errKept is the error if the user didn't confirm.
 var errKept = errors.New("nothing was discarded")
 
 func newDiscardCommand(sys system, g *global) *cobra.Command {
@@ -42,7 +42,7 @@ that "failed" shows, and those in the errors of a flush.`,
 		RunE: g.runE(func(c *cobra.Command, args []string) error {
 			switch {
 			case len(ids) == 0:
-				return cli.UsageErrorf(c, "which signals? expected --id, which may be given several times")
+				return cli.UsageErrorf(c, "no signals given; expected --id, which may be repeated")
 			case !yes && !sys.terminal(c.InOrStdin()):
 				return cli.UsageErrorf(c, "can't ask for confirmation, because standard input is not a terminal; give --yes to discard the signals")
 			}
@@ -67,8 +67,9 @@ that "failed" shows, and those in the errors of a flush.`,
 // them.
 const maxAsked = 20
 
-// showDiscarded shows on standard error what is about to be discarded. What
-// can't be looked up is shown by its id: the discarding itself will tell why.
+// showDiscarded prints what is about to be discarded to standard error. For signals
+// that can't be looked up it prints only the id; discarding them returns the
+// reason.
 func showDiscarded(ctx context.Context, c *cobra.Command, bus *entsignal.Bus, name string, ids []string) {
 	failed, _ := bus.Failed(ctx, entsignal.Only(name))
 	known := make(map[string]entsignal.FailedSignal, len(failed))
@@ -98,8 +99,8 @@ func showDiscarded(ctx context.Context, c *cobra.Command, bus *entsignal.Bus, na
 	}
 }
 
-// confirmed asks a question on standard error, and reports whether the answer
-// is yes.
+// confirmed asks a question on standard error, and reports whether the answer is
+// yes.
 func confirmed(c *cobra.Command, question string) bool {
 	fmt.Fprint(c.ErrOrStderr(), question+" [y/N] ")
 	answer, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n') // none is no

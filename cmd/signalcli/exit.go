@@ -17,14 +17,14 @@ const (
 	exitInterrupted = 130 // as a shell shows a process that SIGINT has ended
 )
 
-// errInterrupted is the error of a flush that a signal has stopped before it
-// was done.
+// errInterrupted is the error of a flush that was stopped by SIGINT or SIGTERM
+// before it was done.
 var errInterrupted = errors.New("interrupted with signals left; run the command again to send them")
 
-// ExitCode returns the exit code for what the root command's Execute
-// returned: 0 for nil, 2 for wrong usage, with which nothing was sent, 130 for a
-// flush without --repeat that was interrupted before it was done and of which
-// nothing failed, and 1 for any other error.
+// ExitCode returns the exit code for the error of the root command's Execute: 0 for
+// nil, 2 for wrong usage, in which case nothing was sent, 130 for a flush without
+// --repeat that was interrupted before it was done and of which nothing failed, and
+// 1 for any other error.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
@@ -38,8 +38,8 @@ func ExitCode(err error) int {
 	}
 }
 
-// isRootUsage reports whether err is a usage error of the program's own root,
-// which cobra returns before it comes to the group. Some have no type.
+// isRootUsage reports whether err is a usage error of the program's own root, which
+// cobra returns before it reaches the group. Some of these errors have no type.
 func isRootUsage(err error) bool {
 	var (
 		missing  *pflag.NotExistError

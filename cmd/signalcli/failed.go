@@ -19,10 +19,9 @@ import (
 )
 
 const (
-	// maxShownError bounds how many characters of an error the table shows.
+	// maxShownError is how many characters of an error the table shows.
 	maxShownError = 100
-	// defaultShown is how many signals "failed" lists unless --limit says
-	// otherwise.
+	// defaultShown is the default of --limit for "failed".
 	defaultShown = 50
 )
 
@@ -58,9 +57,9 @@ each error is shown once, with the number of signals that have it.`,
 		RunE: g.runE(func(c *cobra.Command, names []string) error {
 			switch {
 			case limit < 0:
-				return cli.UsageErrorf(c, "--limit %d; expected 0, for all, or more", limit)
+				return cli.UsageErrorf(c, "--limit %d; expected 0 (all) or more", limit)
 			case byError && c.Flags().Changed("limit"):
-				return cli.UsageErrorf(c, "--by-error and --limit exclude each other")
+				return cli.UsageErrorf(c, "--by-error and --limit can't be combined")
 			}
 			return withBus(c, sys, func(ctx context.Context, bus *entsignal.Bus) error {
 				selected := selection{names: names}
@@ -77,7 +76,7 @@ each error is shown once, with the number of signals that have it.`,
 				for i := range failed {
 					failed[i].Error = redact(failed[i].Error)
 				}
-				// A type that can't be listed doesn't keep the others from the reader.
+				// The other types are shown even if one can't be listed.
 				return errors.Join(g.showFailed(c, failed, limit, byError), err)
 			})
 		}),
@@ -112,7 +111,7 @@ func (g *global) showFailed(c *cobra.Command, failed []entsignal.FailedSignal, l
 	return err
 }
 
-// failedGroup is the failed signals of a type that have the same error.
+// failedGroup is the failed signals of a type with the same error.
 type failedGroup struct {
 	Name    string `json:"name"`
 	Error   string `json:"error"`
@@ -121,7 +120,7 @@ type failedGroup struct {
 	FirstID string `json:"first_id"` // the lowest
 }
 
-// groupByError returns the groups, for each type the largest first.
+// groupByError returns the groups of each type, the largest first.
 func groupByError(failed []entsignal.FailedSignal) []failedGroup {
 	groups := []failedGroup{}
 	index := make(map[[2]string]int)
@@ -164,8 +163,8 @@ func printFailed(w io.Writer, failed []entsignal.FailedSignal) error {
 	return t.Flush()
 }
 
-// stateOf tells whether a failed signal is dead or waits for its next attempt,
-// and for how long it has been dead.
+// stateOf returns the state of a failed signal, dead or waiting, and how long it
+// has been dead.
 func stateOf(f entsignal.FailedSignal, now time.Time) (state, age string) {
 	switch {
 	case f.FailedAt != nil:
@@ -177,7 +176,7 @@ func stateOf(f entsignal.FailedSignal, now time.Time) (state, age string) {
 	}
 }
 
-// roughly returns a duration in its largest unit.
+// roughly formats a duration in its largest unit.
 func roughly(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d < time.Minute:
@@ -191,8 +190,8 @@ func roughly(d time.Duration) string {
 	}
 }
 
-// oneLine returns a text from outside in a form that can't forge lines or
-// columns of a table, or move a terminal's cursor.
+// oneLine escapes a foreign text so that it can't forge lines or columns of a
+// table, or control a terminal.
 func oneLine(s string) string {
 	runes := []rune(s)
 	if len(runes) > maxShownError {

@@ -11,13 +11,13 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// mended is the result of the commands that change failed signals.
+// mended is the result of a command that changes failed signals.
 type mended struct {
 	Signal string `json:"signal"`
 	Count  int    `json:"count"`
 }
 
-// oneName wants the name of one signal.
+// oneName requires the name of exactly one signal.
 func oneName(c *cobra.Command, args []string) error {
 	switch len(args) {
 	case 1:
@@ -40,8 +40,8 @@ func completeOneName(sys system) cobra.CompletionFunc {
 	}
 }
 
-// mend runs change on the signals with the ids, all if there are none, and
-// prints what came of it; done says what was done.
+// mend runs change on the signals with these ids, or on all if there are none, and
+// prints the result; done describes what was done.
 func (g *global) mend(c *cobra.Command, sys system, name, done string, ids []string, change func(context.Context, *entsignal.Bus) (int, error)) error {
 	return withBus(c, sys, func(ctx context.Context, bus *entsignal.Bus) error {
 		if _, err := (selection{names: []string{name}}).choose(bus.Signals()); err != nil {
@@ -74,7 +74,7 @@ func (g *global) printMended(c *cobra.Command, m mended, done string) error {
 	return err
 }
 
-// distinct returns how many different ids there are.
+// distinct returns the number of different ids.
 func distinct(ids []string) int {
 	seen := make(map[string]bool)
 	for _, id := range ids {

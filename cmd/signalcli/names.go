@@ -8,13 +8,13 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// selection is what the user names.
+// selection holds the names that the user gave.
 type selection struct {
 	names   []string // none: all
 	exclude []string
 }
 
-// checkEmpty refuses names that are all excluded.
+// checkEmpty rejects names that are all excluded.
 func (s selection) checkEmpty() error {
 	if len(s.names) == 0 {
 		return nil
@@ -27,8 +27,8 @@ func (s selection) checkEmpty() error {
 	return fmt.Errorf("nothing to flush: --exclude excludes every named signal")
 }
 
-// choose returns the signals that are selected. It fails if a name is
-// unknown, or if --exclude leaves nothing.
+// choose returns the selected signals. It fails if a name is unknown, or if
+// --exclude leaves nothing.
 func (s selection) choose(infos []entsignal.Info) ([]entsignal.Info, error) {
 	known := make([]string, len(infos))
 	for i, info := range infos {
@@ -51,7 +51,7 @@ func (s selection) choose(infos []entsignal.Info) ([]entsignal.Info, error) {
 	return chosen, nil
 }
 
-// options returns the selection for the bus.
+// options returns the selection as options for the bus.
 func (s selection) options() []entsignal.FlushOption {
 	var opts []entsignal.FlushOption
 	if len(s.names) > 0 {
@@ -63,8 +63,8 @@ func (s selection) options() []entsignal.FlushOption {
 	return opts
 }
 
-// didYouMean returns a remark on the nearest of the known names, or nothing
-// if none is near.
+// didYouMean returns a hint with the nearest known name, or nothing if none is
+// near.
 func didYouMean(name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
@@ -72,8 +72,8 @@ func didYouMean(name string, known []string) string {
 	return ""
 }
 
-// nearest returns the known name that is most like name, or "" if none is
-// like it. Case doesn't count.
+// nearest returns the known name that is most similar to name, ignoring case, or ""
+// if none is.
 func nearest(name string, known []string) string {
 	name = strings.ToLower(name)
 	best, least := "", max(2, len(name)/3)+1
@@ -93,8 +93,8 @@ func nearest(name string, known []string) string {
 	return ""
 }
 
-// distance returns how many letters to insert, delete or replace in order to
-// get from a to b (Levenshtein).
+// distance returns how many letters to insert, delete or replace to turn a into b
+// (Levenshtein).
 func distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
 	row := make([]int, len(to)+1)

@@ -42,7 +42,7 @@ sent. It counts rows, which is slow on a table of millions.`,
 				if g.output.Value == "json" {
 					show = func(w io.Writer, counts []entsignal.PendingCount) error { return printJSON(w, counts) }
 				}
-				// A type that can't be counted doesn't keep the others from the reader.
+				// The other types are shown even if one can't be counted.
 				return errors.Join(show(c.OutOrStdout(), counts), failed)
 			})
 		}),
@@ -57,7 +57,7 @@ func printPending(w io.Writer, counts []entsignal.PendingCount) error {
 		total.Waiting += c.Waiting
 		total.Dead += c.Dead
 	}
-	failed := total.Waiting+total.Dead > 0 // else they are no columns worth
+	failed := total.Waiting+total.Dead > 0 // otherwise the columns would be empty
 	header := "SIGNAL\tPENDING"
 	if failed {
 		header += "\tWAITING\tDEAD"

@@ -30,9 +30,9 @@ sends them. The ids are those that "failed" shows.`,
 		RunE: g.runE(func(c *cobra.Command, args []string) error {
 			switch {
 			case all && len(ids) > 0:
-				return cli.UsageErrorf(c, "--id and --all exclude each other")
+				return cli.UsageErrorf(c, "--id and --all can't be combined")
 			case !all && len(ids) == 0:
-				return cli.UsageErrorf(c, "which signals? expected --id, which may be given several times, or --all")
+				return cli.UsageErrorf(c, "no signals given; expected --id, which may be repeated, or --all")
 			}
 			return g.mend(c, sys, args[0], "will be tried again", ids, func(ctx context.Context, bus *entsignal.Bus) (int, error) {
 				if all {

@@ -58,7 +58,7 @@ func (g *global) checkOrder(ctx context.Context, w io.Writer, bus *entsignal.Bus
 	if g.output.Value == "json" {
 		show = func(w io.Writer, checks []entsignal.OrderCheck) error { return printJSON(w, checks) }
 	}
-	// A type that can't be checked doesn't keep the others from the reader.
+	// The other types are shown even if one can't be checked.
 	return errors.Join(show(w, checks), failed)
 }
 

@@ -1,5 +1,5 @@
-// Package codegen is the ent extension that generates the signal bus of a
-// project. Only the project's entc.go imports it:
+// Package codegen is the ent extension that generates the signal bus of a project.
+// Only the project's entc.go imports it:
 //
 //	ex, err := codegen.NewExtension()
 //	if err != nil {
@@ -7,9 +7,9 @@
 //	}
 //	err = entc.Generate("./schema", &gen.Config{}, entc.Extensions(ex))
 //
-// It adds the file signal_bus.go to the generated package. Every misuse of an
-// annotation fails the generation, before any file is written, with an error
-// that names the schema.
+// It adds the file signal_bus.go to the generated package. If an annotation is used
+// incorrectly, the generation fails before any file is written, with an error that
+// names the schema.
 package codegen
 
 import (
@@ -27,13 +27,13 @@ import (
 //go:embed template/*.tmpl
 var templates embed.FS
 
-// Extension is ent's extension of that name; see [NewExtension].
+// Extension is the ent extension; see [NewExtension].
 type Extension struct {
 	entc.DefaultExtension
 	template *gen.Template
 }
 
-// An Option sets up an [Extension]. There is none yet.
+// An Option configures an [Extension]. There are no options yet.
 type Option func(*Extension) error
 
 // NewExtension returns the extension that generates signal buses.
@@ -68,7 +68,7 @@ func (ex *Extension) Hooks() []gen.Hook {
 	}}
 }
 
-// checked returns the signals of a graph, or all that is wrong with them.
+// checked returns the signals of a graph, or all their errors.
 func checked(g *gen.Graph) ([]*signal, error) {
 	if g.Storage != nil && g.Storage.Name != "sql" {
 		return nil, fmt.Errorf("entsignal: storage %s is not supported; expected sql", g.Storage.Name)
@@ -82,12 +82,12 @@ func checked(g *gen.Graph) ([]*signal, error) {
 	return signals, nil
 }
 
-// runtimeMark is the line that ent puts in front of the generated runtime.go
+// runtimeMark is the line that ent puts at the top of the generated runtime.go
 // while it loads the schema.
 const runtimeMark = "// +build tools\n"
 
-// restoreRuntime takes the mark away again. Generation does so by writing the
-// file anew; of one that fails ent leaves the mark behind.
+// restoreRuntime removes the mark again. Normally ent does so by writing the file
+// anew; if the generation fails, ent leaves the mark in the file.
 func restoreRuntime(target string) error {
 	path := filepath.Join(target, "runtime.go")
 	marked, err := os.ReadFile(path)

@@ -11,11 +11,11 @@ import (
 	"entgo.io/ent/entc/gen"
 )
 
-// fitting are the versions of ent whose code the generated bus fits.
+// fitting lists the versions of ent whose code the generated bus fits.
 const fitting = "v0.14.4 to v0.14.6, or the layout of ent's change #4493, where mutations are in packages of their own"
 
-// generate makes the package. If the generated bus doesn't fit the code that ent
-// has generated it returns an error, and leaves the package as it was.
+// generate generates the package. If the generated bus doesn't fit ent's generated
+// code, it returns an error and restores the package.
 func (ex *Extension) generate(g *gen.Graph, next gen.Generator) error {
 	before, err := snapshotOf(g.Target)
 	if err != nil {
@@ -34,11 +34,11 @@ func (ex *Extension) generate(g *gen.Graph, next gen.Generator) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("entsignal: the signal bus does not fit the code that %s generates: %w; expected ent %s. The generated package is left as it was", entVersion(), err, fitting)
+	err = fmt.Errorf("entsignal: the signal bus does not fit the code that %s generates: %w; expected ent %s. The generated package was not changed", entVersion(), err, fitting)
 	return errors.Join(err, before.restore(), restoreRuntime(g.Target))
 }
 
-// entVersion names the ent that generates.
+// entVersion returns the version of ent that generates.
 func entVersion() string {
 	const ent = "entgo.io/ent"
 	info, ok := debug.ReadBuildInfo()
@@ -59,13 +59,14 @@ func entVersion() string {
 	return "this ent"
 }
 
-// added is in each line that the templates add to ent's files, but for an import.
+// added matches the lines that the templates add to ent's files, except for
+// imports.
 var added = regexp.MustCompile(`\*entsignal(Client|Row)\b|\b(newEntsignalClient|entsignalClients|entsignalPrepare)\b`)
 
-// checkFit returns the first error of type in the generated bus, or in what the
-// templates add to ent's files, or says which function of the bus those don't
-// call. A compiler would find the former; without the latter, signals would stay
-// pending without a word.
+// checkFit returns the first type error in the generated bus or in what the
+// templates add to ent's files. It also returns an error if those additions don't
+// call a function of the bus. A compiler would find the type errors; without a
+// call, signals would silently stay pending.
 func checkFit(g *gen.Graph) error {
 	bus := filepath.Join(g.Target, generatedFile+".go")
 	p := newPackages(g.Target, g.Package)

@@ -6,14 +6,13 @@ import (
 	"entgo.io/ent/entc/gen"
 )
 
-// graphQL is the name under which ent carries the annotations of the extension
-// entgql.
+// graphQL is the name of the annotations of the extension entgql.
 const graphQL = "EntGQL"
 
-// hideEdges gives each edge that leads to a signal the annotation by which
-// mixin.Signal keeps the signal out of a GraphQL API. Without it an input would
-// still name the ids at the other end. It leaves alone edges with an annotation
-// of their own, and signals that the project wants in its API.
+// hideEdges hides each edge to a signal from a GraphQL API, as mixin.Signal hides
+// the signal. Without it, an input would still contain the ids at the other end. It
+// doesn't change edges with an annotation of their own, nor edges to signals that
+// the project wants in its API.
 func hideEdges(g *gen.Graph, signals []*signal) {
 	hidden := make(map[string]any)
 	for _, s := range signals {
@@ -35,8 +34,8 @@ func hideEdges(g *gen.Graph, signals []*signal) {
 	}
 }
 
-// isHidden reports whether an annotation, in the form in which ent loads it, is
-// the one of mixin.Signal: flags that skip something, and nothing else.
+// isHidden reports whether an annotation, as ent loads it, is the one of
+// mixin.Signal: only flags that skip something.
 func isHidden(annotation any) bool {
 	fields, ok := annotation.(map[string]any)
 	return ok && len(fields) == 1 && fields["Skip"] != nil && !reflect.ValueOf(fields["Skip"]).IsZero()

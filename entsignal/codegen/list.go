@@ -10,10 +10,10 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Signals describes the signals of a schema graph, in the order of their
-// names, without generating anything. The burst count of a signal that sets
-// none is 1, the bus's default. All that is wrong with the signals comes back
-// as the error with which generation would fail, and no signal with it.
+// Signals returns the signals of a schema graph, sorted by name, without generating
+// anything. The burst count of a signal that sets none is 1, the default of a bus.
+// If a signal has an error, it returns no signals, and the error that the
+// generation would return.
 func Signals(g *gen.Graph) ([]entsignal.Info, error) {
 	signals, err := checked(g)
 	if err != nil {
@@ -35,7 +35,7 @@ func Signals(g *gen.Graph) ([]entsignal.Info, error) {
 	return infos, nil
 }
 
-// key returns the name of a signal's key field, or nothing.
+// key returns the name of a signal's key field, or an empty string.
 func key(s *signal) string {
 	if s.OrderKey == nil {
 		return ""
@@ -43,9 +43,8 @@ func key(s *signal) string {
 	return s.OrderKey.Name
 }
 
-// CheckName returns the error with which generation would fail because of a
-// schema's name alone: one that ent refuses, or that the generated bus has
-// taken.
+// CheckName returns the error that the generation would return because of a
+// schema's name: ent rejects the name, or the generated bus already uses it.
 func CheckName(name string) error {
 	if err := gen.ValidSchemaName(name); err != nil {
 		return err

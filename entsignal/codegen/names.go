@@ -22,8 +22,7 @@ const generatedFile = "signal_bus"
 // don't have.
 var imported = []string{"entsignal", "signalhooks", "stdsql"}
 
-// checkNames refuses names of the project that the generated ones would
-// collide with.
+// checkNames rejects names of the project that collide with generated ones.
 func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 	for _, t := range g.Nodes {
 		errs = append(errs, checkTypeName(t.Name)...)
@@ -31,7 +30,7 @@ func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 			continue
 		}
 		if pkg := t.ID.Type.PkgName; t.ID.Type.PkgPath != "" && slices.Contains(imported, pkg) {
-			errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the package of its type is called %s like one that generated code imports; use a type of another package", t.Name, t.ID.Name, pkg))
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: field %q: the package of its type is named %s, like one that the generated code imports; use a type from another package", t.Name, t.ID.Name, pkg))
 		}
 	}
 	senders := make(map[string]string)
@@ -46,8 +45,8 @@ func checkNames(g *gen.Graph, signals []*signal) (errs []error) {
 	return errs
 }
 
-// checkTypeName refuses the name of an entity whose generated code would have
-// a name, or a file, of the generated bus.
+// checkTypeName rejects the name of an entity if its generated code would have the
+// name of something in the generated bus, or the name of its file.
 func checkTypeName(name string) (errs []error) {
 	plural := gen.Funcs["plural"].(func(string) string)
 	for _, taken := range generated {
@@ -55,7 +54,7 @@ func checkTypeName(name string) (errs []error) {
 		case name:
 			errs = append(errs, fmt.Errorf("entsignal: schema %s: the name is taken by the generated %s; rename the schema", name, taken))
 		case plural(name):
-			errs = append(errs, fmt.Errorf("entsignal: schema %s: ent's name for many of them is taken by the generated %s; rename the schema", name, taken))
+			errs = append(errs, fmt.Errorf("entsignal: schema %s: ent's plural of the name is taken by the generated %s; rename the schema", name, taken))
 		}
 	}
 	if name == generatedMethod {

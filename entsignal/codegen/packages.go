@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// packages checks the types of a generated package and of those below it. To
-// read others would take long, and needs a module that is in order: a name of one
-// of those may be anything.
+// packages type-checks a generated package and the packages below it. Other
+// packages are not read, because that would take long and need a module that is in
+// order. A name of such a package is assumed to be anything.
 type packages struct {
 	dir, path string // of the generated package
 	files     *token.FileSet
@@ -78,8 +78,8 @@ func (p *packages) check(path string) (*checkedPackage, error) {
 	return c, nil
 }
 
-// parse returns the files in dir that are built, and can be parsed: the project
-// may have others of its own there.
+// parse returns the files in dir that are built and can be parsed. The project may
+// have files of its own there.
 func (p *packages) parse(dir string) (files []*ast.File, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *packages) parse(dir string) (files []*ast.File, err error) {
 	return files, nil
 }
 
-// line returns a line of a generated file, and nothing of another.
+// line returns a line of a generated file; it returns nothing for other files.
 func (p *packages) line(at token.Position) []byte {
 	code, ok := p.generated[at.Filename]
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// signal is what the templates know of one signal.
+// signal is what the templates need of one signal.
 type signal struct {
 	*gen.Type
 	AutoFlush    bool
@@ -43,9 +43,9 @@ func funcs() template.FuncMap {
 	}
 }
 
-// idPackages returns the packages of the ids, and those that ent generates for
-// the ValueScanners of ids and keys: path to name, which is empty where the path tells it.
-// Left alone, goimports would have to guess.
+// idPackages returns the packages of the ids, and those that ent generates for the
+// ValueScanners of ids and keys, as path to name. The name is empty if the path
+// already shows it. Without them goimports would have to guess.
 func idPackages(g *gen.Graph) map[string]string {
 	packages := make(map[string]string)
 	for _, t := range g.Nodes {
@@ -76,7 +76,7 @@ func hasKeyScanner(t *gen.Type) bool {
 	return slices.ContainsFunc(t.Fields, func(f *gen.Field) bool { return f.Name == *a.OrderKey && f.HasValueScanner() })
 }
 
-// signalsOf returns the signals of a graph, and all that is wrong with them.
+// signalsOf returns the signals of a graph and all their errors.
 func signalsOf(g *gen.Graph) ([]*signal, error) {
 	var (
 		signals []*signal
@@ -123,11 +123,11 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 	return signals, errors.Join(errs...)
 }
 
-// checkType refuses what can't be a signal at all.
+// checkType rejects types that can't be a signal at all.
 func checkType(t *gen.Type, a annotation.Signal) error {
 	switch {
 	case !a.Signal:
-		return errors.New("it has a signal's annotation, but not the mixin that makes it one; add mixin.Signal{} to its Mixin method")
+		return errors.New("it has an annotation for signals but is not a signal; add mixin.Signal{} to its Mixin method")
 	case t.IsView():
 		return errors.New("a view can't be a signal, because its rows can't be deleted")
 	case t.HasCompositeID():
@@ -135,14 +135,14 @@ func checkType(t *gen.Type, a annotation.Signal) error {
 	case !t.HasOneFieldID():
 		return errors.New("a signal needs an id field")
 	case !isIDType(t.ID):
-		return fmt.Errorf("field %q of type %s can't be the id of a signal: its values may come back from the database as others, or not at all; expected an integer, a string, bytes, a UUID, or field.Other", t.ID.Name, t.ID.Type)
+		return fmt.Errorf("field %q of type %s can't be the id of a signal: the database may not return its values unchanged; expected an integer, a string, bytes, a UUID, or field.Other", t.ID.Name, t.ID.Type)
 	default:
 		return nil
 	}
 }
 
-// isIDType reports whether a row can be found by its id as it was read. Ids of
-// other types ent can create but not read, or a database rounds them.
+// isIDType reports whether a row can be found by its id as it was read. ent can
+// create ids of other types but not read them, or a database rounds them.
 func isIDType(f *gen.Field) bool {
 	return f.Type.Type.Integer() || f.IsString() || f.IsBytes() || f.IsUUID() || f.IsOther()
 }
@@ -157,8 +157,8 @@ func burstCount(a annotation.Signal) (int, error) {
 	return *a.BurstCount, nil
 }
 
-// order sets the order of the signal from its annotation, and returns all that
-// is wrong with it.
+// order sets the order of the signal from its annotation, and returns all errors in
+// it.
 func (s *signal) order(a annotation.Signal) (errs []error) {
 	if a.OrderBy == nil {
 		return nil
@@ -167,7 +167,7 @@ func (s *signal) order(a annotation.Signal) (errs []error) {
 		return []error{errors.New("OrderBy needs at least one field")}
 	}
 	if a.AutoFlush == nil {
-		return []error{errors.New("OrderBy without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")}
+		return []error{errors.New("OrderBy without AutoFlush: an autoflush ignores the order; add entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters only for FlushOrdered")}
 	}
 	seen := make(map[string]bool)
 	for _, text := range *a.OrderBy {
@@ -180,7 +180,7 @@ func (s *signal) order(a annotation.Signal) (errs []error) {
 		case seen[field.Name]:
 			errs = append(errs, fmt.Errorf("OrderBy: field %q is given twice", field.Name))
 		case seen[s.ID.Name]:
-			errs = append(errs, fmt.Errorf("OrderBy: field %q comes after the id, which no two rows share; end with the id", field.Name))
+			errs = append(errs, fmt.Errorf("OrderBy: field %q comes after the id, which is unique; end with the id", field.Name))
 		}
 		seen[field.Name] = true
 		column := entsignal.OrderTerm(field.StorageKey())
@@ -197,19 +197,19 @@ func (s *signal) order(a annotation.Signal) (errs []error) {
 func (s *signal) key(a annotation.Signal) error {
 	if a.OrderKey == nil {
 		if a.LockOrderKey {
-			return errors.New("LockOrderKey without OrderKey: say which field is locked")
+			return errors.New("LockOrderKey without OrderKey: add entsignal.OrderKey to name the field to lock")
 		}
 		return nil
 	}
 	if a.AutoFlush == nil {
-		return errors.New("OrderKey without AutoFlush: an autoflush keeps no order; say which one you mean with entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters to FlushOrdered only")
+		return errors.New("OrderKey without AutoFlush: an autoflush ignores the order; add entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters only for FlushOrdered")
 	}
 	f, err := s.orderField(*a.OrderKey)
 	switch {
 	case err != nil:
 		return fmt.Errorf("OrderKey: %w", err)
 	case f == s.ID:
-		return fmt.Errorf("OrderKey: field %q is the id, which no two signals share; expected a field that tells what they are about", f.Name)
+		return fmt.Errorf("OrderKey: field %q is the id, which is unique; expected a field that several signals share", f.Name)
 	case !isKeyType(f):
 		return fmt.Errorf("OrderKey: field %q of type %s; expected an integer, string, enum, bool or UUID, or a type that is stored as one", f.Name, f.Type)
 	}
@@ -217,13 +217,13 @@ func (s *signal) key(a annotation.Signal) error {
 	return nil
 }
 
-// isKeyType reports whether rows can be found again by the key of one that was
-// read: not so by times and floats, which a database may round.
+// isKeyType reports whether rows can be found again by a key that was read. That
+// doesn't work with times and floats, which a database may round.
 func isKeyType(f *gen.Field) bool {
 	return f.Type.Type.Integer() || f.IsString() || f.IsEnum() || f.IsBool() || f.IsUUID()
 }
 
-// orderField returns the field of that name if rows can be ordered by it.
+// orderField returns the field of that name, if rows can be ordered by it.
 func (s *signal) orderField(name string) (*gen.Field, error) {
 	fields := append([]*gen.Field{s.ID}, s.Fields...)
 	known := make([]string, len(fields))
@@ -232,7 +232,7 @@ func (s *signal) orderField(name string) (*gen.Field, error) {
 		switch {
 		case f.Name != name:
 		case f.Optional || f.Nillable:
-			return nil, fmt.Errorf("field %q can be NULL, which databases order differently; make it a required one", name)
+			return nil, fmt.Errorf("field %q can be NULL, which databases sort differently; make the field required", name)
 		case !f.Type.Comparable():
 			return nil, fmt.Errorf("field %q of type %s is not comparable", name, f.Type)
 		default:
@@ -242,8 +242,8 @@ func (s *signal) orderField(name string) (*gen.Field, error) {
 	return nil, fmt.Errorf("unknown field %q; known: %s", name, strings.Join(known, ", "))
 }
 
-// retry sets the policy of the signal from its annotation, and returns all that
-// is wrong with it.
+// retry sets the policy of the signal from its annotation, and returns all errors
+// in it.
 func (s *signal) retry(a annotation.Signal) (errs []error) {
 	if a.Retry == nil {
 		return nil
@@ -255,9 +255,9 @@ func (s *signal) retry(a annotation.Signal) (errs []error) {
 	least, most := s.Retry.MinBackoff, s.Retry.MaxBackoff
 	switch {
 	case least < 0:
-		errs = append(errs, fmt.Errorf("mixin.Retry: MinBackoff: %v; expected 0, which stands for the default, or more", least))
+		errs = append(errs, fmt.Errorf("mixin.Retry: MinBackoff: %v; expected 0 (the default) or more", least))
 	case most < 0:
-		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected 0, which stands for the default, or more", most))
+		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected 0 (the default) or more", most))
 	case most > 0 && most < least:
 		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected at least MinBackoff, which is %v", most, least))
 	}
@@ -269,17 +269,17 @@ func (s *signal) retry(a annotation.Signal) (errs []error) {
 			case f.Name == name:
 				found = true
 			default:
-				errs = append(errs, fmt.Errorf("field %q: its column %s is one of mixin.Retry; give it another StorageKey", f.Name, name))
+				errs = append(errs, fmt.Errorf("field %q: its column %s belongs to mixin.Retry; give it another StorageKey", f.Name, name))
 			}
 		}
 		if !found {
-			errs = append(errs, fmt.Errorf("a RetryPolicy without the field %q; add mixin.Retry to the schema's Mixin method, which brings both", name))
+			errs = append(errs, fmt.Errorf("a RetryPolicy without the field %q; add mixin.Retry to the schema's Mixin method, which adds both", name))
 		}
 	}
 	return errs
 }
 
-// foreignKeys knows what the database does when a row is deleted.
+// foreignKeys determines what the database does when a row is deleted.
 type foreignKeys struct {
 	graph  *gen.Graph
 	tables []*schema.Table
@@ -293,9 +293,9 @@ func newForeignKeys(g *gen.Graph) (*foreignKeys, error) {
 	return &foreignKeys{graph: g, tables: tables}, nil
 }
 
-// refusing returns an error for each foreign key that would refuse to let a
-// row of t be deleted: those that point to it, and those that point to what
-// the database deletes with it.
+// refusing returns an error for each foreign key that would prevent the deletion of
+// a row of t: those that point to it, and those that point to rows that are deleted
+// with it.
 func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
 	reached := map[string]bool{t.Table(): true}
 	for deleted := []string{t.Table()}; len(deleted) > 0; deleted = deleted[1:] {
@@ -318,15 +318,15 @@ func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
 	return errs
 }
 
-// refuses returns the error about a foreign key that points to the signal t, or
-// to what is deleted with it. A schema that is no message at all comes here too,
-// because most of those have such keys: a cascade would then delete what must
-// stay.
+// refuses returns the error about a foreign key that points to the signal t, or to
+// rows that are deleted with it. Most entities that are no messages have such keys,
+// so a user who adds mixin.Signal to the wrong schema gets this error. It must not
+// simply recommend a cascade, which would delete rows that must stay.
 func (k *foreignKeys) refuses(t *gen.Type, table *schema.Table, fk *schema.ForeignKey) error {
-	return fmt.Errorf("%s would refuse to let a signal be deleted, and every signal is once it was sent. Is %s a message, whose rows may be deleted? Then add entsql.OnDelete(entsql.Cascade) to the edge's annotations: it deletes the rows of %s together with the message. If these rows must stay, %[2]s is no signal: remove mixin.Signal, and record the message as an entity of its own, without this edge", k.describe(table, fk), t.Name, table.Name)
+	return fmt.Errorf("%s would prevent the deletion of a signal, but every signal is deleted after it is sent. Is %s a message, whose rows may be deleted? Then add entsql.OnDelete(entsql.Cascade) to the edge's annotations: it deletes the rows of %s together with the message. If these rows must stay, %[2]s must not be a signal: remove mixin.Signal, and record the message as a separate entity without this edge", k.describe(table, fk), t.Name, table.Name)
 }
 
-// describe names the edge that a foreign key comes from.
+// describe returns the edge of a foreign key, as a text.
 func (k *foreignKeys) describe(table *schema.Table, fk *schema.ForeignKey) string {
 	for _, t := range k.graph.Nodes {
 		for _, e := range t.Edges {

@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 )
 
-// snapshot is the Go code in a folder, and in the folders in it: that is where
-// ent puts the files that it generates. By path; a folder has no code.
+// snapshot maps paths to the Go code in a folder and the folders below it, which is
+// where ent puts the files that it generates. A folder has no code.
 type snapshot struct {
 	dir  string
 	code map[string][]byte
 }
 
-// snapshotOf returns what is in dir now.
+// snapshotOf returns the present content of dir.
 func snapshotOf(dir string) (snapshot, error) {
 	s := snapshot{dir, make(map[string][]byte)}
 	paths, err := s.paths()
@@ -46,7 +46,7 @@ func (s snapshot) paths() (paths []string, err error) {
 	return paths, nil
 }
 
-// restore makes the folder what it was.
+// restore restores the folder.
 func (s snapshot) restore() error {
 	paths, err := s.paths()
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Sent returns the signals of type T that were sent, in order: all, or those for
-// which each match reports true. A signal that was sent twice is there twice.
+// Sent returns the signals of type T that were sent, in order. If match functions
+// are given, it returns only the signals for which all of them return true. A
+// signal that was sent twice is in the result twice.
 func Sent[T any](o *Outbox, match ...func(T) bool) []T {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -19,9 +20,9 @@ func Sent[T any](o *Outbox, match ...func(T) bool) []T {
 	return sentOf(l, match)
 }
 
-// One returns the one signal of type T that was sent, of those for which each
-// match reports true. If there is none, or more than one, the test ends with a
-// text that shows all that was sent.
+// One returns the only signal of type T that was sent and for which all match
+// functions return true. If there is none or more than one, the test fails at once,
+// with a list of everything that was sent.
 func One[T any](o *Outbox, match ...func(T) bool) T {
 	o.t.Helper()
 	var none T
@@ -37,8 +38,8 @@ func One[T any](o *Outbox, match ...func(T) bool) T {
 	return sent[0]
 }
 
-// None fails the test if a signal of type T was sent, of those for which each
-// match reports true. It proves nothing about what may be sent later.
+// None fails the test if a signal of type T was sent for which all match functions
+// return true. It can't know what will be sent later.
 func None[T any](o *Outbox, match ...func(T) bool) {
 	o.t.Helper()
 	if l := laneOf[T](o); l != nil {
@@ -48,9 +49,9 @@ func None[T any](o *Outbox, match ...func(T) bool) {
 	}
 }
 
-// Eventually waits until at least n signals of type T were sent, of those for
-// which each match reports true, and returns them. If that takes longer than the
-// outbox's [Timeout] the test ends with a text that shows all that was sent.
+// Eventually waits until at least n signals of type T were sent for which all match
+// functions return true, and returns them. After the outbox's [Timeout] the test
+// fails at once, with a list of everything that was sent.
 func Eventually[T any](o *Outbox, n int, match ...func(T) bool) []T {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -64,16 +65,16 @@ func Eventually[T any](o *Outbox, n int, match ...func(T) bool) []T {
 	return sent
 }
 
-// Batch is what one call of a sender has sent.
+// Batch is the result of one call of a sender.
 type Batch[T any] struct {
-	// Batch is what the sender found in its context; Items are those of the
-	// signals that were sent.
+	// Batch is the batch from the sender's context, with the Items of the signals that
+	// were sent.
 	entsignal.Batch
 	Signals []T
 }
 
-// Batches returns the signals of type T that were sent, call by call, with the
-// ids of their rows and what made the bus send them.
+// Batches returns the signals of type T that were sent, grouped by call of the
+// sender, with the ids of their rows and the operation that sent them.
 func Batches[T any](o *Outbox) []Batch[T] {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -95,7 +96,7 @@ func Batches[T any](o *Outbox) []Batch[T] {
 	return all
 }
 
-// laneOf returns the lane of a signal. If there is none the test ends.
+// laneOf returns the lane of a signal. If there is none, the test fails at once.
 func laneOf[T any](o *Outbox) *lane {
 	o.t.Helper()
 	want := reflect.TypeFor[T]()
@@ -106,7 +107,7 @@ func laneOf[T any](o *Outbox) *lane {
 		}
 		known = append(known, l.signal.String())
 	}
-	o.t.Fatalf("entsignaltest: %v is no signal of %v, which has: %s", want, o.senders, list(known))
+	o.t.Fatalf("entsignaltest: %v is not a signal of %v, which has: %s", want, o.senders, list(known))
 	return nil
 }
 

@@ -8,15 +8,14 @@ import (
 	"fmt"
 )
 
-// connector takes connections out of a pool, and gives them back when they are
-// closed.
+// connector takes connections from a pool, and returns them when they are closed.
 type connector struct {
 	pool     *stdsql.DB
 	database *Database
 }
 
-// Driver implements [driver.Connector]. The library looks at it to know what the
-// connections can do.
+// Driver implements [driver.Connector]. The library inspects the driver to find out
+// what its connections can do.
 func (c *connector) Driver() driver.Driver { return c.pool.Driver() }
 
 // Connect implements [driver.Connector].
@@ -29,7 +28,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	err = lent.Raw(func(raw any) error {
 		var ok bool
 		if inner, ok = raw.(driver.Conn); !ok {
-			return fmt.Errorf("entsignaltest: Driver: %T is no driver.Conn", raw)
+			return fmt.Errorf("entsignaltest: Driver: %T is not a driver.Conn", raw)
 		}
 		return nil
 	})
@@ -39,7 +38,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &conn{Conn: inner, lent: lent, database: c.database}, nil
 }
 
-// conn is a connection whose commits fail as its database says.
+// conn is a connection whose commits fail as its [Database] says.
 type conn struct {
 	driver.Conn
 	lent     *stdsql.Conn
@@ -49,7 +48,7 @@ type conn struct {
 	bad      bool         // the last call has found it broken
 }
 
-// Close gives the connection back to its pool, which drops it if it is broken.
+// Close returns the connection to its pool, which drops it if it is broken.
 func (c *conn) Close() error {
 	if c.bad {
 		_ = c.lent.Raw(func(any) error { return driver.ErrBadConn })
@@ -60,7 +59,7 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// seen takes note of a broken connection.
+// seen notes that the connection is broken, if err says so.
 func (c *conn) seen(err error) error {
 	c.bad = c.bad || errors.Is(err, driver.ErrBadConn)
 	return err
@@ -72,7 +71,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if beginner, ok := c.Conn.(driver.ConnBeginTx); ok {
 		begin = func() (driver.Tx, error) { return beginner.BeginTx(ctx, opts) }
 	} else if opts != (driver.TxOptions{}) {
-		return nil, fmt.Errorf("entsignaltest: Driver: %T takes no isolation level", c.Conn)
+		return nil, fmt.Errorf("entsignaltest: Driver: %T doesn't support isolation levels", c.Conn)
 	}
 	tx, err := begin()
 	if err != nil {
@@ -131,7 +130,7 @@ func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
 	return checker.CheckNamedValue(v)
 }
 
-// faultyTx is a transaction of such a connection.
+// faultyTx is a transaction of a [conn].
 type faultyTx struct {
 	driver.Tx
 	conn *conn

@@ -16,12 +16,12 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// ErrConnectionLost is the error of the faults of a [Database]. It wraps that of
-// a connection which was reset.
+// ErrConnectionLost is the error of the faults of a [Database]. It wraps the error
+// of a connection reset.
 var ErrConnectionLost = fmt.Errorf("entsignaltest: the connection is lost: %w", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET})
 
-// Database makes the transactions of a [Driver] fail. Its methods may be called
-// by several goroutines.
+// Database makes transactions of a [Driver] fail. Its methods are safe for
+// concurrent use.
 type Database struct {
 	t testing.TB
 
@@ -29,7 +29,7 @@ type Database struct {
 	faults []*commitFault
 }
 
-// commitFault strikes one commit.
+// commitFault makes one commit fail.
 type commitFault struct {
 	*Fault
 	left    int // commits until it strikes
@@ -37,10 +37,10 @@ type commitFault struct {
 	done    bool // whether the commit is carried out
 }
 
-// Driver returns a driver like drv, whose transactions fail as the [Database]
-// says. drv must be ent's own, over a *sql.DB: any database, and any driver
-// of database/sql. Its connections are those of drv, which must stay open until
-// the test is over.
+// Driver returns a driver like drv whose transactions fail as the [Database] says.
+// drv must be ent's own driver over a *sql.DB, of any database and with any driver
+// of database/sql. The new driver uses the connections of drv, which must stay open
+// until the end of the test.
 //
 //	drv, database := entsignaltest.Driver(t, entsql.OpenDB(dialect.Postgres, db))
 //	client := ent.NewClient(ent.Driver(drv), ent.WithSignalBus(bus))
@@ -59,22 +59,21 @@ func Driver(t testing.TB, drv dialect.Driver) (dialect.Driver, *Database) {
 	return sql.OpenDB(drv.Dialect(), outer), d
 }
 
-// LoseCommit makes the n-th commit from now on, counted from 1, lose its answer:
-// the transaction is committed, and the program gets [ErrConnectionLost]. Only
-// transactions that write count, and statements that do so outside of one. In a
-// program that commits a signal with autoflush on, the first is its own, and the
-// second is the one that deletes the signal after it was sent.
+// LoseCommit makes the answer of the n-th commit from now on get lost; n counts
+// from 1. The transaction is committed, but the program gets [ErrConnectionLost].
+// Only transactions that write count, and statements that write outside a
+// transaction. In a program that commits a signal with autoflush on, the first
+// commit is its own, and the second one deletes the signal after it was sent.
 func (d *Database) LoseCommit(n int) *Fault {
 	d.t.Helper()
 	return d.add("LoseCommit", n, false, true)
 }
 
 // LoseDelete makes the connection break between the broker's confirm and the
-// deletion of the signal: the n-th transaction from now on that deletes rows,
-// counted from 1, is not committed, and the program gets [ErrConnectionLost]. Where
-// the database deletes with the claim, as all do but SQLite, the message is sent
-// again by the next flush. On SQLite the process remembers what it has sent, and the
-// next flush only deletes it.
+// deletion of the signal. The n-th transaction from now on that deletes rows is not
+// committed, and the program gets [ErrConnectionLost]; n counts from 1. On all
+// databases except SQLite, the next flush then sends the message again. On SQLite
+// the process remembers what it has sent, and the next flush only deletes it.
 func (d *Database) LoseDelete(n int) *Fault {
 	d.t.Helper()
 	return d.add("LoseDelete", n, true, false)
@@ -83,7 +82,7 @@ func (d *Database) LoseDelete(n int) *Fault {
 func (d *Database) add(name string, n int, deletes, done bool) *Fault {
 	d.t.Helper()
 	if n < 1 {
-		d.t.Fatalf("entsignaltest: %s: transaction %d; expected a number from 1 on", name, n)
+		d.t.Fatalf("entsignaltest: %s: transaction %d; expected a number of 1 or more", name, n)
 		return stillborn()
 	}
 	c := &commitFault{left: n, deletes: deletes, done: done}
@@ -98,7 +97,7 @@ func (d *Database) add(name string, n int, deletes, done bool) *Fault {
 	return c.Fault
 }
 
-// commit returns the fault that strikes the commit of a transaction, or nil.
+// commit returns the fault for the commit of a transaction, or nil.
 func (d *Database) commit(x transaction) (strikes *commitFault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,11 +115,11 @@ func (d *Database) commit(x transaction) (strikes *commitFault) {
 var (
 	writes  = regexp.MustCompile(`(?i)\b(INSERT|UPDATE|DELETE|REPLACE|MERGE)\b`)
 	deletes = regexp.MustCompile(`(?i)\bDELETE\b`)
-	// What has one of these words and does neither.
+	// Statements that contain one of these words but neither write nor delete.
 	others = regexp.MustCompile(`(?i)\bFOR\s+(NO\s+KEY\s+)?UPDATE\b|\bON\s+(DELETE|UPDATE)\b`)
 )
 
-// transaction is what is known of a transaction.
+// transaction is what a transaction has done so far.
 type transaction struct{ wrote, deleted bool }
 
 func (x *transaction) note(query string) {

@@ -14,14 +14,15 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// TestDatabase tests that a bus keeps its promises on a database, with the driver
-// and the settings that open gives: what was committed is sent and deleted, what
-// failed stays, flushes at once send each row once, an ordered flush has its turn,
-// and a connection that breaks loses nothing. It is for databases, drivers, poolers
-// and wrappers that the library doesn't know.
+// TestDatabase tests that a bus keeps its promises with the database, the driver
+// and the settings of open: what was committed is sent and deleted, what failed
+// stays, concurrent flushes send each row once, one ordered flush runs at a time,
+// and a broken connection loses nothing. Use it for databases, drivers, poolers and
+// wrappers that the library doesn't know.
 //
-// open returns ent's driver, over a *sql.DB, of an empty database. It is called once
-// for each subtest; these run in parallel. What it opens it closes by t.Cleanup.
+// open returns ent's driver over a *sql.DB for an empty database. It is called once
+// per subtest, and the subtests run in parallel. open must use t.Cleanup to close
+// what it opens.
 func TestDatabase(t *testing.T, open func(t testing.TB) dialect.Driver) {
 	if open == nil {
 		t.Fatal("entsignaltest: TestDatabase: open is nil")
@@ -34,7 +35,7 @@ func TestDatabase(t *testing.T, open func(t testing.TB) dialect.Driver) {
 	}
 }
 
-// databaseLimit ends what hangs.
+// databaseLimit ends a test that hangs.
 const databaseLimit = time.Minute
 
 // databaseCheck is one of the promises.
@@ -97,7 +98,7 @@ var databaseChecks = []databaseCheck{
 		broker.fail(suiteText(6), errSuite)
 		n, err := bus.FlushMany(suiteTime(t), entsignal.Burst(3))
 		if n != 4 || !errors.Is(err, errSuite) {
-			t.Fatalf("entsignaltest: 2 of 6 signals failed, and FlushMany returned %d and %v", n, err)
+			t.Fatalf("entsignaltest: 2 of 6 signals failed, but FlushMany returned %d and %v", n, err)
 		}
 		wantLeft(t, table, []string{suiteText(2), suiteText(6)})
 		broker.fail(suiteText(2), nil)
@@ -113,7 +114,7 @@ var databaseChecks = []databaseCheck{
 		bus, _ := table.bus(t, func(context.Context, []*Signal) error { panic("entsignaltest: a sender that panics") })
 		table.insert(t, suiteTexts(1, 2)...)
 		if n, err := bus.FlushMany(suiteTime(t), entsignal.Burst(2)); n != 0 || err == nil {
-			t.Fatalf("entsignaltest: the sender panicked, and FlushMany returned %d and %v", n, err)
+			t.Fatalf("entsignaltest: the sender panicked, but FlushMany returned %d and %v", n, err)
 		}
 		wantLeft(t, table, suiteTexts(1, 2))
 	}},
@@ -257,7 +258,7 @@ var databaseChecks = []databaseCheck{
 	}},
 }
 
-// suiteTime returns a context that ends what hangs.
+// suiteTime returns a context that ends a test that hangs.
 func suiteTime(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
 	t.Cleanup(cancel)
@@ -271,7 +272,7 @@ func wantLeft(t testing.TB, table suiteTable, want []string) {
 	}
 }
 
-// suiteBroker keeps what is sent.
+// suiteBroker records what is sent.
 type suiteBroker struct {
 	mu   sync.Mutex
 	got  []string
@@ -290,7 +291,7 @@ func (b *suiteBroker) send(_ context.Context, signals []*Signal) error {
 	return &entsignal.BatchError{Errors: errs}
 }
 
-// fail makes the broker refuse a signal; nil makes it take it again.
+// fail makes the broker refuse a signal; with nil it accepts it again.
 func (b *suiteBroker) fail(text string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -324,7 +325,7 @@ func (b *suiteBroker) want(t testing.TB, texts []string) {
 	}
 }
 
-// suiteErrors keeps what a bus reports.
+// suiteErrors records the errors that a bus reports.
 type suiteErrors struct {
 	mu   sync.Mutex
 	errs []error
@@ -338,7 +339,7 @@ func (e *suiteErrors) option() entsignal.BusOption {
 	})
 }
 
-// want expects that a fault struck once, and was reported.
+// want expects that a fault struck once and was reported.
 func (e *suiteErrors) want(t testing.TB, fault *Fault) {
 	t.Helper()
 	e.mu.Lock()

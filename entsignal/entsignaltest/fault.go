@@ -11,32 +11,32 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Errors of the faults.
+// Errors of faults.
 var (
 	// ErrAway is the error of [Away]. It is marked by [entsignal.Unavailable].
 	ErrAway = errors.New("entsignaltest: the broker is away")
 	// ErrLostConfirm is the error of [LoseConfirm].
-	ErrLostConfirm = errors.New("entsignaltest: the message is stored, and its confirm is lost")
+	ErrLostConfirm = errors.New("entsignaltest: the message is stored, but its confirm is lost")
 )
 
-// A Fault makes the sender of one signal type fail, or a database. Its methods
-// may be called by several goroutines.
+// A Fault makes the sender of one signal type, or a database, fail. Its methods are
+// safe for concurrent use.
 type Fault struct {
 	struck  atomic.Int64
 	onStop  func()
 	stopped sync.Once
 	note    func() // takes note of a strike; nil: nobody does
 
-	// What a sender's fault does; nil: nothing.
+	// What the fault of a sender does; nil means nothing.
 	call   func(ctx context.Context, signals []any) error // in front of a batch
 	before func(signal any) error                         // in front of each signal
 	after  func(signal any) error                         // when the signal is stored
 }
 
-// Struck returns how often the fault struck.
+// Struck returns how often the fault has struck.
 func (f *Fault) Struck() int { return int(f.struck.Load()) }
 
-// Stop ends the fault. It keeps its count.
+// Stop ends the fault. The count stays.
 func (f *Fault) Stop() { f.stopped.Do(f.onStop) }
 
 func (f *Fault) strike() {
@@ -46,10 +46,10 @@ func (f *Fault) strike() {
 	}
 }
 
-// FailWhere makes the sender fail for the signals for which fail returns an
-// error, each time that they are tried, until [Fault.Stop]; the others are sent.
-// Wrap the error in [entsignal.Permanent] or [entsignal.Unavailable] as a sender
-// would. It strikes once for each signal.
+// FailWhere makes the sender fail for the signals for which fail returns an error,
+// each time they are tried, until [Fault.Stop]. The others are sent. Wrap the error
+// in [entsignal.Permanent] or [entsignal.Unavailable] as a sender would. It strikes
+// once per failed signal.
 func FailWhere[T any](o *Outbox, fail func(T) error) *Fault {
 	o.t.Helper()
 	if fail == nil {
@@ -68,12 +68,12 @@ func FailWhere[T any](o *Outbox, fail func(T) error) *Fault {
 }
 
 // FailNth makes the sender fail with err for the n-th signal of type T that it
-// tries from now on, counted from 1, and only for that one: when it is tried
-// again it is sent. It strikes at most once.
+// tries from now on; n counts from 1. If that signal is tried again, it is sent.
+// The fault strikes at most once.
 func FailNth[T any](o *Outbox, n int, err error) *Fault {
 	o.t.Helper()
 	if n < 1 || err == nil {
-		o.t.Fatalf("entsignaltest: FailNth: signal %d and error %v; expected a number from 1 on and an error", n, err)
+		o.t.Fatalf("entsignaltest: FailNth: signal %d and error %v; expected a number of 1 or more and an error", n, err)
 		return stillborn()
 	}
 	var tried atomic.Int64
@@ -88,11 +88,11 @@ func FailNth[T any](o *Outbox, n int, err error) *Fault {
 	})
 }
 
-// Away makes the sender report that the broker is away, by [ErrAway], until back
-// is called. After three calls in a row that failed so, the bus makes commits
-// leave their signals pending, and only now and then tries one: to send what is
-// pending once the broker is back, flush it, as by [Outbox.Drain]. [Struck] tells
-// how many calls have failed.
+// Away makes the sender fail with [ErrAway], as if the broker couldn't be reached,
+// until back is called. After three calls in a row that failed in this way, the bus
+// lets commits leave their signals pending and only tries one from time to time. To
+// send what is pending after back, run a flush, for example with [Outbox.Drain].
+// [Struck] returns how many calls have failed.
 func Away[T any](o *Outbox) (back func()) {
 	o.t.Helper()
 	return add[T](o, func(f *Fault) {
@@ -103,10 +103,10 @@ func Away[T any](o *Outbox) (back func()) {
 	}).Stop
 }
 
-// Hang makes the sender hang until release is called, or the context of its call
-// ends, whose error it then returns: after release it sends. The end of the test
-// releases it, too. [Struck] tells how many calls have hung, and
-// [EventuallyStruck] waits for one.
+// Hang makes the sender hang until release is called or the context of the call
+// ends. After release it sends. If the context ends, it returns the context's
+// error. The end of the test releases it too. [Struck] returns how many calls have
+// hung, and [EventuallyStruck] waits for one.
 func Hang[T any](o *Outbox) (release func()) {
 	o.t.Helper()
 	released := make(chan struct{})
@@ -141,9 +141,9 @@ func Panic[T any](o *Outbox, v any) *Fault {
 }
 
 // LoseConfirm makes the sender lose the confirms of the next n signals: they are
-// stored, and the sender reports [ErrLostConfirm] for them. Their rows stay and
-// the next flush sends them again, so that [Sent] has them twice, as consumers
-// have: that is the repeat that they must drop.
+// stored, but the sender reports [ErrLostConfirm] for them. Their rows stay, and
+// the next flush sends them again. [Sent] then returns them twice, as a consumer
+// would get them. This is the repeat that consumers must drop.
 func LoseConfirm[T any](o *Outbox, n int) *Fault {
 	o.t.Helper()
 	if n < 1 {
@@ -162,11 +162,11 @@ func LoseConfirm[T any](o *Outbox, n int) *Fault {
 	})
 }
 
-// Intercept calls f in front of each batch of type T, until [Fault.Stop]. An
-// error of f is that of the sender: with an [*entsignal.BatchError] that has an
-// element for each signal those without an error are sent, with another one
-// none is. It strikes when f returns an error. f may be called by several
-// goroutines at once.
+// Intercept calls f before each batch of type T, until [Fault.Stop]. If f returns
+// an error, it becomes the error of the sender, and the fault strikes. If it is an
+// [*entsignal.BatchError] with one element per signal, the signals without an error
+// are sent; with any other error none is sent. f may be called by several
+// goroutines at the same time.
 func Intercept[T any](o *Outbox, f func(ctx context.Context, signals []T) error) *Fault {
 	o.t.Helper()
 	if f == nil {
@@ -188,8 +188,8 @@ func Intercept[T any](o *Outbox, f func(ctx context.Context, signals []T) error)
 	})
 }
 
-// Struck returns how often faults struck the sender of T, those that have ended
-// included.
+// Struck returns how often faults have struck the sender of T, including faults
+// that have ended.
 func Struck[T any](o *Outbox) int {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -201,9 +201,9 @@ func Struck[T any](o *Outbox) int {
 	return l.struck
 }
 
-// EventuallyStruck waits until faults struck the sender of T at least n times, as
-// to know that a call hangs. If that takes longer than the outbox's [Timeout] the
-// test ends.
+// EventuallyStruck waits until faults have struck the sender of T at least n times,
+// for example to wait until a call hangs. After the outbox's [Timeout] the test
+// fails at once.
 func EventuallyStruck[T any](o *Outbox, n int) {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -217,7 +217,7 @@ func EventuallyStruck[T any](o *Outbox, n int) {
 	}
 }
 
-// add adds a fault to the lane of T, after those that are there.
+// add adds a fault to the lane of T, after the existing ones.
 func add[T any](o *Outbox, set func(*Fault)) *Fault {
 	o.t.Helper()
 	l := laneOf[T](o)
@@ -243,10 +243,10 @@ func add[T any](o *Outbox, set func(*Fault)) *Fault {
 	return f
 }
 
-// stillborn is the fault of a call that has failed the test.
+// stillborn is the fault returned by a call that has failed the test.
 func stillborn() *Fault { return &Fault{onStop: func() {}} }
 
-// current returns the faults that are on.
+// current returns the active faults.
 func (l *lane) current() []*Fault {
 	l.o.mu.Lock()
 	defer l.o.mu.Unlock()

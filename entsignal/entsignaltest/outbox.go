@@ -14,15 +14,14 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Outbox keeps what the senders of [Senders] have sent. It may be used by several
-// goroutines and by parallel subtests; a subtest gives it its own t by
-// [Outbox.For].
+// Outbox records what the senders of [Senders] have sent. It is safe for concurrent
+// use, also by parallel subtests. A subtest sets its own t with [Outbox.For].
 type Outbox struct {
 	t testing.TB
 	*state
 }
 
-// state is what all views of an outbox share.
+// state is shared by all views of an outbox.
 type state struct {
 	senders reflect.Type // the generated SignalSenders
 	timeout time.Duration
@@ -62,13 +61,14 @@ func (s *state) add(name string, signal reflect.Type) *lane {
 	return l
 }
 
-// For returns the same outbox for another test, such as a subtest: what fails
-// with it fails that test.
+// For returns the same outbox for another test, such as a subtest. Failures with it
+// fail that test.
 func (o *Outbox) For(t testing.TB) *Outbox { return &Outbox{t, o.state} }
 
-// Option returns the option of the generated NewSignalBus by which the outbox
-// knows its bus: [Outbox.Drain] needs it, failed assertions tell what is pending,
-// and the bus is closed when the test is over. One outbox may have several buses.
+// Option returns an option for the generated NewSignalBus that makes the bus known
+// to the outbox. [Outbox.Drain] needs it. With it, failed assertions show what is
+// pending, and the bus is closed at the end of the test. One outbox may have
+// several buses.
 func (o *Outbox) Option() entsignal.BusOption {
 	return entsignal.WithSetup(func(b *entsignal.Bus) error {
 		o.mu.Lock()
@@ -78,7 +78,7 @@ func (o *Outbox) Option() entsignal.BusOption {
 	})
 }
 
-// close closes the buses: what they do must not outlast the test.
+// close closes the buses, because their work must not outlast the test.
 func (o *Outbox) close(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
@@ -95,7 +95,7 @@ func (s *state) busList() []*entsignal.Bus {
 	return slices.Clone(s.buses)
 }
 
-// Reset forgets what was sent. The faults stay.
+// Reset deletes the record of what was sent. The faults stay.
 func (o *Outbox) Reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -103,14 +103,14 @@ func (o *Outbox) Reset() {
 	o.notify()
 }
 
-// notify wakes those who wait for a change. The caller has the lock.
+// notify wakes all goroutines that wait for a change. The caller holds the lock.
 func (s *state) notify() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// await returns true when done does, which it asks after each change, and false
-// when the timeout is over.
+// await calls done after each change. It returns true when done does, and false
+// after the timeout.
 func (s *state) await(done func() bool) bool {
 	limit := time.NewTimer(s.timeout)
 	defer limit.Stop()
@@ -129,14 +129,14 @@ func (s *state) await(done func() bool) bool {
 	}
 }
 
-// Drain sends all that is pending, signals with an order in their order, until
-// nothing is left that may be sent: also what senders record meanwhile, and what
-// other transactions hold and give back. It returns the error of a flush that
-// failed, and one that names the signals that are left because they have failed
-// and wait for their next attempt, or are dead: [entsignal.Bus.RetryAll] makes
-// them due. The end of ctx ends it.
+// Drain sends everything that is pending, types with an order in their order, until
+// nothing is left that may be sent. That includes signals that senders record in
+// the meantime, and signals that other transactions lock and release. It returns
+// the error of a failed flush, or an error that lists the signals that are left
+// because they wait for their next attempt or are dead. Make those due with
+// [entsignal.Bus.RetryAll]. Drain ends when ctx ends.
 //
-// The outbox must know its bus by [Outbox.Option]; else the test fails.
+// The outbox must know its bus through [Outbox.Option]; otherwise the test fails.
 func (o *Outbox) Drain(ctx context.Context) error {
 	o.t.Helper()
 	buses := o.busList()
@@ -171,17 +171,17 @@ func drain(ctx context.Context, bus *entsignal.Bus) error {
 			pause = shortest
 			continue
 		}
-		// Others hold what is due: an autoflush that runs, or an open transaction.
+		// The rest is locked by a running autoflush or an open transaction.
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, longest)
 		case <-ctx.Done():
-			return fmt.Errorf("entsignaltest: drain: %s still pending, held by others: %w", strings.Join(due, ", "), ctx.Err())
+			return fmt.Errorf("entsignaltest: drain: %s still pending, locked by other transactions: %w", strings.Join(due, ", "), ctx.Err())
 		}
 	}
 }
 
-// dueTypes names the types that have signals which may be sent.
+// dueTypes returns the types with signals that may be sent.
 func dueTypes(counts []entsignal.PendingCount) (names []string) {
 	for _, c := range counts {
 		if c.Due() > 0 {
@@ -191,7 +191,7 @@ func dueTypes(counts []entsignal.PendingCount) (names []string) {
 	return names
 }
 
-// notDue returns an error that names what is left, or nil.
+// notDue returns an error that lists what is left, or nil.
 func notDue(counts []entsignal.PendingCount) error {
 	var left []string
 	for _, c := range counts {
@@ -205,7 +205,7 @@ func notDue(counts []entsignal.PendingCount) error {
 	return fmt.Errorf("entsignaltest: drain: still pending: %s; Bus.RetryAll makes them due", strings.Join(left, "; "))
 }
 
-// flushOnce flushes the types, and returns how many signals were sent.
+// flushOnce flushes the types and returns how many signals were sent.
 func flushOnce(ctx context.Context, bus *entsignal.Bus, names []string) (int, error) {
 	var ordered, others []string
 	for _, s := range bus.Signals() {

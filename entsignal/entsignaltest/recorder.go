@@ -8,9 +8,9 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Recorder is a sender that keeps what it is asked to send. T is the entity
-// and K what a test knows a signal by. Its methods may be called by several
-// goroutines.
+// Recorder is a sender that records the signals that it is called with. T is the
+// entity, and K is the key by which a test identifies a signal. Its methods are
+// safe for concurrent use.
 //
 //	sent := entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.OrderID })
 //	bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: sent.Send})
@@ -29,22 +29,23 @@ type RecordedBatch[K comparable] struct {
 	Keys            []K // the signals that were sent
 }
 
-// NewRecorder returns a recorder that knows signals by their key.
+// NewRecorder returns a recorder that identifies signals by key.
 func NewRecorder[T any, K comparable](key func(T) K) *Recorder[T, K] {
 	return &Recorder[T, K]{key: key, changed: make(chan struct{})}
 }
 
-// Before sets what runs before each batch is recorded; nil removes it. An
-// error that it returns is the sender's. After an [*entsignal.BatchError]
-// only the signals without an error count as sent.
+// Before sets a function that runs before each batch is recorded; nil removes it.
+// If it returns an error, the sender returns that error. With an
+// [*entsignal.BatchError] the signals without an error count as sent; otherwise
+// none does.
 func (r *Recorder[T, K]) Before(f func(ctx context.Context, signals []T) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.before = f
 }
 
-// FailEach makes the sender fail for the signals for which fail returns an
-// error, and send the others.
+// FailEach makes the sender fail for the signals for which fail returns an error.
+// The others are sent.
 func (r *Recorder[T, K]) FailEach(fail func(T) error) {
 	r.Before(func(_ context.Context, signals []T) error {
 		errs := make([]error, len(signals))
@@ -95,8 +96,8 @@ func (r *Recorder[T, K]) Batches() []RecordedBatch[K] {
 	return slices.Clone(r.batches)
 }
 
-// Keys returns the keys of all that was sent so far, in order, and forgets
-// nothing.
+// Keys returns the keys of everything that was sent so far, in order. It doesn't
+// reset them.
 func (r *Recorder[T, K]) Keys() []K {
 	var keys []K
 	for _, b := range r.Batches() {
@@ -105,15 +106,15 @@ func (r *Recorder[T, K]) Keys() []K {
 	return keys
 }
 
-// Reset forgets what was sent.
+// Reset deletes the record of what was sent.
 func (r *Recorder[T, K]) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.batches = nil
 }
 
-// WaitFor returns when done reports true for what was sent, which it is asked
-// after each batch, or when ctx ends, with ctx's error.
+// WaitFor calls done with the keys of what was sent, now and after each batch,
+// until it returns true. If ctx ends first, it returns ctx's error.
 func (r *Recorder[T, K]) WaitFor(ctx context.Context, done func(keys []K) bool) error {
 	for {
 		r.mu.Lock()

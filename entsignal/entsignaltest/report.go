@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// maxListed bounds how many signals a failure text shows.
+	// maxListed is how many signals a failure text shows.
 	maxListed = 50
-	// maxSignal bounds how much of each it shows, in bytes.
+	// maxSignal is how many bytes of each signal it shows.
 	maxSignal = 1000
-	// reportTime bounds the look at what is pending.
+	// reportTime limits the query for pending signals.
 	reportTime = 3 * time.Second
 )
 
-// report tells what was sent, and what not, for the text of an assertion about a
-// lane that has failed.
+// report lists what was sent and what was not, for the text of a failed assertion
+// about a lane.
 func (o *Outbox) report(about *lane) string {
 	o.mu.Lock()
 	sent, failed := slices.Clone(o.sent), slices.Clone(o.failed)
@@ -62,11 +62,11 @@ func (o *Outbox) report(about *lane) string {
 	return b.String()
 }
 
-// pendingReport tells what is pending, and what that may mean.
+// pendingReport lists what is pending, with a hint.
 func (o *Outbox) pendingReport(about *lane) string {
 	buses := o.busList()
 	if len(buses) == 0 {
-		return "What is pending is unknown: make the bus with ent.NewSignalBus(senders, outbox.Option())."
+		return "The pending signals are unknown: make the bus with ent.NewSignalBus(senders, outbox.Option())."
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reportTime)
 	defer cancel()
@@ -83,9 +83,9 @@ func (o *Outbox) pendingReport(about *lane) string {
 	}
 	switch {
 	case err != nil:
-		return fmt.Sprintf("What is pending can't be read: %v", err)
+		return fmt.Sprintf("The pending signals can't be read: %v", err)
 	case own > 0:
-		return fmt.Sprintf("Pending: %s. outbox.Drain(ctx) sends what is pending.", strings.Join(texts, "; "))
+		return fmt.Sprintf("Pending: %s. outbox.Drain(ctx) sends the pending signals.", strings.Join(texts, "; "))
 	case len(texts) > 0:
 		return fmt.Sprintf("Pending: %s; no %s.", strings.Join(texts, "; "), about.name)
 	default:
@@ -104,8 +104,8 @@ func pendingText(c entsignal.PendingCount) string {
 	return text
 }
 
-// signalText shows a signal and its fields, as ent does: fields that are marked as
-// sensitive stay hidden.
+// signalText formats a signal and its fields as ent does: sensitive fields stay
+// hidden.
 func signalText(signal any) string {
 	text := fmt.Sprintf("%+v", signal)
 	if _, ok := signal.(fmt.Stringer); ok {

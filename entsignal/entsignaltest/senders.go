@@ -10,20 +10,20 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// An Option changes an [Outbox].
+// An Option configures an [Outbox].
 type Option func(*state)
 
-// Timeout bounds how long [Eventually] and [EventuallyStruck] wait. The default
-// is 10 seconds.
+// Timeout sets how long [Eventually] and [EventuallyStruck] wait. The default is 10
+// seconds.
 func Timeout(d time.Duration) Option { return func(o *state) { o.timeout = d } }
 
 // Senders returns a recording sender for each signal of S, the generated
-// SignalSenders, and the outbox of what they have sent. Nothing leaves the
-// process. A field may be replaced by another sender before the bus is made; the
-// functions that load edges, such as OrderPlacedWith, are left to the test.
+// SignalSenders, and the outbox with what they have sent. Nothing leaves the
+// process. You may replace a field by another sender before you make the bus.
+// Functions that load edges, such as OrderPlacedWith, are left unset.
 //
-// The senders fail only where the test makes them, see [FailWhere] and the other
-// faults. In a FlushOrdered they send nothing behind a signal that has failed.
+// The senders fail only with [FailWhere] and the other faults. In a FlushOrdered
+// they send nothing behind a signal that has failed.
 func Senders[S any](t testing.TB, opts ...Option) (senders S, outbox *Outbox) {
 	t.Helper()
 	v := reflect.ValueOf(&senders).Elem()
@@ -42,8 +42,8 @@ func Senders[S any](t testing.TB, opts ...Option) (senders S, outbox *Outbox) {
 	return senders, o
 }
 
-// signalOf returns the entity that a field of the generated SignalSenders sends,
-// or nil if it holds no sender.
+// signalOf returns the entity that a field of the generated SignalSenders sends, or
+// nil if the field isn't a sender.
 func signalOf(field reflect.StructField) reflect.Type {
 	f := field.Type
 	if !field.IsExported() || f.Kind() != reflect.Func || f.PkgPath() != reflect.TypeFor[entsignal.Mode]().PkgPath() || !strings.HasPrefix(f.Name(), "Sender[") {
@@ -74,7 +74,7 @@ func (l *lane) call(args []reflect.Value) []reflect.Value {
 	return []reflect.Value{reflect.ValueOf(&err).Elem()}
 }
 
-// send stores the signals that no fault strikes.
+// send records the signals that no fault strikes.
 func (l *lane) send(ctx context.Context, signals []any) error {
 	if ctx == nil {
 		ctx = context.Background()
@@ -132,8 +132,8 @@ func (c *call) failAll(err error) {
 	}
 }
 
-// each stores the signals one after the other. It reports whether a fault, or the
-// end of the context, has kept it from one.
+// each records the signals one after the other. It reports whether a fault or the
+// end of the context prevented one.
 func (c *call) each(faults []*Fault) (failed bool) {
 	for i, signal := range c.signals {
 		if c.errs[i] != nil {
@@ -153,7 +153,7 @@ func (c *call) each(faults []*Fault) (failed bool) {
 	return failed
 }
 
-// one stores one signal, unless a fault strikes first.
+// one records one signal unless a fault strikes first.
 func (c *call) one(faults []*Fault, i int, signal any) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
@@ -176,8 +176,8 @@ func (c *call) one(faults []*Fault, i int, signal any) error {
 	return nil
 }
 
-// rest returns the error of the signals behind one that failed with err, or nil
-// if they are tried.
+// rest returns the error for the signals behind one that failed with err, or nil if
+// they are tried.
 func (c *call) rest(err error) error {
 	switch {
 	case c.ctx.Err() != nil:
@@ -191,7 +191,7 @@ func (c *call) rest(err error) error {
 	}
 }
 
-// record puts what was stored, and what was not, into the outbox.
+// record adds the signals, sent or not, to the outbox.
 func (c *call) record() {
 	o := c.lane.o
 	o.mu.Lock()
@@ -208,7 +208,7 @@ func (c *call) record() {
 	o.notify()
 }
 
-// result returns what the sender returns.
+// result returns the result of the sender.
 func (c *call) result() error {
 	for _, err := range c.errs {
 		if err != nil {

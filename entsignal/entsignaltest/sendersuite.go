@@ -12,55 +12,56 @@ import (
 	"github.com/entsignal/signalbus/internal/sending"
 )
 
-// Signal is what the suites of [TestSender] and [TestDatabase] send.
+// Signal is the signal that [TestSender] and [TestDatabase] send.
 type Signal struct {
 	ID   int    // of its row
 	Text string // must arrive
 	Fail error  // if set, what the message is made by must return it
 }
 
-// Received is one message as a consumer has got it.
+// Received is one message as a consumer got it.
 type Received struct {
 	Text string
-	// MessageID is what consumers know a repeat by. It may be empty if the sender
+	// MessageID identifies repeats for consumers. It may be empty if the sender
 	// sets none; see [SenderCase].
 	MessageID string
 }
 
-// SenderCase is a sender under test, for [TestSender].
+// SenderCase describes a sender for [TestSender].
 type SenderCase struct {
 	// Open returns the sender and a part of its broker, such as a queue, that is
-	// empty and used by nobody else. It is called once for each subtest; these run
-	// in parallel. What it opens it closes by t.Cleanup.
+	// empty and used by nothing else. It is called once per subtest, and the
+	// subtests run in parallel. Open must use t.Cleanup to close what it opens.
 	Open func(t testing.TB) SenderUnderTest
-	// Publishes says that the sender calls [entsignal.Published].
+	// Publishes declares that the sender calls [entsignal.Published].
 	Publishes bool
-	// NoMessageIDs says that its messages have no id by which consumers know
-	// repeats.
+	// NoMessageIDs declares that its messages have no id by which consumers
+	// recognize repeats.
 	NoMessageIDs bool
 }
 
-// SenderUnderTest is a sender with a look at its broker.
+// SenderUnderTest is a sender together with access to its broker.
 type SenderUnderTest struct {
-	// Sender sends each signal's Text, unless its Fail is set: that is the error of
-	// encoding it.
+	// Sender sends the Text of each signal. If its Fail is set, Sender must fail to
+	// encode the signal, with Fail as the error.
 	Sender entsignal.Sender[*Signal]
-	// Received returns all that consumers have got since Open, in the order of
-	// arrival. It may ask the broker for what is new, and keep the rest.
+	// Received returns everything that consumers got since Open, in the order of
+	// arrival. It may ask the broker only for new messages and remember the others.
 	Received func(t testing.TB) []Received
-	// Away, if set, makes the broker unreachable until back is called.
+	// Away makes the broker unreachable until back is called. It may be nil.
 	Away func(t testing.TB) (back func())
-	// Hang, if set, makes the broker give no answer until release is called.
+	// Hang makes the broker stop answering until release is called. It may be nil.
 	Hang func(t testing.TB) (release func())
 }
 
-// TestSender tests that a sender keeps to the contract of [entsignal.Sender]: what
-// it reports of each message is true, marks and errors can be found, it stops when
-// its context ends, and in a FlushOrdered at the first failure, and it may be called
-// by many goroutines. It is for senders to brokers that the library doesn't know.
+// TestSender tests that a sender fulfils the contract of [entsignal.Sender]: it
+// reports correctly what became of each message, its errors and marks can be found,
+// it stops when its context ends and, in a FlushOrdered, at the first failure, and
+// it is safe for concurrent use. Use it for senders to brokers that the library
+// doesn't know.
 //
-// The checks of a broker that is away or hangs need the functions Away and Hang;
-// a case without them leaves these promises unproven.
+// The checks of a broker that is unreachable or hangs need the functions Away and
+// Hang. Without them these promises are not tested.
 func TestSender(t *testing.T, c SenderCase) {
 	if c.Open == nil {
 		t.Fatal("entsignaltest: TestSender: SenderCase.Open is nil")

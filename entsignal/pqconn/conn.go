@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dialer opens every connection of lib/pq, that of a cancel request too.
+// dialer opens all connections of lib/pq, including those of cancel requests.
 type dialer struct{ timeout time.Duration }
 
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,14 +30,14 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	return d.DialContext(ctx, network, address)
 }
 
-// conn sets a deadline before each read and write. lib/pq's own deadline, for
-// connecting as a whole, is kept where it is earlier.
+// conn sets a deadline before each read and each write. An earlier deadline of
+// lib/pq, for connecting as a whole, stays in force.
 type conn struct {
 	net.Conn
 	timeout time.Duration
 
 	mu          sync.Mutex
-	read, write time.Time // set from outside; zero is none
+	read, write time.Time // deadlines set by the caller; zero means none
 }
 
 func (c *conn) Read(b []byte) (int, error) {

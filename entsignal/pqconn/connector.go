@@ -14,8 +14,8 @@ import (
 	"github.com/lib/pq"
 )
 
-// An Option changes a [Connector]. [NewConnector] and [Open] return the error
-// of an option whose value they can't use.
+// An Option configures a [Connector]. [NewConnector] and [Open] return an error for
+// an option with an invalid value.
 type Option func(*config) error
 
 type config struct {
@@ -24,8 +24,8 @@ type config struct {
 	statements     int
 }
 
-// WithTimeout bounds each read from and each write to the server, and with it
-// the longest statement. The default is 30 s.
+// WithTimeout limits each read from the server and each write to it. So it also
+// limits the longest statement. The default is 30 s.
 func WithTimeout(d time.Duration) Option {
 	return func(cfg *config) error {
 		cfg.timeout = d
@@ -33,10 +33,10 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithConnectTimeout bounds connecting as a whole: TCP, TLS and login. It
-// bounds the request to cancel a statement too, which is a connection of its
-// own. The default is 5 s; a connect_timeout in the DSN holds if it is shorter.
-// With several hosts in the DSN it bounds each.
+// WithConnectTimeout limits connecting as a whole: TCP, TLS and login. It also
+// limits a request to cancel a statement, which uses a connection of its own. The
+// default is 5 s. A shorter connect_timeout in the DSN takes precedence. With
+// several hosts in the DSN, the limit is per host.
 func WithConnectTimeout(d time.Duration) Option {
 	return func(cfg *config) error {
 		cfg.connectTimeout = d
@@ -44,22 +44,25 @@ func WithConnectTimeout(d time.Duration) Option {
 	}
 }
 
-// WithStatementCache keeps up to n statements prepared on each connection: those
-// with arguments that came more than once, the least recently used one going
-// first. A kept statement takes one round trip instead of two, and the server
-// doesn't parse it again. Without this option none are kept.
+// WithStatementCache keeps up to n statements prepared on each connection. A
+// statement with arguments is prepared when it is used for the second time. The
+// least recently used one is dropped first. A prepared statement takes one round
+// trip instead of two, and the server doesn't parse it again. By default no
+// statements are kept.
 //
-// What the server knows of a kept statement is of the time when it was prepared:
+// The server's knowledge of a prepared statement is as old as the statement:
 //
-//   - The plan may be one that doesn't look at the arguments, as the server's
-//     plan_cache_mode tells. The statements of entsignal are planned anew.
-//   - The types of the arguments stay. After a migration that changes the type of a
-//     column, the statement may fail once, or it stores a value that went through
-//     the old type, until its connection ends: see [sql.DB.SetConnMaxLifetime].
+//   - The plan may be one that ignores the arguments; see the server's
+//     plan_cache_mode. The statements of entsignal are planned again each time.
+//   - The types of the arguments don't change. After a migration that changes the
+//     type of a column, the statement may fail once, or it stores a value that was
+//     converted to the old type, until the connection ends. See
+//     [sql.DB.SetConnMaxLifetime].
 //
-// Don't use it behind a pooler that gives out its connections for one transaction
-// each and doesn't know prepared statements, as PgBouncer before 1.21 or without
-// max_prepared_statements: there a kept statement may be another program's.
+// Don't use it with a pooler that assigns connections per transaction and doesn't
+// support prepared statements, such as PgBouncer before 1.21 or without
+// max_prepared_statements. There a prepared statement may belong to another
+// program.
 func WithStatementCache(n int) Option {
 	return func(cfg *config) error {
 		cfg.statements = n
@@ -77,9 +80,9 @@ func positive(name string, d time.Duration) error {
 	return nil
 }
 
-// Connector is a [driver.Connector] on lib/pq, for [sql.OpenDB]. It is safe
-// for use by many goroutines. pq.ConnectorWithNoticeHandler and its like can't
-// take it: they expect a connection of lib/pq.
+// Connector is a [driver.Connector] based on lib/pq, for [sql.OpenDB]. It is safe
+// for concurrent use. pq.ConnectorWithNoticeHandler and similar functions can't
+// wrap it, because they expect a connection of lib/pq.
 type Connector struct {
 	pq         *pq.Connector
 	statements int // to keep prepared on each connection
@@ -88,9 +91,9 @@ type Connector struct {
 }
 
 // NewConnector returns a connector for the database at dsn, a URL or a list of
-// key=value as lib/pq takes them. It doesn't connect. It returns an error if
-// dsn is empty (lib/pq would connect as the user of the operating system) or
-// can't be parsed, or if an option can't be used. No error contains dsn.
+// key=value pairs as for lib/pq. It doesn't connect. It returns an error if dsn
+// can't be parsed, if it is empty (lib/pq would then connect as the user of the
+// operating system), or if an option is invalid. No error contains dsn.
 func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 	cfg := config{timeout: 30 * time.Second, connectTimeout: 5 * time.Second}
 	for _, opt := range opts {
@@ -146,8 +149,8 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &writable{pqConn: inner, turns: &c.turns, born: born}, nil
 }
 
-// Driver returns lib/pq's driver. Connections that are opened by it directly
-// have no deadlines.
+// Driver returns lib/pq's driver. Connections that are opened directly with it have
+// no deadlines.
 func (c *Connector) Driver() driver.Driver {
 	if c.statements > 0 {
 		return keepingDriver{c.pq.Driver()}
@@ -155,14 +158,14 @@ func (c *Connector) Driver() driver.Driver {
 	return c.pq.Driver()
 }
 
-// keepingDriver tells whoever has a pool that its connections keep statements.
+// keepingDriver marks a driver whose connections keep statements prepared.
 type keepingDriver struct{ driver.Driver }
 
-// KeepsStatements is what entsignal looks for.
+// KeepsStatements is the method that entsignal looks for.
 func (keepingDriver) KeepsStatements() {}
 
-// Open returns a pool of connections to the database at dsn. It doesn't
-// connect. Its errors are those of [NewConnector].
+// Open returns a connection pool for the database at dsn. It doesn't connect. Its
+// errors are those of [NewConnector].
 func Open(dsn string, opts ...Option) (*sql.DB, error) {
 	connector, err := NewConnector(dsn, opts...)
 	if err != nil {
@@ -171,9 +174,9 @@ func Open(dsn string, opts ...Option) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// hasAtBehindHost reports whether a URL has an @ where none belongs: a bare / ?
-// or # in a password ends the host, and a piece of the password would be dialled
-// as the host or the port, and shown in the error.
+// hasAtBehindHost reports whether a URL has an @ behind its host. An unescaped / ?
+// or # in a password ends the host early. A part of the password would then be
+// dialled as the host or the port, and shown in the error.
 func hasAtBehindHost(dsn string) bool {
 	scheme, rest, _ := strings.Cut(dsn, "://")
 	if scheme != "postgres" && scheme != "postgresql" {
@@ -183,9 +186,9 @@ func hasAtBehindHost(dsn string) bool {
 	return end >= 0 && strings.Contains(rest[end:], "@")
 }
 
-// parameter matches the name of a run-time parameter. lib/pq takes the begin of
-// a URL that it doesn't know, up to the first =, for such a name; the server
-// would repeat it, with the password in it.
+// parameter matches the name of a run-time parameter. lib/pq takes the beginning of
+// a URL with an unknown scheme, up to the first =, for such a name. The server
+// would repeat it in its error, with the password in it.
 var parameter = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 var errUnreadable = errors.New("pqconn: the DSN can't be parsed; " + wantDSN)
@@ -193,8 +196,8 @@ var errUnreadable = errors.New("pqconn: the DSN can't be parsed; " + wantDSN)
 const wantDSN = "want postgres://user:password@host:port/database?sslmode=verify-full " +
 	"with special characters percent-encoded, or user=… password=… host=… dbname=…"
 
-// dsnError keeps of lib/pq's error only the name of the setting: the rest
-// quotes the DSN, with the password in it.
+// dsnError keeps only the name of the setting from lib/pq's error. The rest quotes
+// the DSN with the password.
 func dsnError(err error) error {
 	setting := regexp.MustCompile(`^pq: wrong value for ("[a-z_]+"|\$PG[A-Z]+)`).FindStringSubmatch(err.Error())
 	if setting == nil {

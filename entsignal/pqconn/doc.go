@@ -1,12 +1,11 @@
-// Package pqconn connects to PostgreSQL by lib/pq so that a dead network can't
-// stop a program.
+// Package pqconn connects to PostgreSQL with lib/pq in a way that a dead network
+// can't block a program.
 //
-// lib/pq can't end a query by its context when the network swallows packets:
-// it asks the server to cancel and then waits for the answer of the query,
-// which never comes. A QueryContext of one second then blocks until the
-// kernel gives up, minutes later. The connections of this package set a
-// deadline on the socket before each read and each write, so that every call
-// ends.
+// lib/pq can't end a query by its context if the network swallows packets. It asks
+// the server to cancel and then waits for the answer of the query, which never
+// comes. So a QueryContext with a timeout of one second blocks until the kernel
+// gives up, minutes later. The connections of this package set a deadline on the
+// socket before each read and each write, so that every call ends.
 //
 //	db, err := pqconn.Open(os.Getenv("DATABASE_URL"))
 //	if err != nil {
@@ -18,22 +17,23 @@
 //
 // # Failover
 //
-// A pool would keep a connection to a server that takes no writes anymore, and
-// fail by it again and again. When a server refuses a statement for that reason
-// (SQLSTATE 25006, or 0A000 when a transaction begins), and the transaction isn't
-// read-only by wish of the program, the pool drops that connection and all that
-// are older than the refusal. The statement fails; the next one goes to where the
-// address leads by then. With several hosts in the DSN, target_session_attrs
-// finds the one that takes writes.
+// After a failover, a pool would normally keep its connections to a server that no
+// longer accepts writes, and fail with them again and again. Connections of this
+// package don't. If a server rejects a statement for that reason (SQLSTATE 25006,
+// or 0A000 when a transaction begins), and the program didn't ask for a read-only
+// transaction, the pool drops this connection and all that were opened before the
+// rejection. The statement fails. The next one uses a new connection to wherever
+// the address leads then. With several hosts in the DSN, target_session_attrs finds
+// the one that accepts writes.
 //
-// # The deadline bounds the longest statement
+// # The deadline limits the longest statement
 //
-// While a statement runs the server sends nothing, so a statement or a lock
-// wait that takes longer than [WithTimeout] fails with a network timeout, and
-// the connection is dropped. Such a statement may have taken effect, as with
-// any lost connection. Set the timeout above the longest statement, and
-// PostgreSQL's statement_timeout below it: then the server ends a slow
-// statement first, with an error that says so.
+// The server sends nothing while a statement runs. So a statement or a lock wait
+// that takes longer than [WithTimeout] fails with a network timeout, and the
+// connection is dropped. As with any lost connection, the statement may have taken
+// effect. Set the timeout above the longest statement, and PostgreSQL's
+// statement_timeout below it. Then the server ends a slow statement first, with an
+// error that names the reason.
 //
-// Connections that lie idle in the pool don't read and are not affected.
+// Idle connections in the pool don't read, so the deadline doesn't affect them.
 package pqconn

@@ -10,7 +10,7 @@ import (
 	"github.com/lib/pq"
 )
 
-// pqConn is what a connection of lib/pq can do.
+// pqConn has the methods of a lib/pq connection.
 type pqConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -23,22 +23,24 @@ type pqConn interface {
 	driver.Validator
 }
 
-// pqStmt is what a statement of lib/pq can do.
+// pqStmt has the methods of a lib/pq statement.
 type pqStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
 }
 
-// preparing is a connection that keeps statements prepared. lib/pq prepares a
-// statement that has arguments each time, which is a round trip of its own.
+// preparing is a connection that keeps statements prepared. lib/pq itself prepares
+// a statement with arguments each time, which costs a round trip.
 type preparing struct {
 	pqConn
 	// cut is set when the context of a prepared statement has ended. lib/pq has
-	// asked the server to cancel it, and the answer may reach a later one.
+	// asked the server to cancel it, and the cancellation may reach a later
+	// statement.
 	cut bool
-	// seen are the texts that came once. Preparing at the second time costs as
-	// much as lib/pq does, and a text that never comes again takes no place.
+	// seen are the texts that were used once. Preparing a statement at its second
+	// use costs as much as lib/pq does, and a text that is never used again takes
+	// no place.
 	seen       *simplelru.LRU[string, struct{}]
 	statements *simplelru.LRU[string, pqStmt]
 }
@@ -48,8 +50,7 @@ func newPreparing(inner pqConn, limit int) (*preparing, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A statement that can't be closed is on a connection that lib/pq knows to
-	// be broken.
+	// If closing a statement fails, lib/pq already knows that its connection is broken.
 	statements, err := simplelru.NewLRU(limit, func(_ string, s pqStmt) { _ = s.Close() })
 	if err != nil {
 		return nil, err
@@ -67,13 +68,13 @@ func (c *preparing) ExecContext(ctx context.Context, query string, args []driver
 	return run(ctx, c, query, args, pqStmt.ExecContext, pqConn.ExecContext)
 }
 
-// run runs a statement by the prepared one, if it is worth it, or else plainly.
+// run runs a statement, prepared if that is worth it.
 func run[R any](
 	ctx context.Context, c *preparing, query string, args []driver.NamedValue,
 	prepared func(pqStmt, context.Context, []driver.NamedValue) (R, error),
 	plain func(pqConn, context.Context, string, []driver.NamedValue) (R, error),
 ) (R, error) {
-	if len(args) == 0 { // takes a single round trip anyway
+	if len(args) == 0 { // takes only one round trip anyway
 		return plain(c.pqConn, ctx, query, args)
 	}
 	s, err := c.statement(ctx, query)
@@ -97,7 +98,7 @@ func run[R any](
 		c.statements.Remove(query)
 	}
 	if isStale(refused) {
-		// Within a transaction the server refuses this too.
+		// Within a transaction the server rejects this too.
 		if again, againErr := plain(c.pqConn, ctx, query, args); againErr == nil {
 			return again, nil
 		}
@@ -116,8 +117,8 @@ func (c *preparing) ResetSession(ctx context.Context) error {
 	return c.pqConn.ResetSession(ctx)
 }
 
-// statement returns the prepared statement of a text, or nil while it isn't
-// worth one.
+// statement returns the prepared statement for a text, or nil if it isn't worth
+// preparing yet.
 func (c *preparing) statement(ctx context.Context, query string) (pqStmt, error) {
 	if s, ok := c.statements.Get(query); ok {
 		return s, nil
@@ -138,14 +139,14 @@ func (c *preparing) statement(ctx context.Context, query string) (pqStmt, error)
 	return s, nil
 }
 
-// isStale reports whether the server refused to run a prepared statement because
-// it was deallocated (invalid_sql_statement_name), or because a migration changed
-// what it returns (feature_not_supported).
+// isStale reports whether the server didn't run a prepared statement because it was
+// deallocated (invalid_sql_statement_name), or because a migration changed its
+// result (feature_not_supported).
 func isStale(err *pq.Error) bool { return err.Code == "26000" || err.Code == "0A000" }
 
-// mayBeStale reports whether a statement was prepared, perhaps, for what a
-// migration has changed: an argument of another type is a data exception, or an
-// error of the class of names and types.
+// mayBeStale reports whether a migration may have made a prepared statement fail:
+// an argument of another type causes a data exception, or an error of the class of
+// names and types.
 func mayBeStale(err *pq.Error) bool {
 	class := err.Code.Class()
 	return isStale(err) || class == "22" || class == "42"

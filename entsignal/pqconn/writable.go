@@ -10,22 +10,22 @@ import (
 	"github.com/lib/pq"
 )
 
-// writable is a connection that its pool drops when the server turns out to take
-// no writes anymore, as after a failover. All connections that were opened before
-// that go with it: they lead to the same server, and the address may lead to
-// another one by now.
+// writable is a connection that the pool drops when its server no longer accepts
+// writes, such as after a failover. All connections that were opened before are
+// dropped too, because they lead to the same server, and the address may lead to
+// another one now.
 type writable struct {
 	pqConn
-	// turns counts how often a server of the connector was found to be read-only,
-	// and born is the count at the time when this connection was opened.
+	// turns counts how often a server of the connector was found to be read-only.
+	// born is the count when this connection was opened.
 	turns *atomic.Int64
 	born  int64
-	// asked: the transaction is read-only because the program wants it to be.
+	// asked means that the program asked for a read-only transaction.
 	asked bool
 }
 
-// BeginTx implements [driver.ConnBeginTx]. lib/pq asks for a transaction that
-// writes, which a standby refuses with feature_not_supported.
+// BeginTx implements [driver.ConnBeginTx]. lib/pq asks for a writable transaction,
+// which a standby rejects with feature_not_supported.
 func (c *writable) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	c.asked = opts.ReadOnly
 	tx, err := c.pqConn.BeginTx(ctx, opts)
@@ -44,8 +44,8 @@ func (c *writable) ExecContext(ctx context.Context, query string, args []driver.
 	return result, c.notice(err, "25006")
 }
 
-// notice returns err. If that is a server's refusal to write, with the code that
-// it uses for that, the connection and its like have come to their end.
+// notice returns err. If err is a server's refusal to write, with the given code,
+// this connection and all older ones are marked as unusable.
 func (c *writable) notice(err error, code string) error {
 	var refused *pq.Error
 	if err != nil && !c.asked && errors.As(err, &refused) && string(refused.Code) == code {
@@ -66,9 +66,9 @@ func (c *writable) ResetSession(ctx context.Context) error {
 	return c.pqConn.ResetSession(ctx)
 }
 
-// notConnected returns the error of a connection that couldn't be made. That no
-// server is as target_session_attrs wants it lib/pq says in a text only; it is as
-// good as a server that isn't there.
+// notConnected returns the error of a failed connection attempt. That no server
+// fits target_session_attrs is only a text in lib/pq. It is turned into a network
+// error here, because it means that no usable server is there.
 func notConnected(err error, attrs pq.TargetSessionAttrs) error {
 	if attrs == "" || attrs == pq.TargetSessionAttrsAny || errors.As(err, new(*pq.Error)) || errors.As(err, new(*net.OpError)) {
 		return err

@@ -12,8 +12,8 @@ import (
 // windowBytes ends a window early, so that its bodies can be confirmed in time.
 const windowBytes = 16 << 20
 
-// shortBytes is more than all fields of a message but its headers can take in
-// the frame that they share.
+// shortBytes is an upper bound for all fields of a message except its headers. They
+// share a frame with the headers.
 const shortBytes = 2304
 
 // batch is one call of Publish.
@@ -22,8 +22,8 @@ type batch struct {
 	msgs    []Message
 	errs    []error // one for each message, nil once it is sent
 	failed  bool
-	ordered bool       // nothing may be published behind a failure
-	todo    []outgoing // what is neither sent nor failed
+	ordered bool       // publish nothing behind a failure
+	todo    []outgoing // neither sent nor failed yet
 	refused map[string]error
 	// published is called when the last message is written.
 	published func()
@@ -85,8 +85,8 @@ func (b *batch) result() error {
 	return nil
 }
 
-// send publishes what prepare left, and returns when each message is sent or
-// has an error.
+// send publishes the messages in todo. Afterwards each of them is sent or has an
+// error.
 func (b *batch) send(ctx context.Context) {
 	if len(b.todo) == 0 {
 		return
@@ -112,7 +112,7 @@ func (b *batch) send(ctx context.Context) {
 	}
 }
 
-// start takes a channel and drops the messages that would break it.
+// start borrows a channel and fails the messages that would break it.
 func (b *batch) start(ctx context.Context) (err error) {
 	if b.s, err = b.link.connect(ctx); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (b *batch) start(ctx context.Context) (err error) {
 	return err
 }
 
-// finish gives the channel back, if there is still one.
+// finish returns the channel, if the batch still has one.
 func (b *batch) finish() {
 	if b.ch != nil {
 		b.s.release(b.ch)
@@ -150,8 +150,8 @@ func (b *batch) reopen(ctx context.Context) (err error) {
 	return err
 }
 
-// checkFrames fails the messages whose headers don't fit into one frame of
-// this connection: such a frame ends the connection.
+// checkFrames fails the messages whose headers don't fit into one frame of this
+// connection. Such a frame would end the connection.
 func (b *batch) checkFrames() {
 	frame := b.s.conn.Config.FrameSize
 	if frame <= 0 || b.p.cfg.maxHeader+shortBytes <= frame {
@@ -173,10 +173,10 @@ func (b *batch) checkFrames() {
 	b.todo = kept
 }
 
-// round publishes a window of out and waits for its confirms. It returns how
-// many of out it took; of those, the ones that the broker left open when it
-// closed the channel with an error; and an error after which nothing else can
-// be published. It calls written once all of out is.
+// round publishes a window of out and waits for its confirms. It returns how many
+// messages of out it took. open are those of them that the broker left open when it
+// closed the channel with an error. After err nothing else can be published. round
+// calls written when all of out is written.
 func (b *batch) round(ctx context.Context, out []outgoing, written func()) (n int, open []outgoing, err error) {
 	n, err = b.publish(ctx, out)
 	if n == len(out) {
@@ -222,8 +222,8 @@ func (b *batch) round(ctx context.Context, out []outgoing, written func()) (n in
 	return n, nil, err
 }
 
-// publish writes messages until the window is full. It returns how many may
-// have reached the broker, and why the rest can't be published.
+// publish writes messages until the window is full. It returns how many may have
+// reached the broker, and why the rest can't be published.
 func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 	b.s.raw.hold()
 	defer func() {
@@ -258,8 +258,8 @@ func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 	return len(out), nil
 }
 
-// await waits until each message has its confirm. When the channel or the
-// connection ends, amqp091-go releases them.
+// await waits for the confirm of each message. amqp091-go releases the waits when
+// the channel or the connection ends.
 func (b *batch) await(ctx context.Context, out []outgoing) error {
 	timeout := b.p.cfg.confirmTimeout
 	waiting, cancel := context.WithTimeout(ctx, timeout)
@@ -283,13 +283,13 @@ func (b *batch) await(ctx context.Context, out []outgoing) error {
 	return nil
 }
 
-// settle fails the messages that came back and returns those that are not
+// settle fails the messages that were returned, and returns those that are not
 // confirmed.
 func (b *batch) settle(out []outgoing) (open []outgoing, err error) {
 	for i := range out {
 		out[i].acked = out[i].confirm != nil && out[i].confirm.Acked()
 	}
-	// Only now: a return is here before its confirm is.
+	// Only now, because a return arrives before its confirm.
 	returned := b.ch.drain()
 	for _, o := range out {
 		switch r := returned.match(&b.msgs[o.pos]); {
@@ -302,7 +302,7 @@ func (b *batch) settle(out []outgoing) (open []outgoing, err error) {
 		}
 	}
 	if returned.unmatched() {
-		// It is unknown which message came back, so none counts as sent.
+		// We don't know which message was returned, so none counts as sent.
 		b.failAll(out, errUnmatched)
 		b.s.discard(b.ch)
 		b.ch = nil

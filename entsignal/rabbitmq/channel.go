@@ -11,18 +11,18 @@ import (
 // window bounds how many messages are unconfirmed on a channel.
 const window = 1000
 
-// channel is a channel in confirm mode. One call of Publish has it at a time,
-// so that the returns on it belong to that call.
+// channel is a channel in confirm mode. Only one call of Publish uses it at a time,
+// so the returns on it belong to that call.
 type channel struct {
 	*amqp.Channel
 
-	// returns has room for more than a window: amqp091-go delivers a return
-	// before the confirm of its message, but drops it if there is no room.
+	// returns has room for more than a window. amqp091-go delivers a return before the
+	// confirm of its message, but drops it if the channel is full.
 	returns chan amqp.Return
 	closed  chan *amqp.Error
 }
 
-// borrow returns a channel that nobody else uses, waiting for one within ctx.
+// borrow returns an unused channel. It waits for one within ctx.
 func (s *session) borrow(ctx context.Context) (*channel, error) {
 	select {
 	case s.slots <- struct{}{}:
@@ -50,7 +50,7 @@ func (s *session) popIdle() *channel {
 	return nil
 }
 
-// open opens a channel for the holder of a slot. If it fails the slot is gone.
+// open opens a channel for the holder of a slot. If it fails, it frees the slot.
 func (s *session) open(ctx context.Context) (*channel, error) {
 	var ch *channel
 	answered, err := s.ask(ctx, func() (err error) {
@@ -89,7 +89,7 @@ func (s *session) newChannel() (*channel, error) {
 	}, nil
 }
 
-// release puts a channel back on which nothing is unconfirmed.
+// release returns a channel without unconfirmed messages to the pool.
 func (s *session) release(ch *channel) {
 	if !ch.IsClosed() {
 		s.mu.Lock()
@@ -99,8 +99,8 @@ func (s *session) release(ch *channel) {
 	s.freeSlot()
 }
 
-// discard closes a channel whose confirms nobody waits for any more. Its slot
-// stays taken until then, so that the number of channels is bounded.
+// discard closes a channel whose confirms nobody waits for any more. Its slot stays
+// taken until it is closed, so that the number of channels stays bounded.
 func (s *session) discard(ch *channel) {
 	s.tasks.Go(func() { s.closeChannel(ch) })
 }
@@ -112,8 +112,8 @@ func (s *session) closeChannel(ch *channel) {
 
 func (s *session) freeSlot() { <-s.slots }
 
-// exception returns why the broker closed the channel. Some codes say that
-// the message itself is at fault.
+// exception returns why the broker closed the channel. With some codes the message
+// itself is at fault.
 func (s *session) exception(ctx context.Context, ch *channel) error {
 	select {
 	case err := <-ch.closed:

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Close lets no new message in, waits for the running calls of
-// [Publisher.Publish] within ctx, closes its connections and waits for the
-// goroutines of the publisher. If ctx ends first it cuts them, so
-// that the running calls return, and returns the error of ctx: their messages
-// may have been stored. It may be called more than once; each call waits.
+// Close accepts no more messages, waits for running calls of [Publisher.Publish]
+// within ctx, and closes the connections. All goroutines of the publisher have
+// ended when it returns. If ctx ends first, Close cuts the connections, so that the
+// running calls return, and returns the error of ctx; messages of these calls may
+// have been stored. Close may be called more than once. Each call waits.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.mu.Lock()
 	first := !p.closed
@@ -39,7 +39,8 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return err
 }
 
-// drain waits until no call runs. The end of ctx makes them return.
+// drain waits until no call is running. When ctx ends, it makes the running calls
+// return.
 func (p *Publisher) drain(ctx context.Context) error {
 	select {
 	case <-p.idle:

@@ -11,8 +11,8 @@ import (
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
-// dialer connects to one broker. It is a function so that a Publisher has no
-// field with the password in it.
+// dialer connects to one broker. It is a function so that no field of a Publisher
+// contains the password.
 type dialer func(ctx context.Context) (*amqp.Connection, *socket, error)
 
 func newDialer(cfg *config, url string) dialer {
@@ -36,7 +36,7 @@ func newDialer(cfg *config, url string) dialer {
 				return raw, nil
 			},
 		}
-		// The TLS configuration may have callbacks of the application.
+		// The TLS configuration may contain callbacks of the application, which may panic.
 		conn, err := foreign.Call(func() (*amqp.Connection, error) { return amqp.DialConfig(url, settings) })
 		if inTime := release(); !inTime || err != nil {
 			if raw != nil {
@@ -48,8 +48,8 @@ func newDialer(cfg *config, url string) dialer {
 	}
 }
 
-// dialError prefers the end of the time over what amqp091-go makes of a
-// connection that was closed under it, which may be a wrong password.
+// dialError reports a timeout as such. amqp091-go would report a connection that
+// was closed because of it as something else, such as a wrong password.
 func dialError(ctx context.Context, cfg *config, err error) error {
 	switch ctx.Err() {
 	case nil:

@@ -10,21 +10,23 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// errNothingPublished is the error of an [Encode] that got nothing.
-var errNothingPublished = errors.New("rabbitmq: Encode: the sender returned nil and published nothing through a Publisher; expected one that rabbitmq.Sender has made")
+// errNothingPublished is the error of an [Encode] whose sender published no
+// message.
+var errNothingPublished = errors.New("rabbitmq: Encode: the sender returned nil without publishing through a Publisher; expected a sender made by rabbitmq.Sender")
 
-// Encode calls sender with signals as a bus does, and returns the messages that
-// it publishes through a [Publisher], in order. None leaves: no broker is needed,
-// and the publisher doesn't connect. A test can assert by it what consumers get.
+// Encode calls sender as a bus would, and returns the messages that it publishes
+// through a [Publisher], in order. Nothing is sent: it needs no broker, and the
+// publisher doesn't connect. Use it to test what consumers get.
 //
-// The messages are what goes over the wire: with the message id and the AppID,
-// numbers of headers in their AMQP types, the timestamp in whole seconds and the
-// expiration in whole milliseconds. With the error, which is the sender's, come the
-// messages that it published nevertheless.
+// The messages are as they would go over the wire: with the message id and the
+// AppID, numbers in headers as AMQP types, the timestamp in whole seconds and the
+// expiration in whole milliseconds. If the sender returns an error, Encode returns
+// it together with the messages that were published nevertheless.
 //
-// The sender finds in its context the batch of ctx, such as that of
-// [entsignal.NewBatchContext]; if ctx has none, one that an autoflush would make:
-// the signal's name is that of its type, and the ids are those of the fields ID.
+// The sender finds in its context the batch of ctx, for example from
+// [entsignal.NewBatchContext]. If ctx has none, Encode makes the batch of an
+// autoflush: the signal's name is the name of T, and the ids come from the field ID
+// of the signals.
 func Encode[T any](ctx context.Context, sender entsignal.Sender[T], signals ...T) ([]Message, error) {
 	if sender == nil {
 		return nil, errors.New("rabbitmq: Encode: the sender is nil")
@@ -41,7 +43,7 @@ func Encode[T any](ctx context.Context, sender entsignal.Sender[T], signals ...T
 	return msgs, err
 }
 
-// batchFor returns the batch that an autoflush of these signals would be.
+// batchFor returns the batch of an autoflush of these signals.
 func batchFor[T any](signals []T) entsignal.Batch {
 	entity := reflect.TypeFor[T]()
 	if entity.Kind() == reflect.Pointer {
@@ -51,7 +53,7 @@ func batchFor[T any](signals []T) entsignal.Batch {
 	for _, signal := range signals {
 		v := reflect.Indirect(reflect.ValueOf(signal))
 		if v.Kind() != reflect.Struct || !v.FieldByName("ID").IsValid() {
-			b.Items = nil // and no message has an id
+			b.Items = nil // so no message gets an id
 			break
 		}
 		b.Items = append(b.Items, entsignal.Item{ID: idText(v.FieldByName("ID").Interface())})
@@ -59,8 +61,8 @@ func batchFor[T any](signals []T) entsignal.Batch {
 	return b
 }
 
-// idText returns the text that the bus makes of an id, of all but those that need
-// the field's ValueScanner.
+// idText formats an id as the bus does, except for ids that need the field's
+// ValueScanner.
 func idText(id any) string {
 	switch id := id.(type) {
 	case fmt.Stringer:

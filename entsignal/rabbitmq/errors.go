@@ -10,15 +10,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// ErrClosed is the error of every message that is given to
-// [Publisher.Publish] after [Publisher.Close].
+// ErrClosed is the error of each message that is passed to [Publisher.Publish]
+// after [Publisher.Close].
 var ErrClosed = errors.New("rabbitmq: the publisher is closed")
 
-// errNoConfirm is the error of every message until its confirm is here.
+// errNoConfirm is the error of each message until it is confirmed.
 var errNoConfirm = errors.New("rabbitmq: no confirm")
 
-// errNotTried marks messages that stayed behind a failure: they were not
-// published.
+// errNotTried marks messages that were not published because of an earlier failure.
 var errNotTried = entsignal.ErrNotTried
 
 var (
@@ -45,7 +44,7 @@ func (e *messageError) Error() string {
 
 func (e *messageError) Unwrap() error { return e.err }
 
-// brokerError shows the broker's words in a form that is safe to log.
+// brokerError shows an error text of the broker in a form that is safe to log.
 type brokerError struct{ err *amqp.Error }
 
 func (e *brokerError) Error() string {
@@ -54,8 +53,8 @@ func (e *brokerError) Error() string {
 
 func (e *brokerError) Unwrap() error { return e.err }
 
-// wrapBroker makes an error of amqp091-go safe to log. Those that aren't the
-// broker's come from the network and say only addresses.
+// wrapBroker makes an error of amqp091-go safe to log. Errors that don't come from
+// the broker come from the network, and contain only addresses.
 func wrapBroker(err error) error {
 	var amqpErr *amqp.Error
 	if errors.As(err, &amqpErr) {
@@ -72,7 +71,7 @@ func code(err error) int {
 	return 0
 }
 
-// maxQuoted bounds how many bytes of a text from outside go into an error.
+// maxQuoted is how many bytes of a foreign text an error shows.
 const maxQuoted = 200
 
 // quote cuts s to limit bytes and quotes it, so that it can't forge log lines.

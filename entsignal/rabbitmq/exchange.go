@@ -8,7 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// knows reports whether exchange was seen to exist.
+// knows reports whether exchange is known to exist.
 func (s *session) knows(exchange string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,19 +22,19 @@ func (s *session) remember(exchange string) {
 	s.exchanges[exchange] = struct{}{}
 }
 
-// forget drops what is known of exchanges, since one of them may be gone.
+// forget clears the list of known exchanges, because one of them may be gone.
 func (s *session) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.exchanges)
 }
 
-// checkExchanges fails the messages whose exchange is missing. Publishing to
-// one closes the channel, and every message without a confirm would have to be
-// published again. It returns an error if it couldn't be found out.
+// checkExchanges fails the messages whose exchange is missing. Publishing to a
+// missing exchange closes the channel, and then every unconfirmed message would
+// have to be published again. It returns an error if the broker can't be asked.
 func (b *batch) checkExchanges(ctx context.Context) error {
 	kept := b.todo[:0]
-	last := "" // needs no check: the default exchange is always there
+	last := "" // the default exchange always exists
 	for i, o := range b.todo {
 		if exchange := b.msgs[o.pos].Exchange; exchange != last {
 			refused, err := b.checkExchange(ctx, exchange)
@@ -58,8 +58,8 @@ func (b *batch) checkExchanges(ctx context.Context) error {
 	return nil
 }
 
-// checkExchange reports why nothing can be published to exchange, or an error
-// if the broker can't be asked.
+// checkExchange returns in refused why nothing can be published to exchange, and in
+// err that the broker can't be asked.
 func (b *batch) checkExchange(ctx context.Context, exchange string) (refused, err error) {
 	if refused := b.refused[exchange]; refused != nil {
 		return refused, nil
@@ -88,7 +88,7 @@ func (b *batch) checkExchange(ctx context.Context, exchange string) (refused, er
 		b.refuse(exchange, refused)
 		return refused, nil
 	case code(err) == amqp.AccessRefused:
-		// Not to be allowed to look doesn't mean not to be allowed to publish.
+		// The user may be allowed to publish even if it may not look up the exchange.
 	default:
 		return nil, b.s.wayError(err)
 	}
@@ -96,8 +96,8 @@ func (b *batch) checkExchange(ctx context.Context, exchange string) (refused, er
 	return nil, nil
 }
 
-// refuse makes the other messages of this call to the same exchange fail
-// without asking the broker again.
+// refuse makes the other messages of this call to the same exchange fail without
+// asking the broker again.
 func (b *batch) refuse(exchange string, err error) {
 	if b.refused == nil {
 		b.refused = make(map[string]error)
@@ -105,8 +105,8 @@ func (b *batch) refuse(exchange string, err error) {
 	b.refused[exchange] = err
 }
 
-// refusesExchange reports whether a channel exception is about an exchange as
-// a whole. A permission can also concern one routing key of it.
+// refusesExchange reports whether a channel exception concerns the whole exchange.
+// A permission can also concern a single routing key.
 func refusesExchange(err error) bool {
 	switch code(err) {
 	case amqp.NotFound:

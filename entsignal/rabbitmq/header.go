@@ -10,12 +10,12 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// maxDepth bounds how deep headers nest. A map that contains itself would
-// otherwise end the process.
+// maxDepth is how deep headers may nest. Without it, a map that contains itself
+// would crash the process.
 const maxDepth = 32
 
-// convertHeaders copies headers into types that amqp091-go can encode, and
-// returns the size that they will have. Its errors name the header.
+// convertHeaders copies headers into types that amqp091-go can encode, and returns
+// their encoded size. Its errors name the header.
 func convertHeaders(headers map[string]any) (amqp.Table, int, error) {
 	return convertMap(headers, 0)
 }
@@ -51,7 +51,7 @@ func convertSlice[V any](in []V, depth int) ([]any, int, error) {
 	return out, size, nil
 }
 
-// within says where err is, as far as a reader can follow.
+// within adds the place of err, down to the third level.
 func within(place string, depth int, err error) error {
 	if depth > 2 {
 		return err
@@ -59,7 +59,7 @@ func within(place string, depth int, err error) error {
 	return fmt.Errorf("%s: %w", place, err)
 }
 
-// convertValue returns the value and its encoded size with the byte for its
+// convertValue returns the value and its encoded size, including the byte for its
 // type.
 func convertValue(value any, depth int) (_ any, size int, err error) {
 	if depth++; depth > maxDepth {
@@ -111,8 +111,8 @@ func convertValue(value any, depth int) (_ any, size int, err error) {
 	}
 }
 
-// convertInt makes the size explicit: amqp091-go sends an int as its lowest 32
-// bits, whatever its value.
+// convertInt returns a type of fixed size, because amqp091-go sends only the lowest
+// 32 bits of an int.
 func convertInt(v int64) (any, int, error) {
 	if v >= math.MinInt32 && v <= math.MaxInt32 {
 		return int32(v), 5, nil

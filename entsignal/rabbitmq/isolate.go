@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// isolate publishes one at a time what the broker left open when it closed the
-// channel, so that the message at fault fails alone. The others may be stored
-// twice: the error on the channel says nothing about them. It returns an error
-// after which nothing else can be published.
+// isolate publishes the messages that the broker left open when it closed the
+// channel, one at a time, so that only the message at fault fails. The others may
+// be stored twice, because the channel error doesn't say what became of them. After
+// an error nothing else can be published.
 func (b *batch) isolate(ctx context.Context, open []outgoing) error {
 	b.s.forget()
 	for i := range open {
@@ -24,7 +24,7 @@ func (b *batch) isolate(ctx context.Context, open []outgoing) error {
 	return nil
 }
 
-// alone publishes one message. Its error says that no other can be published.
+// alone publishes one message. After an error no other message can be published.
 func (b *batch) alone(ctx context.Context, one []outgoing) error {
 	exchange := b.msgs[one[0].pos].Exchange
 	refused, err := b.checkExchange(ctx, exchange)

@@ -10,27 +10,27 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// link is one of a publisher's connections, from one session to the next. The
-// publisher's mutex guards it.
+// link is one connection of a publisher, with all sessions that follow each other
+// on it. The publisher's mutex guards it.
 type link struct {
 	p *Publisher
 
 	running int // calls of Publish
 	current *session
 	attempt *attempt
-	retryAt time.Time // nobody connects before
-	lastErr error     // of the attempt before retryAt
+	retryAt time.Time // earliest time of the next attempt
+	lastErr error     // of the last attempt, returned until retryAt
 	down    bool      // the last attempt failed
 }
 
-// attempt is a connect that any number of calls wait for.
+// attempt is one attempt to connect, shared by all calls that wait for it.
 type attempt struct {
 	done    chan struct{}
 	session *session
 	err     error
 }
 
-// connect returns the living session or waits for a new one.
+// connect returns the current session, or waits for a new one.
 func (l *link) connect(ctx context.Context) (*session, error) {
 	p := l.p
 	p.mu.Lock()
@@ -58,8 +58,8 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 	}
 }
 
-// rests returns 1 if connect would fail at once, because of an attempt that has
-// failed before, and else 0.
+// rests returns 1 if connect would fail at once because of an earlier failure,
+// otherwise 0.
 func (l *link) rests(now time.Time) int {
 	if l.attempt == nil && (l.current == nil || l.current.dead()) && now.Before(l.retryAt) {
 		return 1
@@ -67,9 +67,9 @@ func (l *link) rests(now time.Time) int {
 	return 0
 }
 
-// try connects once. A failure is everybody's for about as long as it took to
-// find out: a black hole then delays callers half of the time at most, and a
-// refused connection costs nothing.
+// try connects once. After a failure, all calls fail with its error for about as
+// long as the attempt took. So a network that swallows packets delays callers for
+// at most half of the time, and a refused connection costs almost nothing.
 func (l *link) try(a *attempt) {
 	defer close(a.done)
 	p := l.p
@@ -89,7 +89,7 @@ func (l *link) try(a *attempt) {
 	l.attempt, l.current, l.down = nil, a.session, false
 }
 
-// failed notes a failed attempt and reports whether it is news.
+// failed notes a failed attempt and reports whether to log it.
 func (l *link) failed(err error, pause time.Duration) bool {
 	p := l.p
 	p.mu.Lock()
@@ -100,7 +100,7 @@ func (l *link) failed(err error, pause time.Duration) bool {
 	return news
 }
 
-// pause returns how long not to connect again after a failed attempt.
+// pause returns how long not to connect after a failed attempt.
 func pause(took time.Duration, err error) time.Duration {
 	const least, most = 50 * time.Millisecond, 5 * time.Second
 	took = min(max(took, least), most)
@@ -111,7 +111,7 @@ func pause(took time.Duration, err error) time.Duration {
 	return time.Duration(float64(took) * (0.8 + 0.4*rand.Float64()))
 }
 
-// session returns the last session after a running attempt has ended.
+// session returns the last session, after waiting for a running attempt.
 func (l *link) session() *session {
 	l.p.mu.Lock()
 	a := l.attempt

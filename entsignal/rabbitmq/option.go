@@ -11,8 +11,8 @@ import (
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
-// An Option changes a [Publisher]. [NewPublisher] returns the error of an
-// option whose value it can't use.
+// An Option configures a [Publisher]. [NewPublisher] returns an error for an option
+// with an invalid value.
 type Option func(*config) error
 
 type config struct {
@@ -52,9 +52,9 @@ func newConfig(opts []Option) (*config, error) {
 	return cfg, nil
 }
 
-// WithAppID sets the AppID of every message that has none; the default is no
-// AppID. A message id made by [Sender] is unique per table only, so consumers
-// drop repeats by AppID and MessageID together.
+// WithAppID sets the AppID of every message that has none. By default there is no
+// AppID. Set it, because the message id that [Sender] makes is unique per table
+// only, and consumers should drop repeats by AppID and MessageID together.
 func WithAppID(name string) Option {
 	return func(cfg *config) error {
 		if err := checkShort(name); err != nil {
@@ -65,8 +65,8 @@ func WithAppID(name string) Option {
 	}
 }
 
-// WithConnectionName sets the name under which the broker lists the
-// connection; the default is "entsignal".
+// WithConnectionName sets the name under which the broker lists the connection. The
+// default is "entsignal".
 func WithConnectionName(name string) Option {
 	return func(cfg *config) error {
 		if err := checkShort(name); err != nil {
@@ -77,10 +77,10 @@ func WithConnectionName(name string) Option {
 	}
 }
 
-// WithConnections sets how many connections the publisher may have at once; the
-// default is 1. It opens another one when calls of Publish overlap, or when one
-// can't be opened. As many as a flush has workers are useful; a classic queue
-// gains little from more than two.
+// WithConnections sets the maximum number of connections. The default is 1. The
+// publisher opens another one if calls of Publish overlap, or if one can't be
+// opened. A flush can use as many as it has workers. A classic queue gains little
+// from more than two.
 func WithConnections(n int) Option {
 	return func(cfg *config) error {
 		if n < 1 {
@@ -91,52 +91,52 @@ func WithConnections(n int) Option {
 	}
 }
 
-// WithLogger sets where changes of the connection are logged; the default is
-// nowhere. Messages that couldn't be sent are not logged, Publish returns
-// them. Neither credentials nor message bodies are ever logged.
+// WithLogger sets the logger for changes of the connection. By default nothing is
+// logged. Messages that couldn't be sent are not logged, because Publish returns
+// their errors. Credentials and message bodies are never logged.
 func WithLogger(log *slog.Logger) Option {
 	return func(cfg *config) error {
 		if log == nil {
 			return errors.New("rabbitmq: WithLogger: the logger is nil")
 		}
-		// A panic of its handler must not end the process; nobody could be told.
+		// A panic of its handler must not end the process. It can't be reported anywhere.
 		cfg.log = foreign.Logger(log, func(context.Context, error) {})
 		return nil
 	}
 }
 
-// WithDialTimeout bounds the whole of connecting: name lookup, TCP, TLS and
-// login. The default is 5 s. It replaces a connection_timeout in the URL.
+// WithDialTimeout limits connecting as a whole: name lookup, TCP, TLS and login.
+// The default is 5 s. It overrides connection_timeout in the URL. Note that
 // RabbitMQ answers a wrong password only after 3 s.
 func WithDialTimeout(d time.Duration) Option {
 	return duration("WithDialTimeout", d, time.Millisecond, func(cfg *config) { cfg.dialTimeout = d })
 }
 
-// WithHeartbeat sets after how long the two sides ask whether the other still
-// lives, in whole seconds; the default is 5 s. A dead peer is noticed after
-// up to one and a half times as long. A heartbeat in the URL wins over it.
+// WithHeartbeat sets the interval of heartbeats between publisher and broker, in
+// whole seconds. The default is 5 s. A dead peer is noticed after up to one and a
+// half intervals. A heartbeat in the URL overrides this option.
 func WithHeartbeat(d time.Duration) Option {
 	return duration("WithHeartbeat", d, time.Second, func(cfg *config) { cfg.heartbeat = d })
 }
 
-// WithConfirmTimeout bounds the wait for the confirms of the messages that
-// were published together, and for any other answer of the broker; the
-// default is 5 s. It holds also when the context of Publish has no deadline.
-// Keep it below the time after which the database ends an idle transaction.
+// WithConfirmTimeout limits the wait for the confirms of messages that were
+// published together, and for any other answer of the broker. The default is 5 s.
+// It applies even if the context of Publish has no deadline. Keep it below the time
+// after which the database ends idle transactions.
 func WithConfirmTimeout(d time.Duration) Option {
 	return duration("WithConfirmTimeout", d, time.Millisecond, func(cfg *config) { cfg.confirmTimeout = d })
 }
 
-// WithWriteTimeout bounds each write to the socket; the default is 5 s. A
-// write that takes longer ends the connection. The context of Publish can't
-// end a write.
+// WithWriteTimeout limits each write to the socket. The default is 5 s. A write
+// that takes longer ends the connection. The context of Publish can't interrupt a
+// write.
 func WithWriteTimeout(d time.Duration) Option {
 	return duration("WithWriteTimeout", d, time.Millisecond, func(cfg *config) { cfg.writeTimeout = d })
 }
 
-// WithTLSConfig sets the TLS configuration of an amqps URL; the default
-// verifies the broker by the system's roots and asks for TLS 1.2 or later.
-// The configuration is copied. With an amqp URL it is an error.
+// WithTLSConfig sets the TLS configuration for an amqps URL. By default the broker
+// is verified with the system's root certificates, and TLS 1.2 or later is
+// required. The configuration is copied. With an amqp URL it is an error.
 func WithTLSConfig(c *tls.Config) Option {
 	return func(cfg *config) error {
 		if c == nil {
@@ -147,17 +147,17 @@ func WithTLSConfig(c *tls.Config) Option {
 	}
 }
 
-// WithMaxBodySize sets the largest body in bytes; the default is 16 MiB. A
-// larger one is a permanent error of its message. The broker has a limit of
-// its own, which it checks only after it has received the whole body.
+// WithMaxBodySize sets the maximum size of a body in bytes. The default is 16 MiB.
+// A larger body is a permanent error of its message. The broker has a limit of its
+// own, but checks it only after it has received the whole body.
 func WithMaxBodySize(n int) Option {
 	return size("WithMaxBodySize", n, func(cfg *config) { cfg.maxBody = n })
 }
 
-// WithMaxHeaderSize sets the largest size in bytes of all headers of a message
-// as they are encoded; the default is 64 KiB. Larger ones are a permanent
-// error of their message. All headers have to fit into one frame, which is
-// 128 KiB with the broker's defaults.
+// WithMaxHeaderSize sets the maximum encoded size of all headers of a message, in
+// bytes. The default is 64 KiB. Larger headers are a permanent error of their
+// message. All headers must fit into one frame, which is 128 KiB with the broker's
+// defaults.
 func WithMaxHeaderSize(n int) Option {
 	return size("WithMaxHeaderSize", n, func(cfg *config) { cfg.maxHeader = n })
 }

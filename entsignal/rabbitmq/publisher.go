@@ -13,10 +13,10 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Publisher publishes to one broker over one connection, or several (see
-// [WithConnections]), which it opens when they are first needed and replaces
-// when they are lost. It is safe for use by many goroutines; up to 64 for each
-// connection publish at once, the others wait.
+// Publisher publishes to one broker. It uses one connection, or several with
+// [WithConnections]. It opens a connection when it is first needed, and replaces it
+// when it is lost. It is safe for concurrent use. Up to 64 calls per connection
+// publish at the same time; further calls wait.
 type Publisher struct {
 	cfg  *config
 	addr string
@@ -38,13 +38,13 @@ type Publisher struct {
 }
 
 // NewPublisher returns a publisher for the broker at url, such as
-// amqp://user:password@host:5672/vhost. It doesn't connect. It returns an
-// error if url or an option can't be used; no error and no log record contains
-// the URL or the password. It logs a warning if the URL sends the password in
-// clear text to another machine.
+// amqp://user:password@host:5672/vhost. It doesn't connect. It returns an error if
+// url or an option is invalid. No error and no log record contains the URL or the
+// password. It logs a warning if the URL sends the password in clear text to
+// another machine.
 //
-// An amqps URL without [WithTLSConfig] may name certificates by certfile,
-// keyfile and cacertfile.
+// An amqps URL may name certificates with certfile, keyfile and cacertfile, unless
+// [WithTLSConfig] is set.
 func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
@@ -69,31 +69,31 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 		p.links = append(p.links, &link{p: p})
 	}
 	if uri.Scheme == "amqp" && !isLocal(uri.Host) {
-		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text, use amqps", "address", p.addr)
+		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", p.addr)
 	}
 	return p, nil
 }
 
-// Publish publishes msgs in their order and returns nil when the broker has
-// confirmed each and returned none. Otherwise it returns an
-// [*entsignal.BatchError] with one error for each message, nil for those that
-// are sent; the package documentation says how errors are classified. No
-// messages are nothing to do.
+// Publish publishes msgs in order. It returns nil if the broker has confirmed each
+// message and returned none as unroutable. Otherwise it returns an
+// [*entsignal.BatchError] with one error per message, nil for those that are sent.
+// The package documentation explains how errors are classified. Without messages it
+// returns nil.
 //
-// The order of arrival is that of msgs as long as nothing fails. In a
-// FlushOrdered, which it sees by ctx, it publishes nothing behind a message
-// that is invalid or whose exchange is missing. A message that the broker
-// refuses later may be overtaken by up to 1000 that were already on the way.
+// If nothing fails, the messages arrive in the order of msgs. In a FlushOrdered,
+// which Publish detects from ctx, it publishes nothing behind a message that is
+// invalid or whose exchange is missing. If the broker refuses a message later, up
+// to 1000 messages that were already on their way may overtake it.
 //
-// When ctx ends, the messages whose confirm is still missing fail with its
-// error; they may have been stored.
+// If ctx ends, the messages that are not confirmed yet fail with its error. They
+// may have been stored.
 func (p *Publisher) Publish(ctx context.Context, msgs ...Message) error {
 	batch, _ := entsignal.BatchFromContext(ctx)
 	return p.publish(ctx, batch.Mode, msgs, make([]error, len(msgs)), func() {})
 }
 
-// publish leaves out the messages that already have an error. It calls
-// published when no other will be written, if all goes well.
+// publish leaves out the messages that already have an error. It calls published
+// when the last message is written, if nothing fails.
 func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Message, errs []error, published func()) error {
 	if len(msgs) == 0 {
 		return nil
@@ -113,9 +113,9 @@ func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Mes
 	return b.result()
 }
 
-// begin counts a call, and returns the link that has the fewest of them, the
-// first of several, or one on which it would fail at once only if there is no
-// other. It returns nil if the publisher is closed.
+// begin counts a call and returns the link with the fewest calls. It avoids links
+// on which the call would fail at once, if there is another one. It returns nil if
+// the publisher is closed.
 func (p *Publisher) begin() *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()

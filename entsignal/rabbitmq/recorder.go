@@ -11,8 +11,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Recorder stands for a broker in tests: it keeps the messages that the publisher
-// of [NewRecorder] publishes. Its methods may be called by several goroutines.
+// Recorder replaces a broker in tests. It records the messages that the publisher
+// of [NewRecorder] publishes. Its methods are safe for concurrent use.
 type Recorder struct {
 	mu     sync.Mutex
 	msgs   []Message
@@ -20,10 +20,9 @@ type Recorder struct {
 }
 
 // NewRecorder returns a publisher that connects to no broker, for tests of whole
-// senders, and the recorder that gets its messages. The options are those of
-// [NewPublisher]; the ones about the connection do nothing. Messages are checked as
-// for a broker, apart from what only the broker knows: exchanges, queues and its
-// limits.
+// senders, and the recorder that gets its messages. It takes the options of
+// [NewPublisher]; those about the connection have no effect. Messages are checked
+// as usual, except for what only a broker knows: exchanges, queues and its limits.
 func NewRecorder(opts ...Option) (*Publisher, *Recorder, error) {
 	p, err := NewPublisher("amqp://localhost", opts...)
 	if err != nil {
@@ -33,25 +32,25 @@ func NewRecorder(opts ...Option) (*Publisher, *Recorder, error) {
 	return p, p.recorder, nil
 }
 
-// Messages returns what was published so far, in order, as a consumer gets it;
-// see [Encode].
+// Messages returns the messages published so far, in order, as a consumer gets
+// them; see [Encode].
 func (r *Recorder) Messages() []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.msgs)
 }
 
-// Reset forgets what was published.
+// Reset deletes the recorded messages.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.msgs = nil
 }
 
-// Answer sets what answers for each message in place of a broker: a message for
-// which it returns an error isn't recorded, and fails with that error, such as one
-// that [entsignal.Unavailable] marks. nil, as at first, records all. answer may be
-// called by several goroutines at once.
+// Answer sets the function that answers for each message in place of a broker. If
+// it returns an error, such as one marked by [entsignal.Unavailable], the message
+// isn't recorded and fails with that error. nil, the default, records all messages.
+// answer may be called by several goroutines at the same time.
 func (r *Recorder) Answer(answer func(Message) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +75,7 @@ func (r *Recorder) publish(m Message) error {
 
 type recorderKey struct{}
 
-// recorderOf returns the recorder of a call, or nil if it goes to the broker.
+// recorderOf returns the recorder of a call, or nil if the call goes to the broker.
 func (p *Publisher) recorderOf(ctx context.Context) *Recorder {
 	if r, ok := ctx.Value(recorderKey{}).(*Recorder); ok {
 		return r
@@ -84,7 +83,7 @@ func (p *Publisher) recorderOf(ctx context.Context) *Recorder {
 	return p.recorder
 }
 
-// record is send for a recorder.
+// record replaces send if there is a recorder.
 func (b *batch) record(ctx context.Context, r *Recorder) {
 	for i, o := range b.todo {
 		err := ctx.Err()
@@ -104,8 +103,8 @@ func (b *batch) record(ctx context.Context, r *Recorder) {
 	b.published()
 }
 
-// behind returns the error of the messages behind one that failed with err, or
-// nil if they are published.
+// behind returns the error for the messages after one that failed with err, or nil
+// if they are published.
 func (b *batch) behind(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:

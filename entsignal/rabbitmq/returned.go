@@ -15,7 +15,7 @@ type returnedMessage struct {
 	matched bool
 }
 
-// drain takes what has come back so far.
+// drain takes the messages returned so far.
 func (ch *channel) drain() (back returned) {
 	for {
 		select {
@@ -30,8 +30,9 @@ func (ch *channel) drain() (back returned) {
 	}
 }
 
-// match returns the return of m, or nil. Messages that look the same are all
-// taken for returned if one of them is: rather sent twice than lost.
+// match returns the return of m, or nil. If one of several identical messages is
+// returned, all of them count as returned: sending a message twice is better than
+// losing it.
 func (back returned) match(m *Message) (found *returnedMessage) {
 	if m.AllowUnroutable {
 		return nil

@@ -7,18 +7,19 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// Sender returns a sender that encodes each signal and publishes all of them
-// in one call of [Publisher.Publish], whose errors it returns.
+// Sender returns a sender that encodes each signal and publishes all of them with
+// one call of [Publisher.Publish], whose errors it returns.
 //
-// A message whose MessageID is unset gets "<Signal>:<id>", the same each time
-// the row is sent. That needs a bus: called with another context, the message
-// stays without an id.
+// A message without a MessageID gets "<Signal>:<id>", which is the same each time
+// the row is sent. This needs the context of a bus; with any other context the
+// message has no id.
 //
-// An error of encode fails its own signal only, and the others are published.
-// In a FlushOrdered nothing behind the first signal that can't be encoded is
-// published. Wrap the error in [entsignal.Permanent] if encoding again can't
-// help. While FlushMany waits for the confirms of one batch it claims and
-// publishes the next. encode runs within the flush: it should be quick and must not wait.
+// If encode returns an error, only its signal fails and the others are published.
+// In a FlushOrdered nothing is published after the first signal that can't be
+// encoded. Wrap the error in [entsignal.Permanent] if encoding it again can't help.
+// While FlushMany waits for the confirms of one batch, it claims and publishes the
+// next. encode runs within the flush, so it must be quick and must not wait for
+// anything.
 func Sender[T any](p *Publisher, encode func(T) (Message, error)) entsignal.Sender[T] {
 	return func(ctx context.Context, signals []T) error {
 		batch, _ := entsignal.BatchFromContext(ctx)

@@ -13,16 +13,15 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// maxChannels bounds how many calls of Publish use one connection at once.
+// maxChannels is how many calls of Publish may use one connection at the same time.
 const maxChannels = 64
 
-// session is the life of one connection. It ends for good when the connection
-// does.
+// session is one connection from its start to its end. It isn't reused.
 type session struct {
 	conn    *amqp.Connection
 	raw     *socket
 	log     *slog.Logger
-	timeout time.Duration   // for every answer of the broker
+	timeout time.Duration   // for each answer of the broker
 	tasks   *sync.WaitGroup // the publisher's: it waits for all goroutines
 	slots   chan struct{}   // one token for each channel that is out of the pool
 	done    chan struct{}   // closed when the connection has ended
@@ -32,7 +31,7 @@ type session struct {
 
 	mu        sync.Mutex
 	idle      []*channel
-	exchanges map[string]struct{} // those that were seen to exist
+	exchanges map[string]struct{} // that are known to exist
 }
 
 func newSession(conn *amqp.Connection, raw *socket, cfg *config, tasks *sync.WaitGroup) *session {
@@ -89,7 +88,7 @@ func (s *session) setBlocked(b amqp.Blocking) {
 }
 
 // blockedError returns an error while the broker reads nothing from this
-// connection. What is written then fills the socket.
+// connection. Anything written then would fill the socket.
 func (s *session) blockedError() error {
 	if reason := s.blocked.Load(); reason != nil {
 		return entsignal.Unavailable(fmt.Errorf("connection blocked: %s", *reason))
@@ -99,14 +98,14 @@ func (s *session) blockedError() error {
 
 func (s *session) dead() bool { return s.killed.Load() || s.conn.IsClosed() }
 
-// kill ends the connection without a word. It is the one way that always
-// works, and it frees everybody who waits.
+// kill closes the connection without AMQP's handshake. This always works, and
+// releases everything that waits.
 func (s *session) kill() {
 	s.killed.Store(true)
 	_ = s.raw.Close()
 }
 
-// close ends the connection politely within ctx and the timeout.
+// close closes the connection with AMQP's handshake, within ctx and the timeout.
 func (s *session) close(ctx context.Context) {
 	if s.blocked.Load() != nil {
 		s.kill()
@@ -118,9 +117,8 @@ func (s *session) close(ctx context.Context) {
 	_ = s.conn.Close()
 }
 
-// bounded runs fn, a request that amqp091-go can't abandon. If no answer comes
-// in time the connection counts as dead, unless the broker said that it
-// answers nothing for now.
+// bounded runs fn, a request that amqp091-go can't abandon. If the broker doesn't
+// answer in time, bounded kills the connection, unless the broker has blocked it.
 func (s *session) bounded(fn func() error) error {
 	timer := time.AfterFunc(s.timeout, func() {
 		if s.blocked.Load() == nil {
@@ -132,8 +130,8 @@ func (s *session) bounded(fn func() error) error {
 	return fn()
 }
 
-// ask runs fn and waits for it within ctx and the timeout. If those end first
-// it reports false: fn then goes on alone, and late runs after it.
+// ask runs fn and waits for it within ctx and the timeout. If they end first, it
+// returns false. Then fn continues on its own, and late runs after it.
 func (s *session) ask(ctx context.Context, fn func() error, late func(error)) (answered bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, entsignal.Unavailable(errNoAnswer))
 	defer cancel()
@@ -154,7 +152,7 @@ func (s *session) ask(ctx context.Context, fn func() error, late func(error)) (a
 	}
 }
 
-// wayError is the error of a request that failed because of the connection.
+// wayError returns the error of a request that failed because of the connection.
 func (s *session) wayError(err error) error {
 	if s.dead() || errors.Is(err, amqp.ErrClosed) {
 		return errLost

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// held is how many bytes a socket holds back at most.
+// held is the maximum number of bytes that a socket buffers.
 const held = 64 << 10
 
-// socket ends writes that are stuck. Nothing in amqp091-go does: its context,
-// its heartbeat and its Close all wait for the writer.
+// socket ends writes that are stuck. Nothing in amqp091-go does: its context, its
+// heartbeat and its Close all wait for the writer.
 //
-// While messages are published it also holds small writes back and makes few
-// large ones of them: amqp091-go writes each message to the socket by itself,
-// which was measured to be nearly half of the CPU that publishing takes.
+// While messages are published, it also combines small writes into a few large
+// ones. amqp091-go writes each message separately, which took nearly half of the
+// CPU time of publishing when measured.
 type socket struct {
 	net.Conn
 	timeout time.Duration
 
 	mu      sync.Mutex
 	holders int
-	buf     []byte // what is held back
+	buf     []byte // not written yet
 }
 
 func newSocket(c net.Conn, timeout time.Duration) *socket {
 	return &socket{Conn: c, timeout: timeout}
 }
 
-// hold begins to hold writes back, until release.
+// hold starts to buffer writes, until release.
 func (s *socket) hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,8 +38,8 @@ func (s *socket) hold() {
 	}
 }
 
-// release ends a hold and writes what was held back. After an error some of
-// what Write took is lost, and the socket is closed.
+// release ends a hold and writes the buffer. After an error, data that Write
+// accepted is lost and the socket is closed.
 func (s *socket) release() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// checkURL says what is wrong with a broker URL without repeating any of it:
-// the errors of url.Parse and amqp.ParseURI contain the password.
+// checkURL describes what is wrong with a broker URL without repeating any of it.
+// The errors of url.Parse and amqp.ParseURI contain the password.
 func checkURL(raw string) (amqp.URI, error) {
 	const want = "; want amqp://user:password@host:port/vhost or amqps://…, " +
 		"with / : @ ? # % in user, password and vhost percent-encoded"
@@ -31,8 +31,8 @@ func checkURL(raw string) (amqp.URI, error) {
 	if err != nil {
 		return bad("can't be parsed")
 	}
-	// A password with a bare / ? or # ends the host part early, and a piece of
-	// the password would be taken for the host or the port.
+	// An unescaped / ? or # in the password ends the host part early. A part of the
+	// password would then be taken for the host or the port.
 	if u.Fragment != "" || strings.HasSuffix(raw, "#") || hasAtBehindHost(raw) {
 		return bad("can't be parsed")
 	}
@@ -59,8 +59,7 @@ func hasAtBehindHost(url string) bool {
 	return end >= 0 && strings.Contains(rest[end:], "@")
 }
 
-// isLocal reports whether host is this machine by its text alone, without a
-// lookup.
+// isLocal reports whether host means this machine, judging by its text only.
 func isLocal(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

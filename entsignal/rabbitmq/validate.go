@@ -11,12 +11,12 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// maxShort is the length that the protocol gives to short strings. A longer
-// one makes amqp091-go end the connection of all publishers.
+// maxShort is the maximum length of short strings in the protocol. With a longer
+// one amqp091-go would end the connection, which other calls use too.
 const maxShort = 255
 
-// validate returns the headers as they are sent and their encoded size. Its
-// errors are permanent and name the field.
+// validate returns the headers as they are sent, and their encoded size. Its errors
+// are permanent and name the field.
 func (m *Message) validate(maxBody, maxHeader int) (amqp.Table, int, error) {
 	fields := [...]struct{ name, value string }{
 		{"Exchange", m.Exchange},

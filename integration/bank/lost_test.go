@@ -190,7 +190,7 @@ func TestNothingIsCommittedAfterTheDatabaseHasRolledBack(t *testing.T) {
 		for name, goOn := range map[string]func(context.Context, *ent.Tx){
 			"at once": func(context.Context, *ent.Tx) {},
 			"by a statement": func(ctx context.Context, tx *ent.Tx) {
-				assert.ErrorContains(t, tx.Entry.Create().SetAmount(1).Exec(ctx), "the database has rolled it back")
+				assert.ErrorContains(t, tx.Entry.Create().SetAmount(1).Exec(ctx), "the database rolled it back")
 				assert.Error(t, tx.MoneyMoved.Create().SetNumber(1).Exec(ctx))
 				assert.Error(t, tx.Entry.Create().SetAmount(1).Exec(ctx))
 			},
@@ -203,7 +203,7 @@ func TestNothingIsCommittedAfterTheDatabaseHasRolledBack(t *testing.T) {
 				goOn(ctx, tx)
 				return nil
 			})
-			assert.ErrorContains(t, err, "entsignal: commit: the database has rolled it back; a statement had failed before: ", name)
+			assert.ErrorContains(t, err, "entsignal: commit: the database rolled it back after a statement failed: ", name)
 			assert.True(t, sqlgraph.IsConstraintError(err), err)
 			assert.Equal(t, 1, tries)
 		}
@@ -236,7 +236,7 @@ func TestLockWaitThatTimesOutIsCommittedWholeOrNotAtAll(t *testing.T) {
 		})
 		n := b.Entry.Query().CountX(ctx(t))
 		if all {
-			assert.ErrorContains(t, err, "the database has rolled it back")
+			assert.ErrorContains(t, err, "the database rolled it back")
 			assert.Zero(t, n)
 		} else {
 			assert.NoError(t, err)
@@ -345,7 +345,7 @@ func TestCommitHookThatDoesNotCommitIsAnError(t *testing.T) {
 			})
 			return tx.Entry.Create().SetAmount(1).Exec(ctx)
 		})
-		assert.EqualError(t, err, "entsignal: commit: a commit hook returned nil and has not called the next one")
+		assert.EqualError(t, err, "entsignal: commit: a commit hook returned nil without calling the next one")
 		assert.Equal(t, 1, tries)
 		assert.Zero(t, b.Entry.Query().CountX(ctx(t)))
 	})

@@ -172,14 +172,14 @@ func TestSignalThatLocksItsKeyIsCreatedInATransaction(t *testing.T) {
 		for _, client := range []*ent.Client{p.Client, p.Debug(), ent.NewClient(ent.Driver(db.Driver(t)))} {
 			err := client.AccountLocked.Create().SetAccount(1).SetNumber(1).Exec(ctx(t))
 			require.ErrorIs(t, err, entsignal.ErrNoTx)
-			require.ErrorContains(t, err, "a signal AccountLocked locks its key until its transaction ends, and there is none")
+			require.ErrorContains(t, err, "creating a signal AccountLocked needs a transaction")
 			err = client.AccountLocked.CreateBulk(client.AccountLocked.Create().SetAccount(1).SetNumber(1)).Exec(ctx(t))
 			require.ErrorIs(t, err, entsignal.ErrNoTx)
 		}
 		tx := p.begin(t)
 		err := tx.AccountLocked.Create().SetAccount(1).SetNumber(1).Exec(ctx(t))
 		if db.Dialect == dialect.MySQL {
-			require.ErrorContains(t, err, "entsignal: lock the key of signal AccountLocked: MySQL and MariaDB have no lock of a key that ends with the transaction; leave out LockOrderKey")
+			require.ErrorContains(t, err, "entsignal: lock the key of signal AccountLocked: MySQL and MariaDB have no key lock that ends with the transaction; leave out LockOrderKey")
 			return
 		}
 		require.NoError(t, err)

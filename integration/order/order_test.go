@@ -376,7 +376,7 @@ func TestWorkersOfAnOrderedFlushNeedAKey(t *testing.T) {
 		p.move(t, 2, 2)
 		p.DoorOpened.Create().SetNumber(1).ExecX(ctx(t))
 		n, err := p.bus.FlushOrdered(ctx(t), entsignal.Workers(2))
-		require.EqualError(t, err, "entsignal: signal DoorOpened: Workers(2) of FlushOrdered needs an OrderKey, by which signals can be sent side by side, and DoorOpened has none; leave out the option, or the signal")
+		require.EqualError(t, err, "entsignal: signal DoorOpened: FlushOrdered with Workers(2) needs an OrderKey, and DoorOpened has none; leave out the option or the signal")
 		assert.Equal(t, 4, n, "the others are sent")
 		n, err = p.DoorOpened.FlushOrdered(ctx(t), entsignal.Workers(1))
 		require.NoError(t, err)

@@ -44,7 +44,7 @@ func TestFailureThatCannotBeNotedIsReportedAndNothingIsLostOrRepeated(t *testing
 		w.jobs.Before(failing(jobNumber, errPoison, 4))
 		n, err := w.JobQueued.FlushMany(ctx(t), entsignal.Burst(10))
 		require.ErrorIs(t, err, errPoison)
-		assert.ErrorContains(t, err, "the failed attempts were not noted: ")
+		assert.ErrorContains(t, err, "the failed attempts could not be recorded: ")
 		assert.ErrorContains(t, err, "no notes")
 		assert.Equal(t, 9, n)
 		n, err = w.JobQueued.FlushMany(ctx(t), entsignal.Burst(1))

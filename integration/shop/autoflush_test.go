@@ -147,7 +147,7 @@ func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
 		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
 		errs := s.errors.all()
 		require.Len(t, errs, 1)
-		assert.ErrorContains(t, errs[0], "left behind, still running: flush timeout of 3s")
+		assert.ErrorContains(t, errs[0], "abandoned, still running: flush timeout of 3s")
 		closing, cancel := context.WithTimeout(ctx(t), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, s.bus.Close(closing), context.DeadlineExceeded)

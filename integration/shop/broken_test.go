@@ -49,7 +49,7 @@ func TestErrorHandlerThatPanicsEndsNoCommitAndIsLogged(t *testing.T) {
 					entsignal.WithErrorHandler(func(context.Context, error) { panic("broken handler") }))...)
 				commitRefused(t, s)
 				assert.Contains(t, log.String(), "refused")
-				assert.Contains(t, log.String(), `msg="the error handler has panicked" error="panic: broken handler"`)
+				assert.Contains(t, log.String(), `msg="the error handler panicked" error="panic: broken handler"`)
 				assert.Contains(t, log.String(), "broken_test.go", "its stack")
 			})
 		})

@@ -363,7 +363,7 @@ func TestBurstOfOneOnALargeBacklogIsPointedOutOnce(t *testing.T) {
 			_, err = s.AuditLogged.FlushMany(ctx(t))
 			require.NoError(t, err)
 		}
-		assert.Equal(t, 1, log.Count(`msg="a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
+		assert.Equal(t, 1, log.Count(`msg="a burst of 1 is slow for a backlog: set BurstCount in the schema, or WithBurstCount" signal=AuditLogged batches=1000`))
 	})
 }
 

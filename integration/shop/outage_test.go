@@ -35,7 +35,7 @@ func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 		assert.Less(t, calls.Load(), int32(50), "tries")
 		assert.Equal(t, 100, s.pending(t, "OrderPlaced"))
 		require.Len(t, log.Lines(), 1)
-		assert.Contains(t, log.Lines()[0], `level=WARN msg="broker or database is away, signals stay pending" signal=OrderPlaced error=`)
+		assert.Contains(t, log.Lines()[0], `level=WARN msg="broker or database is unavailable, signals stay pending" signal=OrderPlaced error=`)
 
 		// A flush that somebody asks for tries at once, with one row.
 		var size atomic.Int32
@@ -56,7 +56,7 @@ func TestBrokerThatIsAwayIsTriedNowAndThenAndSaidOnce(t *testing.T) {
 		assert.Len(t, batches[0].Keys, 1, "the first batch tries the way")
 		assert.Len(t, batches[1].Keys, 50)
 		require.Len(t, log.Lines(), 3)
-		assert.Contains(t, log.Lines()[1], `level=INFO msg="broker and database are back, signals are sent again" signal=OrderPlaced away_for=`)
+		assert.Contains(t, log.Lines()[1], `level=INFO msg="broker and database are available again, sending continues" signal=OrderPlaced away_for=`)
 
 		s.orders.Reset()
 		commit()

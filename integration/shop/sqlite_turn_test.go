@@ -42,7 +42,7 @@ func TestStuckSenderOnSQLiteHoldsUpNoOtherCommitForLong(t *testing.T) {
 		other.inTx(t, func(tx *ent.Tx) { order(tx.OrderPlaced, 1).ExecX(ctx(t)) })
 		errs := other.errors.all()
 		require.Len(t, errs, 1, name)
-		assert.ErrorContains(t, errs[0], "another flush is at work on the database", name)
+		assert.ErrorContains(t, errs[0], "another flush is using the database", name)
 		assert.True(t, entsignal.IsUnavailable(errs[0]), name)
 		assert.Empty(t, other.orders.Keys(), name)
 	}

@@ -298,7 +298,7 @@ func TestOrderThatIsNotStrictIsSaidOnce(t *testing.T) {
 			"TicketOpened": "its ids, of type string, are not counted up by the database",
 		}
 		if db.Dialect == dialect.MySQL {
-			want["AuditLogged"] = "MySQL and MariaDB don't tell which ids are drawn and not committed yet"
+			want["AuditLogged"] = "MySQL and MariaDB don't show which ids are drawn but not committed yet"
 		}
 		for range 2 {
 			_, err := s.bus.FlushOrdered(ctx(t))
@@ -352,7 +352,7 @@ func TestSequencesThatGiveAnOrder(t *testing.T) {
 		}},
 		"no sequence": {
 			create: []string{"CREATE TABLE audit_loggeds (id bigint PRIMARY KEY" + rest},
-			reason: "column id of audit_loggeds is drawn from no sequence",
+			reason: "column id of audit_loggeds is not drawn from a sequence",
 		},
 		"computed": {
 			create: []string{"CREATE SEQUENCE ids", "CREATE TABLE audit_loggeds (id bigint PRIMARY KEY DEFAULT nextval('ids') * 2" + rest},
@@ -364,7 +364,7 @@ func TestSequencesThatGiveAnOrder(t *testing.T) {
 		},
 		"cache": {
 			create: []string{"CREATE TABLE audit_loggeds (id bigint GENERATED ALWAYS AS IDENTITY (CACHE 20) PRIMARY KEY" + rest},
-			reason: "the sequence audit_loggeds_id_seq has CACHE 20, so sessions keep low ids for later; ALTER SEQUENCE audit_loggeds_id_seq CACHE 1",
+			reason: "the sequence audit_loggeds_id_seq has CACHE 20, so sessions reserve low ids for later; ALTER SEQUENCE audit_loggeds_id_seq CACHE 1",
 		},
 		"downwards": {
 			create: []string{"CREATE TABLE audit_loggeds (id bigint GENERATED ALWAYS AS IDENTITY (INCREMENT -1) PRIMARY KEY" + rest},
@@ -372,7 +372,7 @@ func TestSequencesThatGiveAnOrder(t *testing.T) {
 		},
 		"cycle": {
 			create: []string{"CREATE TABLE audit_loggeds (id bigint GENERATED ALWAYS AS IDENTITY (CYCLE) PRIMARY KEY" + rest},
-			reason: "the sequence audit_loggeds_id_seq begins anew at its end (CYCLE)",
+			reason: "the sequence audit_loggeds_id_seq starts again at its end (CYCLE)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

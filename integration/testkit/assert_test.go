@@ -100,7 +100,7 @@ func TestFailedAssertionsShowWhatIsPendingAndWhatFailed(t *testing.T) {
 		s := open(t, db)
 		s.AuditLogged.Create().SetNumber(1).ExecX(ctx(t)) // its autoflush is off
 		text := failure(t, func(t testing.TB) { entsignaltest.One[*ent.AuditLogged](s.outbox.For(t)) })
-		assert.Contains(t, text, "Pending: AuditLogged 1. outbox.Drain(ctx) sends what is pending.")
+		assert.Contains(t, text, "Pending: AuditLogged 1. outbox.Drain(ctx) sends the pending signals.")
 		text = failure(t, func(t testing.TB) { entsignaltest.One[*ent.OrderPlaced](s.outbox.For(t)) })
 		assert.Contains(t, text, "Pending: AuditLogged 1; no OrderPlaced.")
 
@@ -122,7 +122,7 @@ func TestLongFailureTextsAreCut(t *testing.T) {
 	assert.Contains(t, text, "60 were sent.")
 	assert.Contains(t, text, "\n  ... and 10 more\n")
 	assert.Less(t, len(text), 60_000)
-	assert.Contains(t, text, "What is pending is unknown: make the bus with ent.NewSignalBus(senders, outbox.Option()).")
+	assert.Contains(t, text, "The pending signals are unknown: make the bus with ent.NewSignalBus(senders, outbox.Option()).")
 }
 
 func TestEventuallyFailsWhenItsTimeIsOver(t *testing.T) {
@@ -136,12 +136,12 @@ func TestEventuallyFailsWhenItsTimeIsOver(t *testing.T) {
 func TestMisuseOfTheKitFailsTheTest(t *testing.T) {
 	_, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	for want, misuse := range map[string]func(o *entsignaltest.Outbox){
-		"*ent.Order is no signal of ent.SignalSenders, which has: *ent.AuditLogged, *ent.BadgeGiven, ": func(o *entsignaltest.Outbox) { entsignaltest.One[*ent.Order](o) },
-		"ent.OrderPlaced is no signal of ent.SignalSenders":                                            func(o *entsignaltest.Outbox) { entsignaltest.Sent[ent.OrderPlaced](o) },
-		"Drain: the outbox knows no bus; make the bus with ent.NewSignalBus(senders, outbox.Option())": func(o *entsignaltest.Outbox) { _ = o.Drain(ctx(t)) },
-		"FailWhere: the function is nil":                                                               func(o *entsignaltest.Outbox) { entsignaltest.FailWhere[*ent.OrderPlaced](o, nil) },
-		"Intercept: the function is nil":                                                               func(o *entsignaltest.Outbox) { entsignaltest.Intercept[*ent.OrderPlaced](o, nil) },
-		"FailNth: signal 0 and error refused; expected a number from 1 on and an error": func(o *entsignaltest.Outbox) {
+		"*ent.Order is not a signal of ent.SignalSenders, which has: *ent.AuditLogged, *ent.BadgeGiven, ": func(o *entsignaltest.Outbox) { entsignaltest.One[*ent.Order](o) },
+		"ent.OrderPlaced is not a signal of ent.SignalSenders":                                            func(o *entsignaltest.Outbox) { entsignaltest.Sent[ent.OrderPlaced](o) },
+		"Drain: the outbox knows no bus; make the bus with ent.NewSignalBus(senders, outbox.Option())":    func(o *entsignaltest.Outbox) { _ = o.Drain(ctx(t)) },
+		"FailWhere: the function is nil":                                                                  func(o *entsignaltest.Outbox) { entsignaltest.FailWhere[*ent.OrderPlaced](o, nil) },
+		"Intercept: the function is nil":                                                                  func(o *entsignaltest.Outbox) { entsignaltest.Intercept[*ent.OrderPlaced](o, nil) },
+		"FailNth: signal 0 and error refused; expected a number of 1 or more and an error": func(o *entsignaltest.Outbox) {
 			entsignaltest.FailNth[*ent.OrderPlaced](o, 0, errRefused)
 		},
 		"LoseConfirm: 0 signals; expected 1 or more": func(o *entsignaltest.Outbox) { entsignaltest.LoseConfirm[*ent.OrderPlaced](o, 0) },

@@ -179,7 +179,7 @@ func TestLostConfirmRepeatsTheMessage(t *testing.T) {
 		batches := entsignaltest.Batches[*ent.OrderPlaced](s.outbox)
 		assert.Equal(t, batches[0].Items, batches[2].Items, "a consumer knows the repeat by its id")
 		text := failure(t, func(t testing.TB) { entsignaltest.One(s.outbox.For(t), is(1)) })
-		assert.Contains(t, text, "  1. OrderPlaced(id=1, number=1, customer=Ada), by autoflush, reported as failed: entsignaltest: the message is stored, and its confirm is lost\n")
+		assert.Contains(t, text, "  1. OrderPlaced(id=1, number=1, customer=Ada), by autoflush, reported as failed: entsignaltest: the message is stored, but its confirm is lost\n")
 		assert.Contains(t, text, "  3. OrderPlaced(id=1, number=1, customer=Ada), by flushmany, the same row as 1\n")
 	})
 }

@@ -1,6 +1,7 @@
-// Package annotation is what a schema says of a signal, in the form in which ent
-// carries it from the schema to the code generator. Applications make annotations
-// with the functions of package entsignal and with the mixins of package mixin.
+// Package annotation holds what a schema declares about a signal, in the form in
+// which ent passes it from the schema to the code generator. Applications make
+// annotations with the functions of package entsignal and with the mixins of
+// package mixin.
 package annotation
 
 import (
@@ -15,7 +16,8 @@ import (
 // Name is the name under which ent carries a [Signal].
 const Name = "EntSignal"
 
-// Signal tunes a signal. Several of them merge, the schema's over the mixin's.
+// Signal configures a signal. Annotations merge; those of the schema override those
+// of the mixin.
 type Signal struct {
 	Signal     bool      `json:"signal,omitempty"`      // set by mixin.Signal
 	AutoFlush  *bool     `json:"auto_flush,omitempty"`  // nil: true
@@ -28,8 +30,8 @@ type Signal struct {
 	Retry *Retry `json:"retry,omitempty"` // set by mixin.Retry
 }
 
-// Retry says how often a signal is tried, and how long it waits in between. The
-// fields of mixin.Retry say what each of these means.
+// Retry sets how often a signal is tried, and how long it waits in between. See the
+// fields of mixin.Retry.
 type Retry struct {
 	MaxAttempts int           `json:"max_attempts"`
 	MinBackoff  time.Duration `json:"min_backoff,omitempty"` // 0: 10 seconds
@@ -39,7 +41,7 @@ type Retry struct {
 // Name implements [schema.Annotation].
 func (Signal) Name() string { return Name }
 
-// Merge implements [schema.Merger]: what other sets wins.
+// Merge implements [schema.Merger]. The values that other sets win.
 func (a Signal) Merge(other schema.Annotation) schema.Annotation {
 	var o Signal
 	switch other := other.(type) {
@@ -72,8 +74,8 @@ func (a Signal) Merge(other schema.Annotation) schema.Annotation {
 	return a
 }
 
-// Decode reads an annotation from the form in which ent's code generator holds it.
-// It returns an error for a field that this version of the library doesn't know.
+// Decode reads an annotation as ent's code generator holds it. It returns an error
+// for a field that this version of the library doesn't know.
 func Decode(raw any) (Signal, error) {
 	var a Signal
 	data, err := json.Marshal(raw)

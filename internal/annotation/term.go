@@ -2,14 +2,14 @@ package annotation
 
 import "strings"
 
-// descending begins a term of which the highest value comes first.
+// descending is the prefix of a term that puts the highest value first.
 const descending = "-"
 
-// ParseTerm returns the field of one term of an order, or the column, and whether
-// the highest value comes first: then there is a "-" in front of it.
+// ParseTerm returns the field or column of one term of an order, and whether the
+// term is descending, that is, has a "-" in front.
 func ParseTerm(term string) (name string, desc bool) {
 	return strings.CutPrefix(term, descending)
 }
 
-// Descending returns the term that orders by the field, highest first.
+// Descending returns the descending term of the field.
 func Descending(name string) string { return descending + name }

@@ -1,4 +1,4 @@
-// Package backoff has the pauses between tries.
+// Package backoff provides the pauses between tries.
 package backoff
 
 import (
@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Doubling is a row of pauses: Min, and twice as long each time, up to Max.
+// Doubling is a series of pauses: Min, then twice as long each time, up to Max.
 type Doubling struct {
 	Min, Max time.Duration
-	// Jitter is the part of a pause, from 0 to 1, of which a random share is taken
-	// off: so what failed together doesn't come back together.
+	// Jitter is the part of a pause, from 0 to 1, from which a random share is subtracted,
+	// so that tries that failed together are not repeated together.
 	Jitter float64
 }
 
-// Pause returns the pause that comes after so many others.
+// Pause returns the pause after before earlier ones.
 func (d Doubling) Pause(before int) time.Duration { return d.pause(before, rand.Float64()) }
 
-// pause is Pause of a random number from 0 to 1.
+// pause is Pause with a random number from 0 to 1.
 func (d Doubling) pause(before int, random float64) time.Duration {
 	pause := min(d.Min, d.Max)
 	for range before {
-		if pause > d.Max/2 { // twice as long may be more than fits
+		if pause > d.Max/2 { // doubling it may overflow
 			pause = d.Max
 			break
 		}
@@ -34,8 +34,8 @@ func (d Doubling) pause(before int, random float64) time.Duration {
 	return pause - time.Duration(random*d.Jitter*float64(pause))
 }
 
-// Wait waits for d. It reports false if ctx ended, or closed was closed, before
-// that; a nil closed never is.
+// Wait waits for d. It returns false if ctx ends or closed is closed first. closed
+// may be nil.
 func Wait(ctx context.Context, d time.Duration, closed <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

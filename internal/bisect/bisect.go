@@ -1,7 +1,7 @@
 // Package bisect finds the signals of a batch that a sender can't send, so that the
 // others are sent.
 //
-// When a sender fails for a batch without saying which signals are at fault, it is
+// If a sender fails for a batch without reporting which signals are at fault, it is
 // called again with one half of the batch and then with the other, down to single
 // signals. All of that happens within one claim, so that no other flush can come
 // between. One bad signal of n takes about 2·log2(n) calls.
@@ -17,17 +17,17 @@
 //	   ▼
 //	nothing else is tried
 //
-// A sender that fails for everything, because of something that nobody marked as
+// A sender that fails for everything, for a reason that isn't marked as
 // Unavailable, would be called 2n times. So as long as nothing of the batch was
-// sent, the search moves after each pair of signals that failed alone to the
-// largest part that is left, and after six of them the batch is given up as a whole:
-// about 3·log2(n) calls. That wrongs a batch only if three pairs of neighbours in
-// three places are bad and each part that was tried had a bad one too. Once
-// something was sent the sender works, and the search goes on to its end, or to that
-// of the claim's time.
+// sent, the search moves to the largest remaining part after each pair of signals
+// that failed alone. After six such signals the batch is given up: about 3·log2(n)
+// calls. This is wrong only if three pairs of neighbours in three places are bad,
+// and each part that was tried had a bad signal too. Once something was sent, the
+// sender is known to work, and the search continues to its end or to the end of the
+// claim's time.
 //
-// An ordered batch is halved from its head, and the search stops at the first signal
-// that fails alone.
+// An ordered batch is halved from its head, and the search stops at the first
+// signal that fails alone.
 package bisect
 
 import (
@@ -47,7 +47,7 @@ const (
 	lastAlone = 3 * pair
 )
 
-// A Batch is signals that are to be sent, as a whole at first.
+// A Batch is signals to send, first as a whole.
 type Batch struct {
 	// Send gives a part of the batch to the sender.
 	Send func(context.Context, Span) error
@@ -84,7 +84,7 @@ type Span struct{ From, To int }
 // Len returns the number of signals.
 func (s Span) Len() int { return s.To - s.From }
 
-// Run sends all that can be sent of the n signals.
+// Run sends as many of the n signals as possible.
 func (b Batch) Run(ctx context.Context, n int) Result {
 	s := search{Batch: b, Result: Result{Outcomes: make([]Outcome, n)}, left: []Span{{0, n}}}
 	s.run(ctx)
@@ -100,12 +100,12 @@ type search struct {
 	first error  // what the first call failed with
 }
 
-// run tries part after part; then each signal has its outcome.
+// run tries part after part. Afterwards each signal has an outcome.
 func (s *search) run(ctx context.Context) {
 	for len(s.left) > 0 {
 		if s.first != nil {
 			if err := s.Stopped(ctx); err != nil {
-				s.leave(fmt.Errorf("%w before it was tried alone; together with others it failed: %w", err, s.first))
+				s.leave(fmt.Errorf("%w before it was tried alone; it failed together with others: %w", err, s.first))
 				return
 			}
 		}
@@ -130,8 +130,8 @@ func (s *search) run(ctx context.Context) {
 	}
 }
 
-// fail notes the error of a part. It returns the error of what is left if
-// nothing else should be sent.
+// fail notes the error of a part. If nothing else should be sent, it returns the
+// error for the rest.
 func (s *search) fail(ctx context.Context, part Span, err error) (rest error) {
 	ended := s.Ended(ctx)
 	some, marked := partlySent(err)
@@ -159,8 +159,7 @@ func (s *search) fail(ctx context.Context, part Span, err error) (rest error) {
 	return rest
 }
 
-// failPartly notes the errors of a part of which the sender reports each
-// signal.
+// failPartly notes the errors of a part for which the sender reported each signal.
 func (s *search) failPartly(part Span, errs []error, marked func(error) error, ended error) (rest error) {
 	failed := false
 	for i, err := range errs {
@@ -186,7 +185,7 @@ func (s *search) failPartly(part Span, errs []error, marked func(error) error, e
 	return rest
 }
 
-// failedAlone decides how to go on after a single signal has failed.
+// failedAlone decides how to continue after a single signal has failed.
 func (s *search) failedAlone() (rest error) {
 	switch {
 	case s.Ordered:
@@ -204,9 +203,9 @@ func (s *search) failedAlone() (rest error) {
 	return nil
 }
 
-// giveUp gives the batch up, and returns the error of what is left.
+// giveUp gives up the batch, and returns the error for the rest.
 func (s *search) giveUp() error {
-	s.Whole = fmt.Errorf("given up as a whole: none of %d signals was sent, nor were those of them that were tried alone: %w", len(s.Outcomes), s.first)
+	s.Whole = fmt.Errorf("given up: none of %d signals was sent, not even those that were tried alone: %w", len(s.Outcomes), s.first)
 	return entsignal.ErrNotTried
 }
 
@@ -220,7 +219,7 @@ func (s *search) own(part Span) (n int) {
 	return n
 }
 
-// toLargest makes the largest part that is left the next one.
+// toLargest makes the largest remaining part the next one.
 func (s *search) toLargest() {
 	largest := len(s.left) - 1
 	for i, part := range s.left {
@@ -240,7 +239,7 @@ func (s *search) failAll(part Span, err error) {
 	}
 }
 
-// leave gives what is left the error.
+// leave sets the error of all remaining parts.
 func (s *search) leave(err error) {
 	for _, part := range s.left {
 		s.failAll(part, err)
@@ -252,9 +251,9 @@ func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// partlySent returns the BatchError that a sender returned, and the mark that
-// the sender put around it. It doesn't look into joined errors, nor into those
-// of another flush or of a panic: what they say was sent is not this batch.
+// partlySent returns the BatchError that a sender returned, and the mark that the
+// sender put around it. It ignores joined errors, and errors of another flush or of
+// a panic: they are not about this batch.
 func partlySent(err error) (part *entsignal.BatchError, marked func(error) error) {
 	marked = func(err error) error { return err }
 	for ; err != nil; err = errors.Unwrap(err) {

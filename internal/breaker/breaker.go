@@ -1,8 +1,8 @@
-// Package breaker is the circuit breaker of one signal type. It knows whether the way
-// of its messages is blocked: the broker, or the database, can't be reached, or
-// doesn't answer. Then commits leave their signals pending, and only now and then one
-// of them tries; a flush, which somebody asked for, tries at once, with a single row
-// first.
+// Package breaker is the circuit breaker of one signal type. It notices when the
+// way of the messages is blocked, that is, when the broker or the database can't be
+// reached or doesn't answer. Then commits leave their signals pending, and only one
+// of them tries from time to time. A flush, which somebody asked for, tries at
+// once, with a single row first.
 //
 //	closed ──[the third failure in a row]──> open <──[failure]──┐
 //	   ^  ^                                  │                  │
@@ -10,10 +10,10 @@
 //	   │                                     └──[pause over]──> probing, by one commit
 //	   └──────[answered]────────────────────────────────────────┘
 //
-// The pause is at least as long as the attempt took: so commits spend no more
-// than half of their time on a broker that lets them wait. The breaker is also
-// what decides when it is logged that the way is blocked, once for each change: at once if that
-// is sure, and when it opens if senders only took too long.
+// The pause is at least as long as the attempt took. So commits spend at most half
+// of their time on a broker that doesn't answer. The breaker also decides when an
+// outage is logged, once per change: at once if the outage is certain, and when the
+// breaker opens if senders only took too long.
 package breaker
 
 import (
@@ -24,39 +24,39 @@ import (
 )
 
 const (
-	// freeFails is how many failures of the way cause no pause: a connection
-	// that was lost is often back at once.
+	// freeFails is how many failures cause no pause, because a lost connection is often back
+	// at once.
 	freeFails = 2
 )
 
-// pauses are those of autoflushes after further failures. The jitter keeps programs
-// that lost one broker from coming back together.
+// pauses are the pauses of autoflushes after further failures. The jitter prevents
+// programs that lost the same broker from coming back at the same time.
 func pauses() backoff.Doubling {
 	return backoff.Doubling{Min: 100 * time.Millisecond, Max: 10 * time.Second, Jitter: 0.5}
 }
 
-// A Breaker is the breaker of one signal type. The zero value is closed. Its methods
-// may be called by several goroutines.
+// A Breaker is the breaker of one signal type. The zero value is closed. Its
+// methods are safe for concurrent use.
 type Breaker struct {
 	mu      sync.Mutex
-	since   time.Time // zero: nobody has noticed a blocked way
+	since   time.Time // since when the way is blocked; zero if it isn't known to be
 	fails   int       // in a row
 	until   time.Time // the end of the pause
-	probing bool      // a commit tries whether the way is free again
+	probing bool      // a commit is trying whether the way is free again
 }
 
-// A Way is what a batch tells about the way of its messages.
+// A Way is what a batch shows about the way of its messages.
 type Way int
 
 const (
 	Unknown Way = iota // nothing was sent, and nothing kept it from being sent
 	Free
 	Blocked
-	Silent // nobody has answered in time
+	Silent // no answer in time
 )
 
-// Note takes what a batch told that took so long. It reports whether that is
-// news, and since when the way was blocked.
+// Note notes the result of a batch and how long it took. It reports whether this is
+// a change, and since when the way was blocked.
 func (k *Breaker) Note(now time.Time, w Way, took time.Duration) (news bool, since time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -89,7 +89,7 @@ const (
 	Refused                   // its signals stay pending
 )
 
-// Admit decides about an autoflush. When a pause is over it lets one probe.
+// Admit decides about an autoflush. When a pause is over, it admits one to probe.
 func (k *Breaker) Admit(now time.Time) Admission {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,21 +104,21 @@ func (k *Breaker) Admit(now time.Time) Admission {
 	}
 }
 
-// EndProbe ends a probe, whose batch has told what came of it by Note.
+// EndProbe ends a probe. Its batch has been noted before.
 func (k *Breaker) EndProbe() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.probing = false
 }
 
-// IsOpen reports whether only probes are sent by autoflushes.
+// IsOpen reports whether autoflushes send only probes.
 func (k *Breaker) IsOpen() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.fails > freeFails
 }
 
-// Noticed reports whether the way was noticed to be blocked.
+// Noticed reports whether the way is known to be blocked.
 func (k *Breaker) Noticed() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -1,19 +1,19 @@
-// Package budget gives each call that waits for a database or a sender its time, and
-// goes on without it when the time is over.
+// Package budget limits the time of each call that waits for a database or a
+// sender. When the time is over, it returns without waiting for the call.
 //
 //	├──────────── work time, 4/5 ────────────┤── settle time, 1/5 ──┤
 //	the call begins                          │                      │
 //	                 its context ends here ──┘                      │
 //	      and here nobody waits for it anymore: the error is ErrStuck
 //
-// Senders have the work time; the settle time is for the end of a transaction whose
-// messages are out. Together they are the flush timeout.
+// Senders have the work time. The settle time is for ending a transaction whose
+// messages are sent. Together they are the flush timeout.
 //
-// Not every driver ends a query when its context ends: lib/pq waits on a dead network
-// until the kernel gives up. A call that is left behind is counted by the bus until it
-// ends. All that it still uses is its own by then: so it must return what it finds,
-// and not write it to where its caller reads. A claim sends nothing anymore if it had
-// not begun to, and deletes only what it sent.
+// Not every driver ends a query when its context ends. On a dead network lib/pq
+// waits until the kernel gives up. The bus counts such an abandoned call until it
+// ends. The call may still use its variables, so it must return its result instead
+// of writing it to where its caller reads. An abandoned claim sends nothing if it
+// had not begun to, and deletes only what it sent.
 package budget
 
 import (
@@ -28,15 +28,14 @@ import (
 	"github.com/entsignal/signalbus/internal/lifecycle"
 )
 
-// A Budget is the time of the calls of one bus.
+// A Budget limits the calls of one bus.
 type Budget struct {
 	total  time.Duration
-	timeUp error // the cause of a context that the budget has ended
+	timeUp error // the cause of contexts that the budget ends
 	life   *lifecycle.Lifecycle
 }
 
-// New returns the budget of calls that take up to total each, of a bus with that
-// life.
+// New returns the budget of a bus whose calls may take total each.
 func New(total time.Duration, life *lifecycle.Lifecycle) *Budget {
 	return &Budget{total, fmt.Errorf("flush timeout of %v: %w", total, context.DeadlineExceeded), life}
 }
@@ -44,10 +43,10 @@ func New(total time.Duration, life *lifecycle.Lifecycle) *Budget {
 // Total returns the time of a call.
 func (b *Budget) Total() time.Duration { return b.total }
 
-// Settle returns the time for the end of a transaction.
+// Settle returns the time for ending a transaction.
 func (b *Budget) Settle() time.Duration { return b.total / 5 }
 
-// Work returns the time for all that comes before.
+// Work returns the time for everything before that.
 func (b *Budget) Work() time.Duration { return b.total - b.Settle() }
 
 // WithWork returns a context that ends with the work time.
@@ -55,17 +54,17 @@ func (b *Budget) WithWork(ctx context.Context) (context.Context, context.CancelF
 	return b.WithPart(ctx, b.Work())
 }
 
-// WithPart returns a context that ends after d, as a part of the budget.
+// WithPart returns a context that ends after d, with the cause of the budget.
 func (b *Budget) WithPart(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, b.timeUp)
 }
 
-// ErrStuck is the error of a call that didn't end when it had to.
-var ErrStuck = errors.New("left behind, still running")
+// ErrStuck is the error of a call that didn't end in time.
+var ErrStuck = errors.New("abandoned, still running")
 
-// Do runs call, which is all that waits for a database or a sender, and returns its
-// result; without one after the budget is used up. The context of call ends with the
-// work time.
+// Do runs call, which does everything that waits for a database or a sender, and
+// returns its result. If the budget is used up first, it returns without a result.
+// The context of call ends with the work time.
 func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, error)) (R, error) {
 	type result struct {
 		value R
@@ -79,7 +78,7 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 	defer cancel()
 	results := make(chan result, 1)
 	go func() {
-		r := result{err: errors.New("the sender ended its goroutine")}
+		r := result{err: errors.New("the sender ended its goroutine (runtime.Goexit)")}
 		defer func() { results <- r }()
 		r.value, r.err = foreign.Call(func() (R, error) { return call(ctx) })
 	}()
@@ -99,8 +98,9 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 	}
 }
 
-// Ask is [Do] for a query that calls no sender: what ends it is told in its error, and
-// one that says that the database is away is marked by [database.Away].
+// Ask is [Do] for a query that calls no sender. Its error contains why the query
+// ended. An error that means that the database is away is marked by
+// [database.Away].
 func Ask[R any](ctx context.Context, b *Budget, query func(context.Context) (R, error)) (R, error) {
 	answer, err := Do(ctx, b, func(ctx context.Context) (R, error) {
 		answer, err := query(ctx)
@@ -109,8 +109,8 @@ func Ask[R any](ctx context.Context, b *Budget, query func(context.Context) (R, 
 	return answer, database.Away(WithEnd(ctx, err))
 }
 
-// whyEnded returns why ctx has ended: its cause, which need not say that it is
-// the end of a context.
+// whyEnded returns why ctx has ended. The cause alone need not show that a context
+// has ended.
 func whyEnded(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, ctx.Err()) || errors.Is(cause, entsignal.ErrClosed) {
@@ -119,9 +119,9 @@ func whyEnded(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
-// WithEnd adds the end of ctx to an error of the database that came of it. Of
-// lib/pq that says only that the user cancelled a statement. If that is because
-// the bus closes, it is all there is to say.
+// WithEnd adds the end of ctx to an error of the database that it caused; lib/pq
+// reports only that the user cancelled a statement. If the bus is being closed, it
+// returns only that.
 func WithEnd(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() == nil:

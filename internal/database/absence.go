@@ -9,11 +9,11 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// Missing are rows that a commit has recorded and that can't be seen.
+// Missing describes rows that a commit has recorded and that can't be seen.
 type Missing struct {
 	Table Table
 	IDs   []any
-	// Others tells that rows of other commits were found in the table.
+	// Others means that rows of other commits were found in the table.
 	Others bool
 }
 
@@ -25,8 +25,8 @@ func (l *locking) Absence(ctx context.Context, drv dialect.Driver, m Missing) (s
 	return l.absence(ctx, drv, m)
 }
 
-// Absence implements [Dialect]: what is committed in a SQLite database is seen
-// by all its connections.
+// Absence implements [Dialect]. All connections to a SQLite database see what is committed
+// in it.
 func (*sqlite) Absence(context.Context, dialect.Driver, Missing) (string, error) { return "", nil }
 
 // surroundings tells whether row-level security hides rows of the table from
@@ -40,11 +40,11 @@ SELECT row_security_active(c.oid),
 FROM pg_class c, LATERAL (SELECT pg_get_serial_sequence($1, $2)::regclass AS seq) s
 WHERE c.oid = to_regclass($1)`
 
-// absencePostgres knows the two settings of a transaction that hide its rows
-// from others: search_path, and those that the policies of row-level security
-// read. Without tables of the same name, and without row-level security, the
-// rows were here and are gone. With them it is told by this: no row was ever
-// found here, or these ids were never drawn here.
+// absencePostgres checks the two settings of a transaction that can hide its rows
+// from others: search_path, and settings that the policies of row-level security
+// read. If there are no tables of the same name and there is no row-level security,
+// the rows were here and are gone. Otherwise they are considered missing if no row
+// was ever found here, or if these ids were never drawn here.
 func absencePostgres(ctx context.Context, drv dialect.Driver, m Missing) (reason string, err error) {
 	var (
 		hides, watched bool
@@ -58,7 +58,7 @@ func absencePostgres(ctx context.Context, drv dialect.Driver, m Missing) (reason
 	case err != nil:
 		return "", err
 	case hides && !m.Others:
-		return fmt.Sprintf("row-level security hides rows of the table %s from the bus, whose transactions don't have the settings of yours", m.Table), nil
+		return fmt.Sprintf("row-level security hides rows of the table %s from the bus, because its transactions don't have the settings of yours", m.Table), nil
 	case others > 0 && m.Table.Schema == "" && (!m.Others || watched && last.Valid && above(m.IDs, last.Int64)):
 		return fmt.Sprintf("the table %s exists in %d more schemas, and the bus uses the search_path of its connections and not one that a transaction sets; give each tenant a client and a bus of its own", m.Table, others), nil
 	default:

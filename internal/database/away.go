@@ -1,7 +1,8 @@
 package database
 
-// AwayError history an error of a database that can't be reached; see [Away]. Those of
-// senders may look the same to [IsUnavailable].
+// AwayError marks an error of a database that can't be reached; see [Away].
+// [IsUnavailable] alone can't distinguish it from a sender's error that looks the
+// same.
 type AwayError struct{ err error }
 
 func (e *AwayError) Error() string { return e.err.Error() }
@@ -9,8 +10,8 @@ func (e *AwayError) Error() string { return e.err.Error() }
 // Unwrap returns the error.
 func (e *AwayError) Unwrap() error { return e.err }
 
-// Away history err, which the database and no sender has caused, if it says that the
-// database can't be reached.
+// Away marks err if it says that the database can't be reached. err must come from
+// the database and not from a sender.
 func Away(err error) error {
 	if IsUnavailable(err) {
 		return &AwayError{err}

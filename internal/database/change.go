@@ -19,14 +19,14 @@ type Change struct {
 	If *Value
 }
 
-// Value is a column and what is in it; nil is NULL.
+// Value is a column and its value; nil means NULL.
 type Value struct {
 	Column string
 	Value  any
 }
 
-// NotNotedError is part of the error of a claim when the failures of rows that
-// stay could not be noted in them. It says nothing about what was sent.
+// NotNotedError is part of the error of a claim if the failures of rows that stay
+// could not be recorded in them. It says nothing about what was sent.
 type NotNotedError struct{ err error }
 
 // IsNotNoted reports whether a [NotNotedError] is part of err.
@@ -36,13 +36,13 @@ func IsNotNoted(err error) bool { return errors.As(err, new(*NotNotedError)) }
 func NotNoted(err error) error { return &NotNotedError{err} }
 
 func (e *NotNotedError) Error() string {
-	return fmt.Sprintf("the failed attempts were not noted: %v", e.err)
+	return fmt.Sprintf("the failed attempts could not be recorded: %v", e.err)
 }
 
 // Unwrap returns the cause.
 func (e *NotNotedError) Unwrap() error { return e.err }
 
-// joined returns sendErr together with err, if there is one.
+// joined returns sendErr joined with err, if there is one.
 func joined(sendErr, err error) error {
 	if err == nil {
 		return sendErr
@@ -50,7 +50,7 @@ func joined(sendErr, err error) error {
 	return errors.Join(sendErr, err)
 }
 
-// A Note is what to write into rows that a claim has left.
+// A Note is what to write into rows that stayed after a claim.
 type Note struct {
 	Driver  dialect.Driver
 	Table   Table
@@ -58,8 +58,8 @@ type Note struct {
 	Settle  time.Duration // bounds the statements that end the transaction
 }
 
-// A Repair changes or deletes rows outside of any claim, for somebody who asks
-// for it.
+// A Repair changes or deletes rows outside any claim, at the request of an
+// operator.
 type Repair struct {
 	Driver dialect.Driver
 	Table  Table
@@ -100,15 +100,15 @@ func (c Change) update(dialectName string, table Table, hint string) (string, []
 	return b.Query()
 }
 
-// errNoTime is the error of changes for which the time was too short.
+// errNoTime is the error of changes for which there was no time left.
 var errNoTime = errors.New("no time left")
 
 // savepoint is set by each transaction that may have to undo a part of it.
 const savepoint = "SAVEPOINT entsignal"
 
-// note makes the changes, whose rows the transaction has locked; it goes back
-// to the savepoint before it tries another form of the texts. It begins none
-// after until: what comes next, the end of the transaction, is worth more.
+// note makes the changes. The transaction has locked their rows. Before it tries
+// another form of the texts, it rolls back to the savepoint. It begins no change
+// after until, because the end of the transaction is more important.
 func (l *locking) note(ctx context.Context, t *tx, table Table, changes []Change, until time.Time) error {
 	dirty := false
 	return inSomeForm(changes, func(changes []Change) error {
@@ -130,7 +130,7 @@ func (l *locking) note(ctx context.Context, t *tx, table Table, changes []Change
 	})
 }
 
-// change makes one change, and returns how many rows it is about.
+// change makes one change, and returns how many rows it affected.
 func (l *locking) change(ctx context.Context, t *tx, table Table, c Change) (int, error) {
 	statement, args := c.update(t.name, table, l.hint)
 	return execCount(ctx, t, statement, args)

@@ -10,15 +10,15 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// A Misfit is a setting of a database, or of the connections to it, with which
-// a bus works badly.
+// A Misfit is a setting of a database, or of the connections to it, that doesn't
+// suit a bus.
 type Misfit struct {
-	Setting string // its name
-	Value   string // what it is
-	Effect  string // what comes of it, and what to do
+	Setting string // the name of the setting
+	Value   string // its value
+	Effect  string // the consequence, and what to do
 }
 
-// serverTraits are what claims have to know of a server.
+// serverTraits are properties of a server that claims need to know.
 type serverTraits struct {
 	// deferrable: there are constraints that may be checked at the commit only.
 	deferrable bool
@@ -26,14 +26,15 @@ type serverTraits struct {
 	safeUpdates bool
 }
 
-// fitness remembers which server and which tables were found fit for claims.
-// Those that weren't are asked again each time: somebody may have mended them.
+// fitness remembers which server and which tables were found fit for claims. The
+// others are checked again each time, because somebody may have fixed them.
 type fitness struct {
 	server atomic.Pointer[serverTraits]
 	tables sync.Map // by Table
 }
 
-// fit tells what the server and a table are like, and asks what it doesn't know.
+// fit returns the properties of the server and the misfits of a table. It asks only
+// what it doesn't know yet.
 func (f *fitness) fit(t Table, server func() (serverTraits, []Misfit, error), table func() (known bool, _ []Misfit, _ error)) (misfits []Misfit, _ error) {
 	if f.server.Load() == nil {
 		found, bad, err := server()
@@ -64,23 +65,23 @@ func (l *locking) Check(ctx context.Context, drv dialect.Driver, t Table, batch 
 	)
 }
 
-// tooShort returns the misfit of the lowest of some limits, after which the
-// server ends a transaction or a session in which nothing happens, if that is
-// below the time of a batch. To the server nothing happens all the time that a
-// sender works in a claim.
+// tooShort checks the limits after which the server ends an idle transaction or
+// session. It returns the lowest one as a misfit if it is below the time of a
+// batch. While a sender works within a claim, the transaction is idle for the
+// server.
 func tooShort(batch time.Duration, limits map[string]time.Duration) (misfits []Misfit) {
 	lowest := batch
 	for name, limit := range limits {
 		if 0 < limit && limit < lowest {
 			lowest = limit
-			misfits = []Misfit{{name, limit.String(), "the server ends idle transactions sooner than a batch may take; what is sent then will be sent again"}}
+			misfits = []Misfit{{name, limit.String(), "the server ends idle transactions sooner than a batch may take; messages that were sent in such a batch are sent again"}}
 		}
 	}
 	return misfits
 }
 
-// unfit is the error of a server or a table that would lose or double messages,
-// or that refuses each claim.
+// unfit returns the error for a server or a table that would lose or duplicate
+// messages, or that rejects each claim.
 func unfit(format string, args ...any) error {
 	return fmt.Errorf("nothing is sent: "+format, args...)
 }

@@ -23,7 +23,7 @@ const settingsMySQL = `SHOW SESSION VARIABLES WHERE Variable_name IN (
 	'log_bin', 'sql_log_bin', 'binlog_format',
 	'autocommit', 'completion_type', 'tx_read_only', 'transaction_read_only', 'sql_safe_updates')`
 
-// askServerMySQL asks for the settings that matter to claims.
+// askServerMySQL reads the settings that matter to claims.
 func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration) (serverTraits, []Misfit, error) {
 	set := make(map[string]string)
 	err := query(ctx, drv, settingsMySQL, nil, func(rows *sql.Rows) error {
@@ -48,7 +48,7 @@ func askServerMySQL(ctx context.Context, drv dialect.Driver, batch time.Duration
 	return serverTraits{safeUpdates: on("sql_safe_updates")}, misfits, refuseMySQL(set, on)
 }
 
-// kinOfMySQL knows clusters in which a claim is not alone.
+// kinOfMySQL detects clusters in which several claims may hold the same rows.
 func kinOfMySQL(set map[string]string) (misfits []Misfit) {
 	if set["wsrep_on"] == "ON" {
 		misfits = append(misfits, Misfit{"wsrep_on", "ON", oneNode})
@@ -62,19 +62,19 @@ func kinOfMySQL(set map[string]string) (misfits []Misfit) {
 	return misfits
 }
 
-// refuseMySQL refuses servers that double messages, and settings with which
-// each claim fails.
+// refuseMySQL rejects servers that duplicate messages, and settings with which each
+// claim fails.
 func refuseMySQL(set map[string]string, on func(string) bool) error {
 	_, tidb := set["tidb_txn_mode"]
 	switch {
 	case tidb || strings.Contains(set["version"]+set["version_comment"], "TiDB"):
-		return unfit("the server is TiDB (%s), which takes FOR UPDATE SKIP LOCKED and locks nothing, so that flushes side by side would send each message twice; keep the tables of signals in MySQL or MariaDB", set["version"])
+		return unfit("the server is TiDB (%s), which accepts FOR UPDATE SKIP LOCKED but locks nothing, so concurrent flushes would send each message twice; keep the tables of signals in MySQL or MariaDB", set["version"])
 	case strings.Contains(set["version_comment"], "Dolt"):
-		return unfit("the server is Dolt (%s), which takes FOR UPDATE and locks nothing, so that flushes side by side would send each message twice; keep the tables of signals in MySQL or MariaDB", set["version"])
+		return unfit("the server is Dolt (%s), which accepts FOR UPDATE but locks nothing, so concurrent flushes would send each message twice; keep the tables of signals in MySQL or MariaDB", set["version"])
 	case set["binlog_format"] == "STATEMENT" && (on("log_bin") || on("wsrep_on")) && set["sql_log_bin"] != "OFF":
 		return unfit("binlog_format=STATEMENT can't log a READ COMMITTED transaction (error 1665); SET GLOBAL binlog_format = 'MIXED', or 'ROW', also in the server's configuration, and connect anew")
 	case set["autocommit"] == "OFF":
-		return unfit("autocommit=0 leaves a transaction open on each connection; take it out of the DSN or the server's configuration: ent commits what it begins")
+		return unfit("autocommit=0 leaves a transaction open on each connection; remove it from the DSN or the server's configuration")
 	case set["completion_type"] != "" && set["completion_type"] != "NO_CHAIN" && set["completion_type"] != "0":
 		return unfit("completion_type=%s begins a transaction, or ends the connection, with each commit; set it to NO_CHAIN in the DSN or the server's configuration", set["completion_type"])
 	case on("tx_read_only") || on("transaction_read_only"):
@@ -90,9 +90,9 @@ FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENG
 WHERE t.TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND t.TABLE_NAME = ?
 ORDER BY t.TABLE_NAME = BINARY ? DESC LIMIT 1`
 
-// askTableMySQL asks whether the table's engine can take a deletion back. One
-// that can't deletes at once what the sender then fails to send. A view has no
-// engine, and a table that isn't there is for the claim to tell.
+// askTableMySQL checks whether the table's engine can roll back a deletion. If it
+// can't, signals would be deleted that the sender then fails to send. A view has no
+// engine. A table that doesn't exist is reported by the claim.
 func askTableMySQL(ctx context.Context, drv dialect.Driver, t Table) (known bool, misfits []Misfit, _ error) {
 	err := query(ctx, drv, engineMySQL, []any{t.Schema, t.Name, t.Name}, func(rows *sql.Rows) error {
 		var engine, transactions, savepoints stdsql.NullString
@@ -104,7 +104,7 @@ func askTableMySQL(ctx context.Context, drv dialect.Driver, t Table) (known bool
 		switch {
 		case no(transactions) || no(savepoints):
 			known = false
-			return unfit("table %s has the engine %s, which can't take a deletion back (transactions: %s, savepoints: %s), so that messages which fail would be lost; ALTER TABLE %s ENGINE=InnoDB",
+			return unfit("table %s has the engine %s, which can't roll back a deletion (transactions: %s, savepoints: %s), so messages that fail would be lost; ALTER TABLE %s ENGINE=InnoDB",
 				t, engine.String, transactions.String, savepoints.String, t)
 		case engine.Valid && !strings.EqualFold(engine.String, "InnoDB"):
 			misfits = append(misfits, Misfit{"engine", engine.String + " of table " + t.String(), "only InnoDB is tested; an engine that doesn't skip locked rows makes flushes wait for each other"})

@@ -21,10 +21,10 @@ UNION ALL SELECT 'version', version()
 UNION ALL SELECT 'deferrable', CASE WHEN EXISTS (SELECT 1 FROM pg_trigger WHERE tgdeferrable) THEN 'on' ELSE 'off' END
 UNION ALL SELECT 'extension', extname::text FROM pg_extension WHERE extname IN ('bdr', 'spock')`
 
-const oneNode = "row locks and the locks of ordered flushes are those of one node, and a claim at another one sends the same messages again; run all programs that flush or autoflush against one node"
+const oneNode = "row locks and the locks of ordered flushes apply to one node only, so a claim on another node sends the same messages again; run all programs that flush or autoflush against the same node"
 
-// askServerPostgres asks for the settings that matter to claims. A server that
-// only speaks like PostgreSQL may know some of it only.
+// askServerPostgres reads the settings that matter to claims. A server that only
+// speaks PostgreSQL's protocol may know only some of them.
 func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Duration) (t serverTraits, misfits []Misfit, _ error) {
 	limits := make(map[string]time.Duration)
 	err := query(ctx, drv, settingsPostgres, nil, func(rows *sql.Rows) error {
@@ -41,7 +41,7 @@ func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Durat
 			misfits = append(misfits, Misfit{"extension", value, oneNode})
 		case "default_transaction_read_only":
 			if value == "on" {
-				misfits = append(misfits, Misfit{name, value, "a claim writes, which lib/pq asks for and other drivers don't; set default_transaction_read_only=off in the DSN of the programs that flush"})
+				misfits = append(misfits, Misfit{name, value, "a claim needs a transaction that can write, and only lib/pq asks for one; with other drivers set default_transaction_read_only=off in the DSN of the programs that flush"})
 			}
 		default:
 			ms, err := strconv.ParseInt(value, 10, 64)
@@ -61,8 +61,8 @@ func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Durat
 	return t, append(misfits, tooShort(batch, limits)...), nil
 }
 
-// kinOfPostgres knows servers that speak PostgreSQL's protocol, by what
-// version() returns.
+// kinOfPostgres detects other servers that speak PostgreSQL's protocol, from the
+// result of version().
 func kinOfPostgres(version string) []Misfit {
 	const untested = "; it is not tested with entsignal"
 	switch {
@@ -79,7 +79,7 @@ func kinOfPostgres(version string) []Misfit {
 
 const relationPostgres = `SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)`
 
-// askTablePostgres asks whether the server keeps what is in a table.
+// askTablePostgres checks whether a table survives a crash of the server.
 func askTablePostgres(ctx context.Context, drv dialect.Driver, t Table) (known bool, misfits []Misfit, _ error) {
 	err := query(ctx, drv, fmt.Sprintf(relationPostgres, pgLiteral(pgTable(t))), nil, func(rows *sql.Rows) error {
 		var persistence string

@@ -1,6 +1,6 @@
-// Package database holds what differs between databases: how a batch of rows
-// is claimed, how only one ordered flush runs at a time, and which errors say that a
-// transaction may be run again. Each database has one file.
+// Package database contains everything that differs between databases: how a batch
+// of rows is claimed, how only one ordered flush runs at a time, and after which
+// errors a transaction may be run again. Each database has one file.
 package database
 
 import (
@@ -16,9 +16,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// Table is where the rows of a batch are.
+// Table is the table of a signal.
 type Table struct {
-	Schema   string // empty: the connection's
+	Schema   string // empty means the schema of the connection
 	Name     string
 	IDColumn string
 	Counted  bool // the ids are whole numbers in the database
@@ -32,33 +32,34 @@ func (t Table) String() string {
 	return t.Schema + "." + t.Name
 }
 
-// A Claim is one attempt to deliver one batch. Its data flows one way: Fetch says which
-// rows there are, the database deletes those that it can and tells Send of them, and
-// what Send returns is committed.
+// A Claim is one attempt to deliver one batch. Its data flows one way: Fetch
+// returns which rows there are, the database deletes those that it can and passes
+// them to Send, and what Send returns is committed.
 type Claim struct {
 	Driver dialect.Driver
 	Table  Table
-	// Fetch reads the rows through drv, keeps them for Send and returns their ids;
-	// lock is applied to the query. When a claim is tried again, Fetch is called
+	// Fetch reads the rows with drv, remembers them for Send and returns their ids.
+	// It applies lock to its query. If a claim is tried again, Fetch is called
 	// again.
 	Fetch func(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) (ids []any, err error)
-	// Send hands rows to the sender, and is called at most once: those with the ids
-	// in deleted, which are a part of what Fetch has returned, in its order. refused
-	// are rows that the database doesn't delete, and of which Send tells as of rows
-	// that could not be sent. Of an ordered claim there may be others, behind the
-	// first one that is refused.
+	// Send passes rows to the sender. It is called at most once. deleted are the
+	// ids of the rows to send, a part of what Fetch has returned, in the same
+	// order. refused are rows that the database doesn't delete; Send treats them as
+	// rows that could not be sent. In an ordered claim, rows behind the first
+	// refused one may be in neither list.
 	Send func(ctx context.Context, deleted []any, refused []Refusal) Outcome
-	// Ordered history a claim of an ordered flush. Of those on one table only
-	// one runs at a time, and instead of skipping the rows that others hold
-	// it waits for them.
+	// Ordered means that the claim belongs to an ordered flush. Only one ordered
+	// claim on a table runs at a time, and it waits for rows that others hold
+	// instead of skipping them.
 	Ordered bool
-	// Key, if not empty, restricts that to the claims with the same key.
+	// Key, if not empty, applies Ordered to the claims with the same key only.
 	Key string
-	// Patience is how long to wait where one claim runs at a time; then the error is
-	// [ErrBusy]. 0 stands for as long as the context of the claim.
+	// Patience is how long to wait on a database where only one claim runs at a
+	// time. After that the error is [ErrBusy]. 0 means to wait until the context of
+	// the claim ends.
 	Patience time.Duration
-	// Settle bounds the statements that end the transaction. They run even
-	// when the context of the claim has ended.
+	// Settle limits the statements that end the transaction. They run even if the
+	// context of the claim has ended.
 	Settle time.Duration
 }
 
@@ -66,47 +67,46 @@ type Claim struct {
 type Outcome struct {
 	// Sent has the ids of the rows that were sent. Their deletion is committed.
 	Sent []any
-	// Changes is what to write into rows that stay. They are written while the rows
-	// are locked; if that fails nothing else does.
+	// Changes is what to write into rows that stay, while they are locked. If that fails,
+	// everything else is still done.
 	Changes []Change
-	// Err says why rows stay.
+	// Err is why rows stay.
 	Err error
 }
 
-// A Dialect is one kind of database. It may be used by several goroutines.
+// A Dialect is one kind of database. Its methods are safe for concurrent use.
 type Dialect interface {
-	// Claim locks the rows of a batch, sends and deletes them. It returns how
-	// many rows it deleted for good. The error is [ErrBusy] if another ordered
-	// claim on the table, or on the key, is running, or if another claim took too long
-	// in time. After an error the rows that were not
-	// deleted are free again.
+	// Claim locks the rows of a batch, sends them and deletes them. It returns how
+	// many rows it deleted. The error is [ErrBusy] if another ordered claim on the
+	// table or the key is running, or if another claim took too long. After an
+	// error, the rows that were not deleted are free again.
 	Claim(ctx context.Context, c Claim) (int, error)
-	// Note makes changes outside of a claim, in rows that no other transaction
-	// holds by then: who holds them notes what comes of it.
+	// Note makes changes outside a claim, in rows that no other transaction holds.
+	// A transaction that holds a row will record its own result there.
 	Note(ctx context.Context, n Note) error
-	// Repair changes or deletes rows outside of claims, and returns their ids. It
+	// Repair changes or deletes rows outside claims, and returns their ids. It
 	// waits for the claims that hold them.
 	Repair(ctx context.Context, m Repair) ([]any, error)
 	// Exclusive reports whether only one claim runs at a time.
 	Exclusive() bool
-	// Read runs read with a driver that sees committed rows and waits for no
-	// writer.
+	// Read runs read with a driver that sees committed rows and doesn't wait for
+	// writers.
 	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error
-	// Order tells whether the ids of a table come in the order in which they
-	// are committed, or how to make a flush see to it.
+	// Order returns whether the ids of a table come in the order in which they are
+	// committed, or how a flush can ensure it.
 	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
-	// Check asks, before the first claim of a table, whether the server and the
-	// table are fit for claims, and remembers it if they are. The error says why
-	// they aren't, and what to do. It also returns the settings that don't fit a bus
-	// whose batches take up to batch each.
+	// Check checks, before the first claim of a table, whether the server and the
+	// table are fit for claims, and remembers it if they are. The error describes
+	// why they aren't, and what to do. Check also returns the settings that don't
+	// suit a bus whose batches take up to batch each.
 	Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error)
-	// Absence returns why the rows can't be seen that a commit has recorded, or
-	// nothing where they may as well have been sent by another flush.
+	// Absence returns why rows that a commit has recorded can't be seen. It returns
+	// an empty string if another flush may have sent them.
 	Absence(ctx context.Context, drv dialect.Driver, m Missing) (reason string, err error)
 }
 
-// ErrBusy is returned by a claim of an ordered flush while another one runs, and
-// by one that waited too long for another.
+// ErrBusy is returned by a claim of an ordered flush while another one runs, and by
+// a claim that waited too long for another one.
 var ErrBusy = errors.New("another flush is running")
 
 // New returns the dialect of drv.
@@ -123,21 +123,21 @@ func New(drv dialect.Driver) (Dialect, error) {
 	}
 }
 
-// IsSerializationFailure reports whether err says that the database chose a
-// transaction as the victim of a conflict: run again it may succeed.
+// IsSerializationFailure reports whether the database chose a transaction as the
+// victim of a conflict. It may succeed if it is run again.
 func IsSerializationFailure(err error) bool {
 	return err != nil && (isPostgresConflict(err) || isMySQLConflict(err) || isSQLiteBusy(err))
 }
 
-// IsUnavailable reports whether err says that the database can't be reached, or
-// takes no more connections, or no writes.
+// IsUnavailable reports whether err means that the database can't be reached, or
+// accepts no more connections, or no writes.
 func IsUnavailable(err error) bool {
 	var network *net.OpError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errStandby) || errors.As(err, &network) || isPostgresUnavailable(err) || isMySQLUnavailable(err)
 }
 
-// NotDeletedError is part of the error of a claim whose rows were sent, in whole
-// or in part, and yet stay.
+// NotDeletedError is part of the error of a claim whose rows were sent, completely
+// or in part, but not deleted.
 type NotDeletedError struct{ err error }
 
 func (e *NotDeletedError) Error() string { return e.err.Error() }
@@ -145,8 +145,8 @@ func (e *NotDeletedError) Error() string { return e.err.Error() }
 // Unwrap returns the cause.
 func (e *NotDeletedError) Unwrap() error { return e.err }
 
-// IsOfServer reports whether err came from the database, from the way to it or
-// from the end of a context, and not from what a program made of its answer.
+// IsOfServer reports whether err came from the database, from the connection to it
+// or from the end of a context, and not from code that processed an answer.
 func IsOfServer(err error) bool {
 	for _, end := range []error{context.Canceled, context.DeadlineExceeded, stdsql.ErrTxDone, stdsql.ErrConnDone} {
 		if errors.Is(err, end) {
@@ -156,7 +156,7 @@ func IsOfServer(err error) bool {
 	return isAnswer(err) || IsUnavailable(err)
 }
 
-// isAnswer reports whether err is what the database has answered.
+// isAnswer reports whether err is an answer of the database.
 func isAnswer(err error) bool {
 	if err == nil {
 		return false
@@ -166,7 +166,7 @@ func isAnswer(err error) bool {
 	return mysql || sqlite || sqlState(err) != ""
 }
 
-// notDeleted is the error of a batch that was sent and yet stays.
+// notDeleted returns the error of a batch that was sent but not deleted.
 func notDeleted(err error) error {
 	return &NotDeletedError{fmt.Errorf("sent, but the deletion failed, so it will be sent again: %w", err)}
 }

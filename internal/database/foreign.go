@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Values of drivers are known by their shape: to import the drivers would link
-// them into every program. They may be anything, nil pointers too.
+// Types of drivers are recognized by their shape, because importing the drivers would link them
+// into every program. Their values may be anything, even nil pointers.
 
-// packageOf returns the path of the package whose type v, or what it points to,
-// is of. nil is of none.
+// packageOf returns the package path of v's type, or of the type that v points to.
+// For nil it returns an empty string.
 func packageOf(v any) string {
 	t := reflect.TypeOf(v)
 	if t == nil {
@@ -30,7 +30,7 @@ func asError[T any](err error) (found T, ok bool) {
 	return found, ok
 }
 
-// errorField looks in the tree of err for a struct of that type, from a
+// errorField looks in the tree of err for a struct with that type name, from a
 // package whose path contains pkg, and returns its integer field.
 func errorField(err error, pkg, typeName, field string) (n int64, ok bool) {
 	walk(err, func(err error) bool {
@@ -42,8 +42,8 @@ func errorField(err error, pkg, typeName, field string) (n int64, ok bool) {
 	return n, ok
 }
 
-// hasType reports whether there is a struct of that type, from a package whose
-// path contains pkg, in the tree of err.
+// hasType reports whether the tree of err contains a struct with that type name,
+// from a package whose path contains pkg.
 func hasType(err error, pkg, typeName string) bool {
 	return walk(err, func(err error) bool { return isOfType(reflect.Indirect(reflect.ValueOf(err)), pkg, typeName) })
 }
@@ -52,8 +52,8 @@ func isOfType(v reflect.Value, pkg, typeName string) bool {
 	return v.Kind() == reflect.Struct && v.Type().Name() == typeName && strings.Contains(v.Type().PkgPath(), pkg)
 }
 
-// walk calls visit with each error in the tree of err until it returns true. A
-// nil pointer is none: its methods are not made to be called.
+// walk calls visit with each error in the tree of err until it returns true. It
+// skips nil pointers, because their methods may panic.
 func walk(err error, visit func(error) bool) bool {
 	if v := reflect.ValueOf(err); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return false
@@ -80,7 +80,7 @@ func integerField(v reflect.Value, name string) (int64, bool) {
 	if !ok {
 		return 0, false
 	}
-	value, err := v.FieldByIndexErr(f.Index) // that of an embedded nil has none
+	value, err := v.FieldByIndexErr(f.Index) // fails for a field of an embedded nil
 	switch {
 	case err != nil:
 		return 0, false

@@ -8,29 +8,27 @@ import (
 // none is below every id.
 const none = math.MinInt64
 
-// History knows up to which id a table is complete: no row with that id or a
-// lower one can be committed anymore. It learns that from one look at the
-// sequence of the ids after the other. The zero value has seen nothing. It is
-// for one goroutine at a time.
+// History knows up to which id a table is complete, that is, no row with that id or
+// a lower one can be committed any more. It learns that by looking at the sequence
+// of the ids repeatedly. The zero value has seen nothing. Only one goroutine may
+// use it at a time.
 //
-// What it rests on, in PostgreSQL: a transaction locks the sequence before it
-// draws its first id, and holds the lock to its end. So of the ids up to the
-// value that a look has read, each belongs to a transaction that the look
-// lists as well, or that had ended by then, if the value is read before the
-// locks are listed. With the locks listed first, 27 of 14,157 rows overtook a
-// lower id.
+// It relies on PostgreSQL doing the following: a transaction locks the sequence
+// before it draws its first id, and holds the lock to its end. So each id up to the
+// sequence's value at a look belongs to a transaction that the look lists, or that
+// had already ended, if the value is read before the locks are listed. With the
+// opposite order, 27 of 14,157 rows overtook a lower id.
 type History struct {
 	source string
 	last   int64            // the sequence's value at the last look
 	bounds map[string]int64 // by transaction: all its ids are higher
 }
 
-// see takes the next look: where it was taken, the sequence's value, and the
-// transactions that held its lock after that. It returns up to which id the
-// table is complete.
+// see processes the next look: its source, the sequence's value, and the
+// transactions that held its lock afterwards. It returns up to which id the table
+// is complete.
 func (m *History) see(source string, value int64, open []string) (low int64) {
-	// On another server, or when the sequence was set back, what was seen
-	// before proves nothing.
+	// On another server, or if the sequence was set back, earlier looks prove nothing.
 	if source != m.source || value < m.last {
 		*m = History{source: source, last: none}
 	}

@@ -10,21 +10,21 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// lockKeysPostgres locks each key to the end of the transaction, all in the order
-// of what is locked: two keys may share a lock, and in their own order two
-// transactions could wait for each other.
+// lockKeysPostgres locks each key until the end of the transaction, in the order of the lock
+// numbers. Two keys may share a lock, so in the order of the keys two transactions could wait for
+// each other.
 const lockKeysPostgres = `SELECT pg_advisory_xact_lock(h) FROM (
 	SELECT DISTINCT hashtextextended('entsignal ' || $1::text || ' ' || k, 0) AS h
 	FROM json_array_elements_text($2::json) AS k ORDER BY h OFFSET 0) AS sorted`
 
-// errNoKeyLock is the error of databases whose locks are of rows or of sessions.
-var errNoKeyLock = errors.New("MySQL and MariaDB have no lock of a key that ends with the transaction; leave out LockOrderKey, and lock the row that the key names before the signal is created")
+// errNoKeyLock is the error of databases that have locks only of rows or of
+// sessions.
+var errNoKeyLock = errors.New("MySQL and MariaDB have no key lock that ends with the transaction; leave out LockOrderKey, and lock the row of the key's entity before you create the signal")
 
-// LockKeys locks the keys of a table for the transaction in which drv works. Any
-// program can lock the same key: the text that is hashed is "entsignal", the
-// table and the key as it is stored, with a space between. SQLite, where one
-// transaction writes at a time, needs no lock; MySQL and MariaDB have none, which is
-// the error.
+// LockKeys locks the keys of a table for the transaction of drv. Any program can
+// lock the same key: the hashed text is "entsignal", the table and the key as it is
+// stored, separated by spaces. SQLite, where only one transaction writes at a time,
+// needs no lock. MySQL and MariaDB have no such lock; there it returns an error.
 func LockKeys(ctx context.Context, drv dialect.Driver, table string, keys []any) error {
 	switch drv.Dialect() {
 	case dialect.SQLite:

@@ -13,22 +13,21 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// driverTraits are what a driver does with the statements that it is given.
+// driverTraits are how a driver treats the statements that it gets.
 type driverTraits struct {
-	// literals: it prepares each statement that has arguments, which takes a
-	// second round trip. lib/pq and go-sql-driver/mysql do; pgx has prepared it
-	// before.
+	// literals means that it prepares each statement with arguments, which takes a second round
+	// trip. lib/pq and go-sql-driver/mysql do. pgx keeps statements prepared.
 	literals bool
-	// several: it takes several statements without arguments at once, and
-	// tells the result of the last. go-sql-driver/mysql must be asked to.
+	// several means that it accepts several statements without arguments at once, and returns the
+	// result of the last. go-sql-driver/mysql needs a setting for it.
 	several bool
-	// forgets: it keeps no statement prepared from one use to the next, and with
-	// it no plan. pgx does, and lib/pq with pqconn.WithStatementCache.
+	// forgets means that it keeps no statement, and so no plan, from one use to the next. pgx keeps
+	// them, and so does lib/pq with pqconn.WithStatementCache.
 	forgets bool
 }
 
-// driverTraitsOf returns the driverTraits of the driver behind drv. One in a wrapper isn't
-// known, and is given what every driver takes.
+// driverTraitsOf returns the traits of the driver behind drv. A wrapped driver
+// isn't recognized; it is treated like any unknown driver.
 func driverTraitsOf(drv dialect.Driver) driverTraits {
 	pool, ok := entdriver.Executor(drv).(*stdsql.DB)
 	if !ok {
@@ -47,14 +46,15 @@ func driverTraitsOf(drv dialect.Driver) driverTraits {
 	}
 }
 
-// takesLiterals reports whether drv is a transaction of such a driver.
+// takesLiterals reports whether drv is a transaction of a driver with the trait
+// literals.
 func takesLiterals(drv dialect.Driver) bool {
 	t, ok := drv.(*tx)
 	return ok && t.literals
 }
 
-// In matches the rows that have one of the ids in the column, in the form that
-// costs the driver the fewest round trips. counted says that the column has whole
+// In matches the rows with one of the ids in the column, in the form with the
+// fewest round trips for the driver. counted means that the column contains whole
 // numbers.
 func In(drv dialect.Driver, column string, counted bool, ids []any) *sql.Predicate {
 	if counted && takesLiterals(drv) {
@@ -65,15 +65,15 @@ func In(drv dialect.Driver, column string, counted bool, ids []any) *sql.Predica
 	return sql.In(column, ids...)
 }
 
-// Listed makes a query through drv return the rows with these ids, by id. The limit
-// changes nothing but the mind of MySQL's optimizer, which would read, and lock, the
-// whole of a small table.
+// Listed makes a query with drv return the rows with these ids, sorted by id. The
+// limit only prevents MySQL's optimizer from reading, and locking, the whole of a
+// small table.
 func Listed(drv dialect.Driver, s *sql.Selector, idColumn string, counted bool, ids []any) {
 	s.Where(In(drv, s.C(idColumn), counted, ids)).OrderBy(s.C(idColumn)).Limit(len(ids))
 }
 
-// integers returns the ids as SQL. It reports false if they are of another
-// kind: only numbers need no quoting.
+// integers returns the ids as SQL. It returns false if they aren't integers,
+// because only numbers need no quoting.
 func integers(ids []any) (list string, ok bool) {
 	b := make([]byte, 0, 8*len(ids))
 	for i, id := range ids {
@@ -92,8 +92,8 @@ func integers(ids []any) (list string, ok bool) {
 	return string(b), len(ids) > 0
 }
 
-// integer returns the value of an id of an integer type, signed or not, that is
-// stored as it is.
+// integer returns the value of an id of an integer type, signed or unsigned, that
+// is stored unchanged.
 func integer(id any) (reflect.Value, bool) {
 	v := reflect.ValueOf(id)
 	_, converts := id.(driver.Valuer)

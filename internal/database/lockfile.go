@@ -15,16 +15,16 @@ import (
 // lockFileSuffix is appended to the path of a SQLite database.
 const lockFileSuffix = "-entsignal.lock"
 
-// A lockFile lets only one of the processes that share a SQLite database claim at a time. It
-// lies beside the database and stays when the lock is free: to remove it would
-// take it from under those who wait.
+// A lockFile lets only one of the processes that share a SQLite database claim at a
+// time. It lies beside the database and is not removed when the lock is free,
+// because others may be waiting for it.
 type lockFile struct {
 	database string
 	*flock.Flock
 }
 
-// openLockFile returns the lock file of the database that drv is connected to,
-// or nil if the database is in memory.
+// openLockFile returns the lock file of drv's database, or nil if the database is
+// in memory.
 func openLockFile(ctx context.Context, drv dialect.Driver) (*lockFile, error) {
 	var rows sql.Rows
 	if err := drv.Query(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'", []any{}, &rows); err != nil {
@@ -45,7 +45,7 @@ func newLockFile(database string) *lockFile {
 	return &lockFile{database, flock.New(database+lockFileSuffix, flock.SetFlag(os.O_RDONLY|noFollow))}
 }
 
-// lock waits for the lock until ctx ends. Without the lock it returns an error.
+// lock waits for the lock until ctx ends. It returns an error if it doesn't get it.
 func (l *lockFile) lock(ctx context.Context) error {
 	if err := l.create(); err != nil {
 		return fmt.Errorf("lock file %s: %w", l.Path(), err)
@@ -63,9 +63,9 @@ func (l *lockFile) lock(ctx context.Context) error {
 	return nil
 }
 
-// create makes sure that the lock file is there, and that whoever may write to
-// the database may lock it: as SQLite does with its -wal file, it gives the file
-// the mode of the database, and if this is root, its owner too. It follows no
+// create makes sure that the lock file exists, and that every user who may write to
+// the database may lock it. As SQLite does for its -wal file, it gives the file the
+// mode of the database, and its owner too if this process is root. It follows no
 // symbolic link: in a directory that others can write to, a link could make this
 // process create or change any file.
 func (l *lockFile) create() error {
@@ -86,11 +86,11 @@ func (l *lockFile) create() error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("it is no regular file but %s; remove it", info.Mode().Type())
+		return fmt.Errorf("it is not a regular file but %s; remove it", info.Mode().Type())
 	case info.Mode().Perm() == database.Mode().Perm() || !mayChange(info):
 		return nil
 	}
-	// It was made with another mode, or the database has another one by now.
+	// The file was made with another mode, or the mode of the database has changed.
 	f, err = os.OpenFile(l.Path(), os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return err

@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// noFollow is nothing where a file can't be opened without following links.
+// noFollow is 0 where links can't be refused when a file is opened.
 const noFollow = 0
 
-// mayChange reports false: these systems have no modes to keep alike.
+// mayChange returns false, because these systems have no file modes.
 func mayChange(fs.FileInfo) bool { return false }
 
 // adopt does nothing: a new file inherits its rights from the directory.

@@ -62,7 +62,7 @@ func TestLockFileThatIsALinkIsRefused(t *testing.T) {
 			require.NoError(t, os.Symlink(filepath.Join(filepath.Dir(path), target), path+lockFileSuffix))
 
 			err := newLockFile(path).lock(t.Context())
-			assert.ErrorContains(t, err, "it is no regular file but L---------; remove it")
+			assert.ErrorContains(t, err, "it is not a regular file but L---------; remove it")
 			mode, _ := statOf(t, precious)
 			assert.Equal(t, os.FileMode(0o600), mode, "what it points to is left alone")
 			assert.NoFileExists(t, filepath.Join(filepath.Dir(path), "gone"))

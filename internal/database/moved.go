@@ -5,18 +5,18 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// On PostgreSQL a row that is changed after a query has begun, as while the query
-// waits for its lock, comes with its new values and in its old place.
+// If a row is changed after a query has begun, for example while the query waits for its lock,
+// PostgreSQL returns it with its new values but in its old place.
 
-// RowsMove reports whether a query that locks rows may return them so.
+// RowsMove reports whether a query that locks rows may return them in this way.
 func RowsMove(drv dialect.Driver) bool { return drv.Dialect() == dialect.Postgres }
 
-// movedColumn tells of a row that was read whether it has moved.
+// movedColumn contains whether a row has moved.
 const movedColumn = "entsignal_moved"
 
-// MarkMoved matches the rows that pick matches, sorted by sort, for a query that locks
-// them, and history those that have moved: the place where such a row is stored isn't
-// the one that the query saw.
+// MarkMoved matches the rows that pick matches, sorted by sort, for a query that
+// locks them. It marks the rows that have moved: such a row is no longer stored
+// where the query saw it.
 func MarkMoved(s *sql.Selector, idColumn string, pick, sort func(*sql.Selector)) {
 	const place = "entsignal_place"
 	t := s.Table()
@@ -30,7 +30,8 @@ func MarkMoved(s *sql.Selector, idColumn string, pick, sort func(*sql.Selector))
 	}), movedColumn)
 }
 
-// HasMoved reports whether a row is marked; get returns what it has under a name.
+// HasMoved reports whether a row is marked. get returns the value that the row has
+// under a name.
 func HasMoved(get func(name string) (any, error)) bool {
 	v, err := get(movedColumn)
 	moved, ok := v.(bool)

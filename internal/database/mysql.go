@@ -9,9 +9,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// mysqlOrderLock is a named lock of the session. MySQL has none that belongs to a
-// transaction, and the pool would hand the session on with the lock, so the
-// transaction releases it before it ends.
+// mysqlOrderLock is a named lock of the session. MySQL has no named locks of a
+// transaction. The pool would pass the session on with the lock, so the transaction
+// releases it before it ends.
 type mysqlOrderLock struct{}
 
 func (mysqlOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
@@ -26,11 +26,11 @@ func (mysqlOrderLock) take(ctx context.Context, t *tx, table Table, key string) 
 	return mine, err
 }
 
-// mysqlLockName returns the name of an order's lock as SQL. The names of such locks are
-// the server's and not the database's, and at most 64 characters long. A key goes
-// into the hash by its bytes: as a text it would have to fit the character set of
-// DATABASE(), which has no emoji. Without an argument it costs one round trip in
-// place of two.
+// mysqlLockName returns the name of an order's lock as SQL. The names of such locks
+// are unique per server, not per database, and have at most 64 characters. The key
+// is hashed as bytes; as a text it would have to fit the character set of
+// DATABASE(), which may not contain every character. Without an argument the
+// statement costs one round trip instead of two.
 func mysqlLockName(table Table, key string) string {
 	name := table.String()
 	if key != "" {
@@ -39,15 +39,14 @@ func mysqlLockName(table Table, key string) string {
 	return "SHA1(CONCAT('entsignal ', COALESCE(DATABASE(), ''), ' ', UNHEX('" + hex.EncodeToString([]byte(name)) + "')))"
 }
 
-// unsafeMySQL begins a deletion that sql_safe_updates would refuse, because its
-// derived table has no key: it is off for this statement, which MariaDB and MySQL
-// spell differently.
+// unsafeMySQL begins a deletion that sql_safe_updates would reject, because its derived table has
+// no key. It turns the setting off for this statement, which MariaDB and MySQL spell differently.
 const unsafeMySQL = "/*M! SET STATEMENT sql_safe_updates=0 FOR */ DELETE /*+ SET_VAR(sql_safe_updates=0) */"
 
-// removeMySQL makes the server find each row by its key. With a plain IN list
-// the optimizer prefers to read the whole table when its statistics call it
-// small, and then the DELETE waits for every row that another flush holds:
-// seen on MariaDB 10.11 as deadlocks of flushes that shared no row.
+// removeMySQL makes the server find each row by its key. With a plain IN list, the
+// optimizer prefers to read the whole table if its statistics say that it is small,
+// and then the DELETE waits for every row that another flush holds. On MariaDB
+// 10.11 this led to deadlocks between flushes that shared no row.
 func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	b := &sql.Builder{}
 	b.SetDialect(dialect.MySQL)
@@ -71,17 +70,17 @@ func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	return b.Query()
 }
 
-// isMySQLConflict knows *mysql.MySQLError by its shape, because importing the
-// driver would link it into every program: ER_LOCK_DEADLOCK, and ER_CHECKREAD
-// of MariaDB's snapshot isolation.
+// isMySQLConflict recognizes ER_LOCK_DEADLOCK, and ER_CHECKREAD of MariaDB's
+// snapshot isolation. It detects *mysql.MySQLError by its shape, because importing
+// the driver would link it into every program.
 func isMySQLConflict(err error) bool {
 	number, ok := errorField(err, "mysql", "MySQLError", "Number")
 	return ok && (number == 1213 || number == 1020)
 }
 
-// isMySQLUnavailable knows ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN, and what
-// a server says that takes no writes: ER_OPTION_PREVENTS_STATEMENT, which of the
-// statements of a bus is about read_only, ER_READ_ONLY_MODE and
+// isMySQLUnavailable recognizes ER_CON_COUNT_ERROR and ER_SERVER_SHUTDOWN, and the
+// errors of a server that accepts no writes: ER_OPTION_PREVENTS_STATEMENT, which
+// for the statements of a bus means read_only, ER_READ_ONLY_MODE and
 // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
 func isMySQLUnavailable(err error) bool {
 	number, _ := errorField(err, "mysql", "MySQLError", "Number")

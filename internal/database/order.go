@@ -7,13 +7,13 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// An Order tells whether a flush by id sends each row before all those with
-// higher ids, also when transactions commit in another order than they draw.
+// An Order describes whether a flush by id sends each row before all rows with
+// higher ids, even if transactions commit in another order than they draw ids.
 type Order struct {
-	// Reason says why it doesn't, for people. It is empty if it does.
+	// Reason is why it doesn't, as a text for people. It is empty if it does.
 	Reason string
-	// Sequence gives the ids, if they are drawn before they are committed and
-	// yet in order: a flush has to watch it. With a Reason it may not.
+	// Sequence is where the ids come from, if they are drawn in order but before they are
+	// committed. Then a flush has to watch it. It must not be used if there is a Reason.
 	Sequence *Sequence
 }
 
@@ -26,15 +26,15 @@ type Watermark struct {
 	Top    int64 // the highest one; above Last only if it wasn't drawn from the sequence
 }
 
-// Waiting tells what waits for open transactions.
+// Waiting describes which rows wait for open transactions.
 type Waiting struct {
 	Rows        int
 	First, Last int64 // the lowest and the highest id
 	By          []Blocker
 }
 
-// A Blocker is a transaction that may still commit a lower id. What the
-// database doesn't tell this user is empty.
+// A Blocker is a transaction that may still commit a lower id. Fields that the
+// database doesn't show to this user are empty.
 type Blocker struct {
 	PID         int    // 0 for a prepared transaction
 	GID         string // the name of a prepared transaction
@@ -50,15 +50,15 @@ func (l *locking) Order(ctx context.Context, drv dialect.Driver, t Table) (Order
 	return l.order(ctx, drv, t)
 }
 
-// orderMySQL tells the same of every table. The read of an ordered flush waits
-// for rows that are inserted and not committed; measured on MariaDB, 1 of 5215
-// rows overtook one of which only the id was there.
+// orderMySQL returns the same for every table. An ordered flush waits for rows that
+// are inserted but not committed. Measured on MariaDB, 1 of 5215 rows overtook a
+// row whose id was drawn but which wasn't inserted yet.
 func orderMySQL(context.Context, dialect.Driver, Table) (Order, error) {
-	return Order{Reason: "MySQL and MariaDB don't tell which ids are drawn and not committed yet"}, nil
+	return Order{Reason: "MySQL and MariaDB don't show which ids are drawn but not committed yet"}, nil
 }
 
-// Order implements [Dialect]: SQLite has one writer at a time, so the order of
-// the ids is that of the commits.
+// Order implements [Dialect]. SQLite has one writer at a time, so the ids are in the order of the
+// commits.
 func (s *sqlite) Order(context.Context, dialect.Driver, Table) (Order, error) {
 	return Order{}, nil
 }

@@ -7,33 +7,34 @@ import (
 	"strings"
 )
 
-// A Refusal is a row that the database refuses to delete: nothing may be sent
-// for it, because it would be sent again and again.
+// A Refusal is a row that the database refuses to delete. It must not be sent,
+// because it would be sent again and again.
 type Refusal struct {
 	ID  any
 	Err error
-	// Own says that the error is about this very row, and not about the table
-	// or the server.
+	// Own means that the error is about this row, and not about the table or the
+	// server.
 	Own bool
 }
 
-// errKept is the error of a deletion that succeeded and left the row.
+// errKept is the error of a deletion that succeeded but left the row.
 var errKept = errors.New("the row is still there; does a trigger or a rule keep it?")
 
-// errAtCommit is the error of a deletion that succeeded, and that the commit would
-// undo.
+// errAtCommit is the error of a deletion that succeeded but would fail at the
+// commit.
 var errAtCommit = errors.New("FOREIGN KEY constraint, which is checked at the commit, would fail")
 
-// maxRefusals is how many deletions may fail, before one succeeds, until it
-// is not about single rows.
+// maxRefusals is how many deletions may fail before one succeeds. After that the
+// cause is assumed not to be single rows.
 const maxRefusals = 32
 
-// isRefusal reports whether a deletion failed for what may be in a row.
+// isRefusal reports whether a deletion may have failed because of the content of a
+// row.
 func isRefusal(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() == nil && !IsSerializationFailure(err) && !IsUnavailable(err)
 }
 
-// isOwn reports whether err can be about nothing but a row.
+// isOwn reports whether err can only be about a row.
 func isOwn(err error) bool {
 	if errors.Is(err, errKept) || errors.Is(err, errAtCommit) {
 		return true
@@ -55,8 +56,8 @@ func isOwn(err error) bool {
 // partSavepoint is the savepoint within that of the claim.
 const partSavepoint = "SAVEPOINT entsignal_part"
 
-// refusals finds the rows at fault after the deletion of all failed with err. It
-// leaves the transaction as it was before that.
+// refusals finds the rows at fault after deleting all rows failed with err. It
+// leaves the transaction in the state before that deletion.
 func (l *locking) refusals(ctx context.Context, t *tx, c Claim, ids []any, err error) ([]Refusal, error) {
 	if len(ids) == 1 { // and there is no savepoint
 		return findRefusals(ids, c.Ordered, err, nil)
@@ -73,8 +74,8 @@ func (l *locking) refusals(ctx context.Context, t *tx, c Claim, ids []any, err e
 	return refused, t.exec(ctx, "ROLLBACK TO "+savepoint)
 }
 
-// without returns the ids without those that are refused. Of an ordered claim it
-// returns those before the first of them.
+// without returns the ids that are not refused. For an ordered claim it returns
+// only those before the first refused one.
 func without(ids []any, refused []Refusal, ordered bool) (left []any) {
 	if len(refused) == 0 {
 		return ids
@@ -94,11 +95,10 @@ func without(ids []any, refused []Refusal, ordered bool) (left []any) {
 	return left
 }
 
-// findRefusals finds the rows at fault after the deletion of all failed with err.
-// A single row is at fault alone; else the ids are halved until those at fault
-// are alone. An ordered claim is halved from its head, and searched no further
-// than up to the first of them. try deletes some; it returns why the database
-// refuses that, or an error after which nothing else can be tried.
+// findRefusals finds the rows at fault after deleting all rows failed with err. The
+// ids are halved until the rows at fault are alone. For an ordered claim the search
+// goes from the head to the first row at fault. try deletes some rows. It returns
+// why the database refuses that, or an error after which nothing else can be tried.
 func findRefusals(ids []any, ordered bool, err error, try func(ids []any) (refusal, fatal error)) ([]Refusal, error) {
 	if len(ids) == 1 {
 		return []Refusal{{ids[0], err, isOwn(err)}}, nil
@@ -129,14 +129,14 @@ func findRefusals(ids []any, ordered bool, err error, try func(ids []any) (refus
 			if ordered {
 				left = append(halves, left...)
 			} else {
-				left = append(left, halves...) // the largest first: they show soon whether anything goes
+				left = append(left, halves...) // the largest first: they show early whether anything can be deleted
 			}
 		}
 		if failed++; failed == maxRefusals && !some && !ordered {
 			return nil, err
 		}
 	}
-	if len(refused) == 0 { // each part goes, and all together don't
+	if len(refused) == 0 { // each part can be deleted, but not all together
 		return nil, err
 	}
 	for i := range refused {
@@ -161,8 +161,8 @@ func (l *locking) try(ctx context.Context, t *tx, table Table, ids []any) (refus
 	return err, fatal
 }
 
-// allWent returns an error unless all rows went. What can't be deleted would be
-// sent for ever.
+// allWent returns an error unless all rows were deleted. A row that can't be
+// deleted would be sent for ever.
 func allWent(n, want int) error {
 	if n != want {
 		return fmt.Errorf("delete: %d of %d rows went: %w", n, want, errKept)

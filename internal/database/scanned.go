@@ -9,11 +9,11 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// In SQLite a blob is not equal to the text with the same bytes. Other databases tell
-// by the column which of both a value is, and their drivers give either as bytes.
+// In SQLite a blob is not equal to the text with the same bytes. In other databases the column
+// determines which of the two a value is, and their drivers return both as bytes.
 
-// TextOf returns a value that was read through drv as one that is equal to it in the
-// database.
+// TextOf returns a value that was read with drv in a form that is equal to it in
+// the database.
 func TextOf(drv dialect.Driver, v any) any {
 	if b, ok := v.([]byte); ok && drv.Dialect() != dialect.SQLite {
 		return string(b)
@@ -21,7 +21,7 @@ func TextOf(drv dialect.Driver, v any) any {
 	return v
 }
 
-// KeyOf is [TextOf] for a key, which also has to be comparable in Go.
+// KeyOf is [TextOf] for a key, which must also be comparable in Go.
 func KeyOf(drv dialect.Driver, v any) any {
 	if b, ok := v.([]byte); ok && drv.Dialect() == dialect.SQLite {
 		return blob(b)
@@ -29,13 +29,13 @@ func KeyOf(drv dialect.Driver, v any) any {
 	return TextOf(drv, v)
 }
 
-// A blob is bytes of SQLite.
+// A blob is a value of SQLite's type BLOB.
 type blob string
 
 // Value implements [driver.Valuer].
 func (b blob) Value() (driver.Value, error) { return []byte(b), nil }
 
-// Comparable returns a value of the database as one by which a map finds it.
+// Comparable returns a database value in a form that can be a map key.
 func Comparable(v any) any {
 	switch v := v.(type) {
 	case int, int64, string:

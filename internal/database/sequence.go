@@ -24,9 +24,9 @@ type Sequence struct {
 // String returns the sequence's name.
 func (s *Sequence) String() string { return s.name }
 
-// findSequence finds the sequence of a column: that of an identity hangs on
-// the column, and that of a default on the default. pg_get_serial_sequence
-// knows only of those that the column owns.
+// findSequence finds the sequence of a column. The sequence of an identity belongs to the column,
+// and that of a default to the default. pg_get_serial_sequence finds only those that the column
+// owns.
 const findSequence = `
 SELECT s.seqrelid::bigint, s.seqrelid::regclass::text, s.seqcache, s.seqincrement, s.seqcycle,
 	has_sequence_privilege(s.seqrelid, 'SELECT, USAGE'), COALESCE(pg_get_expr(d.adbin, d.adrelid), '')
@@ -38,11 +38,11 @@ JOIN pg_depend p ON
 JOIN pg_sequence s ON s.seqrelid = CASE p.classid WHEN 'pg_class'::regclass THEN p.objid ELSE p.refobjid END
 WHERE a.attrelid = to_regclass(%s) AND a.attname = %s`
 
-// plainDefault is a default that is the sequence's next value and nothing else.
+// plainDefault matches a default that is only the sequence's next value.
 var plainDefault = regexp.MustCompile(`^nextval\('(?:[^']|'')+'::regclass\)$`)
 
-// orderPostgres finds the sequence to watch. An id is strict only if it is the
-// next value of one sequence, drawn when the row is inserted.
+// orderPostgres finds the sequence to watch. The order is strict only if an id is
+// the next value of one sequence, drawn when the row is inserted.
 func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, error) {
 	type found struct {
 		Sequence
@@ -60,8 +60,8 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 		return nil
 	})
 	if err != nil {
-		if isPostgresRefusal(err) { // a server that only speaks like PostgreSQL
-			return Order{Reason: fmt.Sprintf("the server doesn't tell from where %s of %s comes: %v", t.IDColumn, t, err)}, nil
+		if isPostgresRefusal(err) { // a server that only speaks PostgreSQL's protocol
+			return Order{Reason: fmt.Sprintf("the server doesn't show where the values of %s in %s come from: %v", t.IDColumn, t, err)}, nil
 		}
 		return Order{}, fmt.Errorf("find the sequence of %s: %w", t, err)
 	}
@@ -69,7 +69,7 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 		return Order{Reason: fmt.Sprintf(format, args...)}, nil
 	}
 	if len(all) == 0 {
-		return no("column %s of %s is drawn from no sequence", t.IDColumn, t)
+		return no("column %s of %s is not drawn from a sequence", t.IDColumn, t)
 	}
 	switch s := all[0]; {
 	case len(all) > 1:
@@ -77,11 +77,11 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 	case s.defaultsExpression != "" && !plainDefault.MatchString(s.defaultsExpression):
 		return no("column %s of %s is not the plain value of its sequence but %s", t.IDColumn, t, s.defaultsExpression)
 	case s.cache != 1:
-		return no("the sequence %s has CACHE %d, so sessions keep low ids for later; ALTER SEQUENCE %s CACHE 1", s.name, s.cache, s.name)
+		return no("the sequence %s has CACHE %d, so sessions reserve low ids for later; ALTER SEQUENCE %s CACHE 1", s.name, s.cache, s.name)
 	case s.increment < 1:
 		return no("the sequence %s counts down, by %d", s.name, s.increment)
 	case s.cycle:
-		return no("the sequence %s begins anew at its end (CYCLE)", s.name)
+		return no("the sequence %s starts again at its end (CYCLE)", s.name)
 	case !s.allowed:
 		order, err := no("this user may not read the sequence %s; GRANT SELECT ON SEQUENCE %s", s.name, s.name)
 		order.Sequence = &s.Sequence
@@ -174,7 +174,8 @@ const lockers = `l.pid IS DISTINCT FROM pg_backend_pid() AND (
 		UNION SELECT i.indexrelid FROM pg_index i JOIN parts p ON p.oid = i.indrelid
 	))`
 
-// Waiting tells which rows above low and up to top wait, and for whom.
+// Waiting returns which rows above low and up to top wait, and for which
+// transactions.
 func (s *Sequence) Waiting(ctx context.Context, drv dialect.Driver, m *History, low, top int64) (Waiting, error) {
 	var h Waiting
 	err := query(ctx, drv, fmt.Sprintf(countHeld, s.id, s.table, low, top), nil, func(rows *sql.Rows) error {
@@ -189,7 +190,7 @@ func (s *Sequence) Waiting(ctx context.Context, drv dialect.Driver, m *History, 
 	return h, nil
 }
 
-// Lockers tells who keeps others from a look.
+// Lockers returns the transactions that prevent a look.
 func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Blocker, error) {
 	all, err := s.holders(ctx, drv, lockers, s.table)
 	if err != nil {
@@ -198,7 +199,8 @@ func (s *Sequence) Lockers(ctx context.Context, drv dialect.Driver) ([]Blocker, 
 	return all, nil
 }
 
-// holders describes those whose locks match a condition, which has an argument.
+// holders describes the transactions whose locks match a condition with one
+// argument.
 func (s *Sequence) holders(ctx context.Context, drv dialect.Driver, condition, arg string) (all []Blocker, _ error) {
 	err := query(ctx, drv, fmt.Sprintf(holders, fmt.Sprintf(condition, s.oid, pgLiteral(arg))), nil, func(rows *sql.Rows) error {
 		var (
@@ -223,8 +225,8 @@ func pgTable(t Table) string {
 	return pgQuote(t.Schema) + "." + pgQuote(t.Name)
 }
 
-// pgLiteral returns a text as PostgreSQL writes it in a statement, whatever
-// its standard_conforming_strings.
+// pgLiteral returns a text as a PostgreSQL literal that doesn't depend on
+// standard_conforming_strings.
 func pgLiteral(text string) string {
 	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	if strings.Contains(text, `\`) {
@@ -233,11 +235,11 @@ func pgLiteral(text string) string {
 	return quoted
 }
 
-// query runs a query and calls scan for each row. On PostgreSQL it must have no
-// arguments outside of a transaction: with them lib/pq, and pgx by default, prepare
-// the statement first, and a pooler that gives out its connections for one
-// transaction each may then run it on another one, where it is unknown or is another
-// program's.
+// query runs a query and calls scan for each row. On PostgreSQL, a query outside a
+// transaction must have no arguments. With arguments lib/pq, and pgx by default,
+// prepare the statement first, and a pooler that assigns connections per
+// transaction may then run it on another connection, where it is unknown or belongs
+// to another program.
 func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any, scan func(*sql.Rows) error) error {
 	if args == nil {
 		args = []any{}
@@ -255,8 +257,8 @@ func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any
 	return errors.Join(rows.Err(), rows.Close())
 }
 
-// isPostgresRefusal reports whether the server has understood that a statement
-// is none for it: the classes 42 (access, syntax, names) and 0A (feature).
+// isPostgresRefusal reports whether the server understood a statement but doesn't
+// support it: the classes 42 (access, syntax, names) and 0A (feature).
 func isPostgresRefusal(err error) bool {
 	code := sqlState(err)
 	return strings.HasPrefix(code, "42") || strings.HasPrefix(code, "0A")

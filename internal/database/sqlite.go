@@ -12,18 +12,18 @@ import (
 )
 
 // sqlite runs one claim at a time. SQLite has no row locks, and a transaction that
-// waited for a broker would stop every writer of the application; so a claim
-// reads, sends, and then deletes with one short statement, while a lock keeps
-// other claims out: in this process a mutex, between processes a lock file
-// beside the database. An in-memory database has the mutex only.
+// waits for a broker would block every writer of the application. So a claim reads,
+// sends, and then deletes with one short statement, while a lock excludes other
+// claims: a mutex within this process, and a lock file beside the database between
+// processes. An in-memory database has only the mutex.
 type sqlite struct {
-	mutex chan struct{} // holds a token while a claim runs; guards the rest
+	mutex chan struct{} // holds a token while a claim runs; guards the fields below
 
 	located bool
 	file    *lockFile // nil for an in-memory database
-	// sent has the rows that were sent and could not be deleted.
+	// sent has the rows that were sent but could not be deleted.
 	sent map[Table][]any
-	// guards has what may refuse a deletion.
+	// guards has what may prevent a deletion.
 	guards map[Table]guards
 
 	fitness
@@ -34,7 +34,7 @@ func newSQLite() *sqlite {
 }
 
 const (
-	// pollEvery is how often a lock that another process holds is tried.
+	// pollEvery is how often to try a lock that another process holds.
 	pollEvery = 5 * time.Millisecond
 )
 
@@ -92,7 +92,7 @@ func (s *sqlite) refusals(ctx context.Context, c Claim, ids []any) ([]Refusal, e
 	return findRefusals(ids, c.Ordered, refusal, try)
 }
 
-// Note implements [Dialect]. It needs no lock: a change says what it expects.
+// Note implements [Dialect]. It needs no lock, because a change checks the value that it expects.
 func (s *sqlite) Note(ctx context.Context, n Note) error {
 	return inSomeForm(n.Changes, func(changes []Change) error {
 		return write(ctx, n.Driver, func(tx dialect.Tx) error { return changeSQLite(ctx, tx, n.Table, changes) })
@@ -132,8 +132,8 @@ func changeSQLite(ctx context.Context, tx dialect.Tx, table Table, changes []Cha
 	return nil
 }
 
-// write runs f in a transaction. As in deleteSent, a writer that holds the
-// database longer than its busy timeout makes it try again until ctx ends.
+// write runs f in a transaction. If a writer holds the database for longer than its
+// busy timeout, it tries again until ctx ends, as deleteSent does.
 func write(ctx context.Context, drv dialect.Driver, f func(dialect.Tx) error) error {
 	try := func() error {
 		tx, err := drv.Tx(ctx)
@@ -149,7 +149,7 @@ func write(ctx context.Context, drv dialect.Driver, f func(dialect.Tx) error) er
 	return inTurn(ctx, try)
 }
 
-// inTurn runs try again while another connection writes, until ctx ends.
+// inTurn calls try again while another connection writes, until ctx ends.
 func inTurn(ctx context.Context, try func() error) error {
 	for {
 		err := try()
@@ -164,7 +164,7 @@ func inTurn(ctx context.Context, try func() error) error {
 	}
 }
 
-// settling returns a context that goes on for d after ctx has to end.
+// settling returns a context that ends d after ctx.
 func settling(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	end := time.Now()
 	if deadline, ok := ctx.Deadline(); ok && deadline.After(end) {
@@ -173,10 +173,10 @@ func settling(ctx context.Context, d time.Duration) (context.Context, context.Ca
 	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(d))
 }
 
-// deleteSent deletes the rows that were sent. A writer that holds the database
-// longer than its busy timeout doesn't make it give up. What it can't delete
-// before ctx ends it keeps in mind: the next claim deletes it before it sends
-// anything, so that only the end of the process makes a message repeat.
+// deleteSent deletes the rows that were sent. It tries again if a writer holds the
+// database for longer than its busy timeout. If ctx ends first, it remembers the
+// rows, and the next claim deletes them before it sends anything. So a message is
+// repeated only if the process ends.
 func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table) error {
 	ids := s.sent[table]
 	if len(ids) == 0 {
@@ -192,7 +192,7 @@ func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table
 	})
 	switch {
 	case err != nil:
-		delete(s.guards, table) // there may be one that is new
+		delete(s.guards, table) // there may be a new trigger
 		return err
 	case n < len(ids):
 		return s.checkGone(ctx, drv, table)
@@ -201,8 +201,8 @@ func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table
 	return nil
 }
 
-// checkGone is called when fewer rows were deleted than were sent: the
-// application has deleted some itself, or a trigger keeps them.
+// checkGone is called if fewer rows were deleted than were sent: the application
+// has deleted some itself, or a trigger prevents it.
 func (s *sqlite) checkGone(ctx context.Context, drv dialect.Driver, table Table) error {
 	left, err := countSQLite(ctx, drv, table, s.sent[table])
 	if err != nil {
@@ -224,7 +224,7 @@ func (s *sqlite) Read(_ context.Context, drv dialect.Driver, read func(dialect.D
 	return read(drv)
 }
 
-// lock keeps other claims out, until unlock.
+// lock excludes other claims, until unlock.
 func (s *sqlite) lock(ctx context.Context, c Claim) error {
 	if c.Patience == 0 {
 		return s.lockWithin(ctx, c.Driver)
@@ -272,14 +272,14 @@ func (s *sqlite) unlock() {
 	<-s.mutex
 }
 
-// isSQLiteBusy knows SQLITE_BUSY and SQLITE_LOCKED, of which the extended codes
-// keep the low byte.
+// isSQLiteBusy recognizes SQLITE_BUSY and SQLITE_LOCKED. Extended codes have the
+// same low byte.
 func isSQLiteBusy(err error) bool {
 	code, ok := sqliteCode(err)
 	return ok && isBusyCode(code)
 }
 
-// sqliteCode knows the errors of modernc.org/sqlite (method Code) and of
+// sqliteCode recognizes the errors of modernc.org/sqlite (method Code) and of
 // mattn/go-sqlite3 (field Code) without importing them.
 func sqliteCode(err error) (int64, bool) {
 	type coded interface {

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// textLimits are how long a text may be, in bytes, when it is tried again in
-// ASCII. 0 leaves it out.
+// textLimits are the lengths in bytes to which a text is shortened when it is tried
+// again in ASCII. 0 leaves it out.
 var textLimits = []int{1000, 200, 50, 0}
 
-// inSomeForm makes changes by try. A database may refuse a text: it has another
-// encoding, or the column is too short. Then the text is tried in ASCII, shorter
-// and shorter, and at last without it: what a text says is worth less than that
-// the attempt counts. The error is that of the first try.
+// inSomeForm makes changes with try. A database may reject a text because it has
+// another encoding, or because the column is too short. Then the text is tried in
+// ASCII, shorter each time, and finally without it, because recording the attempt
+// matters more than its text. The error is that of the first try.
 func inSomeForm(changes []Change, try func([]Change) error) error {
 	first := try(changes)
 	for last, i := first, 0; refuses(last); i++ {
@@ -27,13 +27,13 @@ func inSomeForm(changes []Change, try func([]Change) error) error {
 	return first
 }
 
-// refuses reports whether err may be about what a statement says.
+// refuses reports whether err may be about the content of a statement.
 func refuses(err error) bool {
 	return isAnswer(err) && !IsSerializationFailure(err) && !IsUnavailable(err)
 }
 
-// withTexts returns the changes with their texts in ASCII, each of at most so
-// many bytes.
+// withTexts returns the changes with their texts in ASCII, each at most that many
+// bytes long.
 func withTexts(changes []Change, most int) []Change {
 	changed := make([]Change, len(changes))
 	for i, c := range changes {
@@ -53,8 +53,8 @@ func withTexts(changes []Change, most int) []Change {
 	return changed
 }
 
-// ascii returns a text of at most so many bytes, in which each other character
-// is escaped as in Go.
+// ascii returns a text of at most that many bytes, with all other characters
+// escaped as in Go.
 func ascii(text string, most int) string {
 	const more = "..."
 	var b strings.Builder

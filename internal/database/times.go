@@ -8,10 +8,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// To MySQL the driver writes a time as digits, in the loc of its DSN, and the
-// server takes them to be in the session's time_zone. Processes in which either
-// differs would take each other's times for others. So what is stored goes there,
-// and comes back, as seconds since 1970.
+// The driver sends a time to MySQL as digits, in the loc of its DSN, and the server interprets
+// them in the session's time_zone. Processes with a different loc or time_zone would read each
+// other's times wrongly. So times are written and read as seconds since 1970.
 
 // timeArg returns a time as an argument of a statement.
 func timeArg(dialectName string, t time.Time) any {
@@ -36,11 +35,11 @@ func Later(s *sql.Selector, column string, t time.Time) *sql.Predicate {
 	})
 }
 
-// instantPrefix is that of the names under which instants are selected.
+// instantPrefix begins the names under which instants are selected.
 const instantPrefix = "entsignal_"
 
 // SelectInstants makes a query of rows select the times in the columns in a form
-// that [Instant] reads, where the driver's is not to be relied on.
+// that [Instant] reads. It is needed where the driver's own form is not reliable.
 func SelectInstants(s *sql.Selector, columns ...string) {
 	if s.Dialect() != dialect.MySQL {
 		return
@@ -52,8 +51,8 @@ func SelectInstants(s *sql.Selector, columns ...string) {
 	}
 }
 
-// Instant returns the time in a column of which the row has an instant; get
-// returns what a row has under a name. It reports false if there is none.
+// Instant returns the time in a column that [SelectInstants] has selected. get
+// returns the value that a row has under a name. It returns false if there is none.
 func Instant(get func(name string) (any, error), column string) (*time.Time, bool) {
 	v, err := get(instantPrefix + column)
 	if err != nil {
@@ -94,18 +93,17 @@ func SelectTimes(s *sql.Selector, columns ...string) {
 	}
 }
 
-// Time is what a column holds that [SelectTimes] has selected, whatever the
-// driver gives.
+// Time reads a column that [SelectTimes] has selected, with any driver.
 type Time struct{ At *time.Time }
 
-// timeLayouts are the forms in which SQLite's drivers give times as texts.
+// timeLayouts are the forms in which SQLite's drivers return times as texts.
 var timeLayouts = []string{
 	"2006-01-02 15:04:05.999999999-07:00", time.RFC3339Nano,
 	"2006-01-02 15:04:05.999999999 -0700 MST", "2006-01-02 15:04:05.999999999",
 }
 
-// Scan implements database/sql's Scanner. What is no time stands for one that is
-// long past.
+// Scan implements database/sql's Scanner. A value that is not a time counts as a
+// time long past.
 func (t *Time) Scan(v any) error {
 	t.At = nil
 	switch v := v.(type) {

@@ -10,22 +10,22 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// askTime bounds the question whether a transaction is open.
+// askTime limits the question whether a transaction is open.
 const askTime = 5 * time.Second
 
-// IsOpen asks the database, of ent's dialect, whether a transaction is still open.
-// It returns an error if the database doesn't answer. ctx may have ended: it was
-// possibly of the statement that failed.
+// IsOpen asks the database, with ent's name for it, whether a transaction is still
+// open. It returns an error if the database doesn't answer. ctx may have ended,
+// because it may belong to the statement that failed.
 //
-// No driver tells what the server says of it with each answer, and MySQL has
-// no variable for it. So a statement is run whose success depends on it.
+// No driver shows what the server reports about this with each answer, and MySQL
+// has no variable for it. So IsOpen runs a statement whose success depends on it.
 func IsOpen(ctx context.Context, name string, tx dialect.Tx) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	exec := func(statement string) error { return tx.Exec(ctx, statement, []any{}, nil) }
 	switch name {
 	case dialect.MySQL:
-		// Outside of a transaction a savepoint is gone at once.
+		// Outside a transaction, a savepoint is gone at once.
 		if err := exec("SAVEPOINT entsignal_open"); err != nil {
 			return false, err
 		}
@@ -40,19 +40,20 @@ func IsOpen(ctx context.Context, name string, tx dialect.Tx) (bool, error) {
 		}
 		return false, err
 	default:
-		// PostgreSQL refuses every statement in a transaction that has failed.
+		// PostgreSQL rejects every statement in a failed transaction.
 		return exec("SELECT 1") == nil, nil
 	}
 }
 
-// RefusesAfterError reports whether the database, of ent's dialect, refuses every
-// statement but a rollback in a transaction in which one has failed. The others
-// may have rolled the transaction back and run what comes next outside of it.
+// RefusesAfterError reports whether the database, with ent's name for it, rejects
+// every statement except a rollback in a transaction in which a statement has
+// failed. Other databases may have rolled back the transaction, and run the next
+// statements outside it.
 func RefusesAfterError(name string) bool { return name == dialect.Postgres }
 
-// AtomicIsolation returns the isolation level of a transaction of Atomic for which
-// level was asked; nil stands for the default, REPEATABLE READ. SQLite, where every
-// transaction is serializable, knows no levels.
+// AtomicIsolation returns the isolation level of an Atomic transaction for which
+// level was requested. nil means the default, REPEATABLE READ. SQLite has no
+// levels, because every transaction is serializable.
 func AtomicIsolation(drv dialect.Driver, level *stdsql.IsolationLevel) stdsql.IsolationLevel {
 	switch {
 	case drv.Dialect() == dialect.SQLite:

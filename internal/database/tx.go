@@ -14,7 +14,7 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// tx is a transaction that ent's query builders take for a driver.
+// tx is a transaction that ent's query builders can use as a driver.
 type tx struct {
 	dialect.ExecQuerier
 	inner driver.Tx
@@ -24,22 +24,22 @@ type tx struct {
 	prelude string // runs before the first statement that has arguments
 	cancel  context.CancelFunc
 	settle  time.Duration
-	release func(context.Context) error // releases the lock of the order, if it is the session's
+	release func(context.Context) error // releases the lock of the order, if the session holds it
 }
 
 // errStandby is part of the error of a transaction that can't write.
 var errStandby = errors.New("the server takes no writes")
 
-// begin starts a READ COMMITTED transaction, whatever the pool's default is:
-// above it, flushes that skip locked rows were seen to abort after they had
-// sent them. ctx bounds the start only; the transaction lives until end.
+// begin starts a READ COMMITTED transaction, whatever the pool's default is. On
+// higher levels, flushes that skip locked rows were seen to abort after they had
+// sent them. ctx limits only the start; the transaction lives until end.
 func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) {
 	beginner, err := entdriver.Begins(drv)
 	if err != nil {
 		return nil, err
 	}
-	// database/sql rolls back when the context given to BeginTx ends. The end
-	// of ctx must not undo a deletion whose messages are out.
+	// database/sql rolls back when the context of BeginTx ends. The end of ctx must not undo a
+	// deletion whose messages are out.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	t, err := beginner.BeginTx(life, &stdsql.TxOptions{Isolation: stdsql.LevelReadCommitted, ReadOnly: readOnly})
@@ -96,8 +96,7 @@ func (t *tx) commit(ctx context.Context) error {
 	return t.inner.Commit()
 }
 
-// end frees what the transaction holds: it rolls back unless a commit came
-// before.
+// end releases the transaction: it rolls back unless it was committed.
 func (t *tx) end() {
 	if t.release != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), t.settle)
@@ -150,8 +149,8 @@ func (t *tx) ask(ctx context.Context, query string, args ...any) (bool, error) {
 	return answer.Bool, errors.Join(rows.Err(), rows.Close())
 }
 
-// Tx returns a transaction whose end is a no-op: the builders that ask for
-// one run inside this one.
+// Tx returns a transaction whose end is a no-op. Builders that ask for a
+// transaction then run inside this one.
 func (t *tx) Tx(context.Context) (dialect.Tx, error) { return dialect.NopTx(t), nil }
 
 // Dialect returns the name of the database.

@@ -13,12 +13,11 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// absencePause is the shortest time between two looks for rows that were not
-// found. To lose them to a flush of another process is healthy, and may be the
-// rule.
+// absencePause is the shortest time between two searches for rows that were not
+// found. Usually another process has sent them, which is fine and may be common.
 const absencePause = time.Minute
 
-// absence knows whether the autoflushes of one signal type find the rows that
+// absence tracks whether the autoflushes of one signal type find the rows that
 // their commits have recorded.
 type absence struct {
 	mu       sync.Mutex
@@ -27,7 +26,7 @@ type absence struct {
 	looked   time.Time
 }
 
-// note takes how many rows an autoflush has sent.
+// note notes how many rows an autoflush has sent.
 func (a *absence) note(sent int) {
 	if sent == 0 {
 		return
@@ -37,8 +36,8 @@ func (a *absence) note(sent int) {
 	a.found = true
 }
 
-// look reports whether to look for rows that were not found, and whether others
-// were.
+// look reports whether to search for rows that were not found, and whether other
+// rows were found.
 func (a *absence) look(now time.Time) (look, found bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -49,7 +48,7 @@ func (a *absence) look(now time.Time) (look, found bool) {
 	return true, a.found
 }
 
-// first reports whether it is called for the first time.
+// first returns true only for the first call.
 func (a *absence) first() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,8 +58,8 @@ func (a *absence) first() bool {
 }
 
 // reportAbsence is called when an autoflush has found none of the rows that a
-// commit recorded. Mostly another flush was faster. It reports, once for each
-// signal type, that the bus looks where the rows are not.
+// commit recorded. Usually another flush was faster. It reports, once per signal
+// type, that the bus can't see the rows.
 func (e *Engine) reportAbsence(ctx context.Context, st store, t *signalType, ids []any) {
 	look, found := t.absence.look(time.Now())
 	if !look {
@@ -77,7 +76,7 @@ func (e *Engine) reportAbsence(ctx context.Context, st store, t *signalType, ids
 		})
 		return reason, err
 	})
-	// What can't be read now is left for another time.
+	// If the read failed, a later autoflush tries again.
 	if err == nil && reason != "" && t.absence.first() {
 		e.report(ctx, &entsignal.FlushError{Signal: t.info.Name, Err: fmt.Errorf("%w: %s", entsignal.ErrNotFound, reason)})
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/entsignal/signalbus/internal/probe"
 )
 
-// Created is a signal that was recorded.
+// Created is a recorded signal.
 type Created struct {
 	Signal string // the name of its type
 	ID     any
 }
 
-// committed is called with the signals of a commit that has succeeded.
+// committed is called with the signals of a successful commit.
 func (e *Engine) committed(ctx context.Context, created []Created) {
 	e.observeRecorded(ctx, created)
 	if !e.AutoFlush() || len(created) == 0 {
@@ -52,11 +52,11 @@ func (e *Engine) committed(ctx context.Context, created []Created) {
 	}()
 }
 
-// autoFlush sends signals whose transaction was committed, and what the
-// senders commit meanwhile. It never tally: what can't be sent stays pending,
-// and the errors are reported. Its caller has entered the bus.
+// autoFlush sends signals whose transaction was committed, and what the senders
+// commit meanwhile. It never fails: signals that can't be sent stay pending, and
+// the errors are reported. The caller has entered the bus.
 func (e *Engine) autoFlush(ctx context.Context, created []Created) {
-	// The end of a request must not keep its signals from being sent.
+	// The signals of a request must be sent even if the request's context ends.
 	ctx = context.WithoutCancel(ctx)
 	errs, err := foreign.Call(func() ([]error, error) { return e.autoFlushAll(ctx, created), nil })
 	if err != nil {
@@ -73,7 +73,7 @@ func (e *Engine) autoFlushAll(ctx context.Context, created []Created) (errs []er
 		return []error{err}
 	}
 	ctx, next := e.withDeferred(withFlush(st.detach(ctx), ctx))
-	if e.queue == nil { // else nobody is held up, and each batch has the time
+	if e.queue == nil { // otherwise no commit waits, and each batch has its own time
 		var cancel context.CancelFunc
 		ctx, cancel = e.budget.WithWork(ctx)
 		defer cancel()
@@ -89,8 +89,8 @@ func (e *Engine) autoFlushAll(ctx context.Context, created []Created) (errs []er
 	return errs
 }
 
-// autoFlushType sends the signals of one type. It leaves time for the types
-// that are still to come, itself counted.
+// autoFlushType sends the signals of one type. It leaves time for the remaining
+// types; typesLeft includes this one.
 func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, typesLeft int) error {
 	t, err := e.find(group.name)
 	if err != nil {
@@ -100,15 +100,15 @@ func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, t
 		e.logNoSender(ctx, group.name)
 		return nil
 	}
-	if ctx.Err() != nil { // each try could hold up the commit for a settle time
+	if ctx.Err() != nil { // each try could delay the commit by the settle time
 		return context.Cause(ctx)
 	}
-	if deadline, ok := ctx.Deadline(); ok { // that of the whole autoflush
+	if deadline, ok := ctx.Deadline(); ok { // the deadline of the whole autoflush
 		var cancel context.CancelFunc
 		ctx, cancel = e.budget.WithPart(ctx, time.Until(deadline)/time.Duration(typesLeft))
 		defer cancel()
 	}
-	tally := newTally(probe.NewSingle()) // the others of its table are none of its business
+	tally := newTally(probe.NewSingle()) // an autoflush doesn't probe other rows
 	all, err := t.storedIDs(group.ids)
 	if err != nil {
 		tally.add(len(all), err)
@@ -126,8 +126,8 @@ func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, t
 	return tally.err()
 }
 
-// storedIDs returns what the database takes for the ids. One that occurs again,
-// as after an upsert, is taken once.
+// storedIDs returns the ids as the database stores them. An id that occurs twice,
+// such as after an upsert, is returned once.
 func (t *signalType) storedIDs(ids []any) (stored []any, err error) {
 	stored = make([]any, 0, len(ids))
 	seen := make(map[any]bool, len(ids))
@@ -149,7 +149,7 @@ type typeGroup struct {
 	ids  []any
 }
 
-// byType sorts signals by type, in the order in which they were created.
+// byType groups signals by type, in the order in which they were created.
 func byType(created []Created) []typeGroup {
 	var groups []typeGroup
 	index := make(map[string]int)

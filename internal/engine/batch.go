@@ -19,32 +19,32 @@ import (
 	"github.com/entsignal/signalbus/internal/table"
 )
 
-// A selection decides which rows a batch takes: either those with the ids, in
-// their order, or those that pick picks.
+// A selection determines the rows of a batch: either the rows with the ids, in that
+// order, or the rows that pick selects.
 type selection struct {
 	ids []any
-	// pick calls read with what to match, and sees the ids of the rows that
-	// came. When a batch is tried again, pick is called again.
+	// pick calls read with a condition and gets the ids of the rows. If a batch is
+	// tried again, pick is called again.
 	pick func(drv dialect.Driver, read reader) error
-	// key is the text of the key that all these rows have, if the order is one
-	// of keys.
+	// key is the text of the key of all these rows, if the type has an OrderKey.
 	key string
-	// skipDead makes an ordered flush skip the rows that are dead.
+	// skipDead makes an ordered flush skip dead rows.
 	skipDead bool
-	// refused, if set, takes each call of the sender that failed, for so many
-	// signals, and reports whether to take the batch apart.
+	// refused, if set, is called after each failed call of the sender for so many
+	// signals. It reports whether to bisect the batch.
 	refused func(signals int) bool
 }
 
-// reader reads the rows that match and returns their ids.
+// reader reads the rows that match, and returns their ids.
 type reader func(match func(*sql.Selector)) (ids []any, err error)
 
-// A batch is some rows of one signal type on their way from the table to the sender:
+// A batch is some rows of one signal type on their way from the table to the
+// sender:
 //
 //	fetch: which rows there are      send: what became of each
 //	─▶ rows, undecodable, blocked ─▶ results ─▶ what to delete, and what to note
 //
-// It is used by one goroutine at a time.
+// Only one goroutine uses it at a time.
 type batch struct {
 	signal  *signalType
 	mode    entsignal.Mode
@@ -52,13 +52,13 @@ type batch struct {
 	stopped func(context.Context) error // why the bus should send nothing else, or nil
 
 	rows        table.Rows      // nil: there are none
-	undecodable []retry.Attempt // in an ordered flush the one behind rows
-	blocked     error           // why an ordered flush can't take the row behind rows
+	undecodable []retry.Attempt // in an ordered flush only the row behind rows
+	blocked     error           // why an ordered flush can't send the row behind rows
 
-	mayBegin func() bool // nil: yes; is called once, before the sender
-	called   bool        // the sender
+	mayBegin func() bool // called once, before the sender; nil means yes
+	called   bool        // the sender was called
 	results  []rowResult // of rows, after send
-	places   map[any]int // of the ids in results, once somebody asks
+	places   map[any]int // indexes of the ids in results, filled on demand
 }
 
 // A rowResult is what became of one row.
@@ -68,7 +68,7 @@ type rowResult struct {
 	own bool  // the error is about this very row
 }
 
-// newBatch returns a batch of the rows that sel picks.
+// newBatch returns a batch of the rows that sel selects.
 func (e *Engine) newBatch(t *signalType, mode entsignal.Mode, sel selection) *batch {
 	return &batch{signal: t, mode: mode, sel: sel, stopped: e.stopped}
 }
@@ -82,8 +82,8 @@ func (b *batch) ids() []any {
 	return b.rows.IDs()
 }
 
-// errMoved makes an ordered claim start anew.
-var errMoved = errors.New("a signal was changed while it was claimed, and may belong elsewhere in the order")
+// errMoved makes an ordered claim start over.
+var errMoved = errors.New("a signal was changed while it was claimed, so its place in the order may be another one now")
 
 // fetch reads the rows; see [database.Claim].
 func (b *batch) fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
@@ -108,8 +108,8 @@ func (b *batch) fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Se
 	return b.ids(), err
 }
 
-// read reads the rows that match, and returns the ids of all of them. In rows
-// that can't be decoded a batch has no more than their ids.
+// read reads the rows that match, and returns all their ids. Of rows that can't be
+// decoded the batch has only the ids.
 func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*sql.Selector)) ([]any, error) {
 	locked := func(s *sql.Selector) {
 		match(s)
@@ -144,14 +144,14 @@ func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*
 	return ids, b.readDecodable(ctx, drv, found)
 }
 
-// take makes rows those of the batch.
+// take sets the rows of the batch.
 func (b *batch) take(rows table.Rows) {
 	b.rows = rows
 	b.signal.weight.note(rows.Size())
 }
 
-// readDecodable reads those of the rows that can be decoded, and keeps the
-// others. Of an ordered flush these are the ones before the first that can't.
+// readDecodable reads the rows that can be decoded, and notes the others. In an
+// ordered flush it reads only the rows before the first one that can't be decoded.
 func (b *batch) readDecodable(ctx context.Context, drv dialect.Driver, found []table.RowState) error {
 	if b.heedsRetry() {
 		now := time.Now()
@@ -202,11 +202,11 @@ func (b *batch) readDecodable(ctx context.Context, drv dialect.Driver, found []t
 }
 
 // heedsRetry reports whether the batch leaves out rows that wait for their next
-// attempt, or are dead. Send of a client sends what it is asked to.
+// attempt or are dead. Send of a client sends them too.
 func (b *batch) heedsRetry() bool { return b.signal.Retry() != nil && b.mode != entsignal.ModeSend }
 
-// leaveOutWaiting leaves out the rows that may not be sent now. An ordered flush
-// sends nothing behind the first of them, and fails if that is the first of all.
+// leaveOutWaiting leaves out rows that may not be sent now. An ordered flush sends
+// nothing behind the first such row, and fails if it is the first of all rows.
 func (b *batch) leaveOutWaiting(now time.Time) error {
 	if b.rows == nil || !b.heedsRetry() {
 		return nil
@@ -235,13 +235,13 @@ func (b *batch) leaveOutWaiting(now time.Time) error {
 	return nil
 }
 
-// arrange puts the rows in the order of the ids.
+// arrange sorts the rows in the order of the ids.
 func (b *batch) arrange(ids []any) {
 	if len(b.ids()) < 2 {
 		return
 	}
 	rank := make(map[any]int, len(ids))
-	for i, id := range slices.Backward(ids) { // the first of several counts
+	for i, id := range slices.Backward(ids) { // of duplicates, the first counts
 		rank[database.Comparable(id)] = i
 	}
 	order := make([]int, len(b.ids()))
@@ -253,7 +253,7 @@ func (b *batch) arrange(ids []any) {
 	b.rows = b.rows.Pick(order)
 }
 
-// send hands the rows to the sender; see [database.Claim].
+// send passes the rows to the sender; see [database.Claim].
 func (b *batch) send(ctx context.Context, deleted []any, refused []database.Refusal) database.Outcome {
 	rows, results := b.divide(deleted, refused)
 	found := bisect.Result{}
@@ -274,10 +274,10 @@ func (b *batch) send(ctx context.Context, deleted []any, refused []database.Refu
 	return out
 }
 
-// divide makes the rows that are deleted the first ones, and returns them, or nil if
-// there are none. It also returns a result for each row, in which those that can't be
-// sent, because their deletion is refused or because they are behind such a row, have
-// their errors.
+// divide moves the rows that were deleted to the front, and returns them, or nil if
+// there are none. It also returns a result for each row. Rows that can't be sent
+// already have their error there: their deletion was refused, or they are behind
+// such a row.
 func (b *batch) divide(deleted []any, refused []database.Refusal) (rows table.Rows, results []rowResult) {
 	results = make([]rowResult, len(b.ids()))
 	if len(refused) == 0 {
@@ -314,7 +314,7 @@ func (b *batch) divide(deleted []any, refused []database.Refusal) (rows table.Ro
 	return rows, results
 }
 
-// bisection is the search for the rows that can't be sent.
+// bisection returns the search for rows that can't be sent.
 func (b *batch) bisection(rows table.Rows) bisect.Batch {
 	items := make([]entsignal.Item, len(rows.IDs()))
 	for i := range items {
@@ -332,7 +332,7 @@ func (b *batch) bisection(rows table.Rows) bisect.Batch {
 	}
 }
 
-// conclude keeps the results, and returns what comes of them.
+// conclude sets the results, and returns the outcome for the claim.
 func (b *batch) conclude(results []rowResult) (out database.Outcome) {
 	b.results = results
 	var failed []retry.Attempt
@@ -360,7 +360,8 @@ func (b *batch) conclude(results []rowResult) (out database.Outcome) {
 	return out
 }
 
-// describe returns the error of an attempt as the batch tells it.
+// describe returns the error of an attempt with the id and the number of the
+// attempt.
 func (b *batch) describe(a retry.Attempt) error {
 	id := quote.ID(b.signal.IDText(a.ID))
 	if p := b.signal.Retry(); p != nil && !errors.Is(a.Err, entsignal.ErrNotTried) {

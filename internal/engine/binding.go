@@ -11,9 +11,9 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// Client is what a bus needs of the generated client that it serves.
+// Client is what a bus needs of the generated client.
 type Client struct {
-	// Config is handed to the functions of each [table.Model].
+	// Config is passed to the functions of each [table.Model].
 	Config any
 	// Driver returns the client's driver.
 	Driver func() dialect.Driver
@@ -21,8 +21,8 @@ type Client struct {
 	Detach func(ctx context.Context) context.Context
 }
 
-// Bind gives the bus its client and returns the client's view of the bus. Of a nil
-// bus, and of one that NewBus didn't make, it returns nil.
+// Bind binds the client to the bus, and returns the binding. For a nil bus, or one
+// that NewBus didn't make, it returns nil.
 func Bind(bus *entsignal.Bus, c Client) *Binding {
 	if bus == nil {
 		return nil
@@ -45,18 +45,18 @@ func Bind(bus *entsignal.Bus, c Client) *Binding {
 	return &Binding{engine: e}
 }
 
-// Binding is a client's view of its bus, made by [Bind]. The binding of a second
-// client only fails. A nil binding is that of a client without a bus.
+// Binding is a client's access to its bus, made by [Bind]. The binding of a second
+// client always fails. A nil binding belongs to a client without a bus.
 type Binding struct {
 	engine *Engine
 	err    error
 }
 
-// Committed is called after a commit with the signals that it recorded. It
-// sends them as an autoflush. It returns nothing: whatever happens, the
-// transaction is committed.
+// Committed is called after a commit with the signals that it recorded, and sends
+// them as an autoflush. It returns nothing, because the transaction is committed in
+// any case.
 func (b *Binding) Committed(ctx context.Context, created []Created) {
-	if ctx == nil { // the context of a Tx that was made from a mutation
+	if ctx == nil { // a Tx that was made from a mutation has no context
 		ctx = context.Background()
 	}
 	switch {
@@ -68,24 +68,24 @@ func (b *Binding) Committed(ctx context.Context, created []Created) {
 	}
 }
 
-// Executed is called after signals were created outside of ent's transactions,
-// through a driver that may not have committed them yet. They are sent if the
-// application vouches for it, see
-// [entsignal.WithAutocommitDriver]; else the bus reports [entsignal.ErrNotCollected], once for each type of driver.
+// Executed is called after signals were created outside ent's transactions with a
+// driver that may not have committed them yet. They are sent if the application has
+// set [entsignal.WithAutocommitDriver]. Otherwise the bus reports
+// [entsignal.ErrNotCollected], once per type of driver.
 func (b *Binding) Executed(ctx context.Context, drv dialect.Driver, created []Created) {
 	switch {
 	case b == nil:
 	case b.err != nil, b.engine.vouchesFor(drv):
 		b.Committed(ctx, created)
 	case entdriver.IsTx(drv):
-		b.Missed(ctx, fmt.Errorf("%w: %s works in a transaction that ent doesn't know of", entsignal.ErrNotCollected, entdriver.Name(drv)))
+		b.Missed(ctx, fmt.Errorf("%w: %s is in a transaction that ent doesn't know about", entsignal.ErrNotCollected, entdriver.Name(drv)))
 	default:
-		b.Missed(ctx, fmt.Errorf("%w: %s may not commit what it executes outside of a transaction; if it does, the option WithAutocommitDriver vouches for it", entsignal.ErrNotCollected, entdriver.Name(drv)))
+		b.Missed(ctx, fmt.Errorf("%w: %s may not commit statements outside a transaction; if it does, set the option WithAutocommitDriver", entsignal.ErrNotCollected, entdriver.Name(drv)))
 	}
 }
 
-// Missed reports why signals were not collected, once for each reason, unless
-// the autoflush is off and they stay pending anyway.
+// Missed reports why signals were not collected, once per reason. If the autoflush
+// is off, it reports nothing, because they would stay pending anyway.
 func (b *Binding) Missed(ctx context.Context, reason error) {
 	if b == nil || b.err == nil && !b.engine.AutoFlush() {
 		return
@@ -125,7 +125,7 @@ func (b *Binding) check() error {
 	return b.err
 }
 
-// flushMethod is the name of the method behind a mode.
+// flushMethod returns the name of the method for a mode.
 func flushMethod(mode entsignal.Mode) string {
 	switch mode {
 	case entsignal.ModeFlushMany:

@@ -8,9 +8,9 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// check returns why nothing of a table may be claimed: an error of its database
-// that can't be, or of a server or a table that would lose or double messages.
-// It logs, once, which settings don't fit a bus.
+// check returns why nothing of a table may be claimed: the database can't be asked,
+// or the server or the table would lose or duplicate messages. It also logs, once,
+// which settings don't suit a bus.
 func (e *Engine) check(ctx context.Context, st store, table database.Table) error {
 	misfits, err := st.Check(ctx, st.driver, table, e.budget.Total())
 	for _, m := range misfits {
@@ -21,7 +21,7 @@ func (e *Engine) check(ctx context.Context, st store, table database.Table) erro
 	return err
 }
 
-// check is the check of a flush, before it reads.
+// check is the first step of a flush.
 func (t *task) check(ctx context.Context) (int, error) {
 	return budget.Ask(ctx, t.engine.budget, func(ctx context.Context) (int, error) { return 0, t.engine.check(ctx, t.st, t.Table()) })
 }

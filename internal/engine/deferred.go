@@ -5,36 +5,35 @@ import (
 	"sync"
 )
 
-// deferredKey finds what is deferred in a flush of a bus. A sender may well use the client of
-// another bus.
+// deferredKey is the context key of what is deferred in a flush of this bus. A
+// sender may use the client of another bus.
 type deferredKey struct{ of *Engine }
 
-// deferred holds what senders committed with their own context while a flush
-// ran. It is sent when that flush is done: at once would be within a claim,
-// which on SQLite waits for itself.
+// deferred holds what senders committed with their own context during a flush. It
+// is sent after that flush. Sending it at once would happen within a claim, and on
+// SQLite such a claim would wait for itself.
 type deferred struct {
 	mu      sync.Mutex
 	over    bool
 	created []Created
 }
 
-// deferredOf returns what is deferred in the flush of this bus whose sender ctx comes
-// from, or nil.
+// deferredOf returns what is deferred in the flush of this bus from whose sender
+// ctx comes, or nil.
 func (e *Engine) deferredOf(ctx context.Context) *deferred {
 	d, _ := ctx.Value(deferredKey{e}).(*deferred)
 	return d
 }
 
-// withDeferred returns the context of a flush, from which its senders get
-// theirs, and what returns the signals that they have committed since it was
-// called last. When there are none it ends: later ones aren't deferred anymore.
+// withDeferred returns the context of a flush, which its senders inherit, and a
+// function that returns the signals they have committed since its last call. Once
+// it returns none, later signals are no longer deferred.
 func (e *Engine) withDeferred(ctx context.Context) (context.Context, func() []Created) {
 	d := &deferred{}
 	return context.WithValue(ctx, deferredKey{e}, d), d.take
 }
 
-// add takes signals to be sent later. It reports false when it is too late
-// for that.
+// add defers signals. It returns false if it is too late for that.
 func (d *deferred) add(created []Created) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

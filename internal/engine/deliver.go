@@ -11,12 +11,12 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// deliver claims, sends and deletes one batch, and returns how many of its
-// rows are gone. Of the ordered claims on one table, or on one key of it,
-// only one runs at a time; the others are ErrBusy.
+// deliver claims, sends and deletes one batch, and returns how many of its rows
+// were deleted. Only one ordered claim on a table, or on one key of it, runs at a
+// time; others return ErrBusy.
 //
-// A conflict with another transaction is tried again as long as nothing was
-// given to the sender.
+// A conflict with another transaction is retried as long as nothing was passed to
+// the sender.
 func (e *Engine) deliver(ctx context.Context, st store, d *batch) (n int, err error) {
 	work, cancel := e.budget.WithWork(ctx)
 	defer cancel()
@@ -60,31 +60,31 @@ func (e *Engine) deliver(ctx context.Context, st store, d *batch) (n int, err er
 }
 
 // errOccupied is the error of an autoflush that could not begin.
-var errOccupied = errors.New("another flush is at work on the database, and its sender takes long; the signals wait for a flush")
+var errOccupied = errors.New("another flush is using the database and its sender is slow; the signals stay pending until a flush")
 
-// orderedPatience is the patience of one claim of an ordered flush. The flush itself
-// tries again, as long as its caller wants it to.
+// orderedPatience is the patience of one claim of an ordered flush. The flush
+// itself tries again for as long as its caller wants.
 const orderedPatience = 50 * time.Millisecond
 
-// patience is how long a claim waits for others on a database where one claim runs at
-// a time: there a sender that hangs would hold up the commits of every type and every
-// process. 0 stands for the whole time of the claim.
+// patience is how long a claim waits for others on a database where only one claim
+// runs at a time. There a hanging sender would delay the commits of every type and
+// every process. 0 means the whole time of the claim.
 func (e *Engine) patience(d *batch) time.Duration {
 	switch d.mode {
 	case entsignal.ModeFlushOrdered:
 		return orderedPatience
 	case entsignal.ModeAutoFlush:
-		if e.queue == nil { // else no commit waits
+		if e.queue == nil { // otherwise no commit waits
 			return e.budget.Work() / 16
 		}
 	}
 	return 0
 }
 
-// deliverFor delivers a batch of a flush. The end of ctx, the flush's own, ends
-// a claim as long as its sender wasn't called. From then on a message may be
-// out, which would be sent again if its row stayed: so the sender and the
-// deletion have their time, whatever becomes of ctx.
+// deliverFor delivers a batch of a flush. The end of ctx, which belongs to the
+// flush, ends a claim only before its sender is called. After that a message may be
+// out, and it would be sent again if its row stayed. So the sender and the deletion
+// get their time, whatever becomes of ctx.
 func (e *Engine) deliverFor(ctx context.Context, st store, d *batch) (int, error) {
 	if err := e.stopped(ctx); err != nil {
 		return 0, err
@@ -108,11 +108,11 @@ func (e *Engine) deliverFor(ctx context.Context, st store, d *batch) (int, error
 	return n, err
 }
 
-// probeTime is how long a flush may look for signals that can be sent.
+// probeTime is how long a flush may search for signals that can be sent.
 func (e *Engine) probeTime() time.Duration { return 3 * e.budget.Total() }
 
-// noteUndecodable notes, after the claim of a batch, which of its rows can't be
-// decoded, and returns the error of the claim together with theirs.
+// noteUndecodable records, after the claim of a batch, which of its rows can't be
+// decoded. It returns the error of the claim joined with theirs.
 func (e *Engine) noteUndecodable(ctx context.Context, st store, d *batch, err error) error {
 	err = d.withUndecodable(err)
 	changes := d.undecodableChanges()

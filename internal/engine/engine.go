@@ -1,5 +1,5 @@
-// Package engine is the machine behind an entsignal.Bus. Data flows through it in one
-// way:
+// Package engine does the work of an entsignal.Bus. Data flows through it in one
+// direction:
 //
 //	a commit ──▶ Committed ─┐
 //	                        ├─▶ a task of one type: which rows ──▶ batch: fetch, send
@@ -8,9 +8,9 @@
 //	       goes on, probes or gives up ◀── tally ◀── what was sent ── deliver: a claim
 //	                                                                  of the database
 //
-// The mechanisms it is made of have packages of their own: the claim and all that
-// differs between databases is internal/database, rows and their Go types are
-// internal/table, and there are gather, bisect, probe, breaker, budget and lifecycle.
+// Its mechanisms have packages of their own: internal/database has the claim and
+// everything that differs between databases, internal/table has the rows and their
+// Go types, and there are gather, bisect, probe, breaker, budget and lifecycle.
 package engine
 
 import (
@@ -33,8 +33,7 @@ import (
 	"github.com/entsignal/signalbus/internal/table"
 )
 
-// An Engine does the work of one bus. Its methods may be called by several
-// goroutines.
+// An Engine does the work of one bus. Its methods are safe for concurrent use.
 type Engine struct {
 	types      []*signalType
 	log        *slog.Logger
@@ -42,22 +41,22 @@ type Engine struct {
 	budget     *budget.Budget
 	batchBytes int64
 	queue      *queue // nil: commits wait for their autoflush
-	autocommit bool   // the application vouches for the client's driver
+	autocommit bool   // see entsignal.WithAutocommitDriver
 	observers  []func(ctx context.Context, event any)
 
 	autoFlushOff atomic.Bool
 	life         lifecycle.Lifecycle
 	logged       onceSet
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	client *Client
 	db     database.Dialect
 }
 
-// signalType is one signal of a bus, and what its batches share.
+// signalType is one signal type of a bus, with the state that its batches share.
 type signalType struct {
 	table.Signal
-	info     entsignal.Info // with the burst count that the bus gives it
+	info     entsignal.Info // with the bus's burst count if the schema sets none
 	gatherer gather.Gatherer
 	breaker  breaker.Breaker
 	absence  absence
@@ -65,8 +64,8 @@ type signalType struct {
 	history  atomic.Pointer[database.History] // what the last ordered flush has seen
 }
 
-// NewBus returns a bus of the given signals. It returns an error for an option with a
-// bad value, and one that names the signals without a sender.
+// NewBus returns a bus of the given signals. It returns an error for an invalid
+// option and for signals without a sender, which it names.
 func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus, error) {
 	o := option.DefaultBus()
 	if err := option.Apply(&o, opts); err != nil {
@@ -102,7 +101,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	return bus, nil
 }
 
-// Signals describes the signal types of the bus, in the order of their names.
+// Signals returns the signal types of the bus, sorted by name.
 func (e *Engine) Signals() []entsignal.Info {
 	infos := make([]entsignal.Info, len(e.types))
 	for i, t := range e.types {
@@ -118,7 +117,7 @@ func (e *Engine) SetAutoFlush(on bool) { e.autoFlushOff.Store(!on) }
 // AutoFlush reports whether commits send their signals.
 func (e *Engine) AutoFlush() bool { return !e.autoFlushOff.Load() }
 
-// Close makes the flushes in flight stop after the batch in hand, and waits for them.
+// Close stops running flushes after their current batches, and waits for them.
 func (e *Engine) Close(ctx context.Context) error { return e.life.Close(ctx) }
 
 // find returns the signal of that name, or an [*entsignal.UnknownSignalError].
@@ -133,10 +132,10 @@ func (e *Engine) find(name string) (*signalType, error) {
 	return nil, &entsignal.UnknownSignalError{Name: name, Known: known}
 }
 
-// A onceSet remembers what was logged or reported already.
+// A onceSet remembers what was already logged or reported.
 type onceSet struct{ m sync.Map }
 
-// first reports whether it is called with what for the first time.
+// first returns true only for the first call with what.
 func (s *onceSet) first(what string) bool {
 	_, known := s.m.LoadOrStore(what, true)
 	return !known

@@ -12,7 +12,7 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// Failed lists the signals whose sending has failed.
+// Failed lists the signals that failed to be sent.
 func (e *Engine) Failed(ctx context.Context, o option.Flush) ([]entsignal.FailedSignal, error) {
 	return survey(e, o, func(t *task) ([]entsignal.FailedSignal, error) {
 		switch {
@@ -26,7 +26,7 @@ func (e *Engine) Failed(ctx context.Context, o option.Flush) ([]entsignal.Failed
 	})
 }
 
-// listFailed returns the rows that have failed.
+// listFailed returns the failed rows.
 func (t *task) listFailed(ctx context.Context) (all []entsignal.FailedSignal, _ error) {
 	var after any
 	for {
@@ -49,8 +49,8 @@ func (t *task) listFailed(ctx context.Context) (all []entsignal.FailedSignal, _ 
 	}
 }
 
-// failed returns those of the rows that match which have failed, and the id of the
-// last one.
+// failed returns the failed rows among those that match, and the id of the last
+// one.
 func (t *signalType) failed(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (all []entsignal.FailedSignal, last any, _ error) {
 	rows, err := t.States(ctx, drv, func(s *sql.Selector) {
 		match(s)

@@ -16,20 +16,20 @@ import (
 	"github.com/entsignal/signalbus/internal/probe"
 )
 
-// byKey is an ordered flush of a signal with an OrderKey. It locks the order of a key
-// and not that of the signal, and as ever the lock belongs to the transaction of a
-// batch: so nothing is left behind by a process that dies, and several
-// processes share the keys as the workers of one do.
+// byKey is an ordered flush of a type with an OrderKey. It locks the order of a key
+// instead of the order of the type. The lock belongs to the transaction of a batch.
+// So a process that dies leaves no lock behind, and several processes share the
+// keys as the workers of one process do.
 type byKey struct {
 	*task
-	wait  context.Context // ends when the order of a key must have been locked once
+	wait  context.Context // limits the wait for the first lock of a key
 	tally *tally
 
 	mu      sync.Mutex
-	waiting map[any]bool // the keys that failed
+	waiting map[any]bool // keys that failed
 }
 
-// flushKeys sends each key's signals in their order.
+// flushKeys sends the signals of each key in their order.
 func (t *task) flushKeys(ctx, wait context.Context, order database.Order) (int, error) {
 	k := &byKey{task: t, wait: wait, tally: newTally(probe.New(t.engine.probeTime())), waiting: make(map[any]bool)}
 	n, err := t.flushInOrder(ctx, order, k.send)
@@ -43,11 +43,11 @@ func (t *task) flushKeys(ctx, wait context.Context, order database.Order) (int, 
 	}
 }
 
-// errGivenUp ends a flush of keys because of what one of them failed with.
+// errGivenUp ends a flush of keys after too many failures.
 var errGivenUp = errors.New("given up")
 
-// send sends the rows of all keys with ids up to top, but for keys that
-// failed before. A key that another process is busy with comes last.
+// send sends the rows of all keys with ids up to top, except for keys that failed
+// before. Keys that another process is sending come last.
 func (k *byKey) send(ctx context.Context, top any) (int, error) {
 	keys, err := k.list(ctx, top)
 	if err != nil {
@@ -69,8 +69,8 @@ func (k *byKey) send(ctx context.Context, top any) (int, error) {
 	return sent + more, nil
 }
 
-// list returns the keys of the rows with ids up to top, that of the oldest
-// row first.
+// list returns the keys of the rows with ids up to top, sorted by the oldest row of
+// each key.
 func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
 	seen := make(map[any]bool)
 	var after any
@@ -96,7 +96,7 @@ func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
 	}
 }
 
-// each calls send for the keys, several at a time if asked to. It returns how
+// each calls send for the keys, for several at a time with Workers. It returns how
 // many rows were sent, and the keys that are busy.
 func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (keyResult, error)) (sent int, busy []any) {
 	var (
@@ -146,7 +146,7 @@ func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (keyRes
 	return sent, busy
 }
 
-// failed makes a key wait for the next flush.
+// failed leaves a key to the next flush.
 func (k *byKey) failed(key any, r keyResult, err error) {
 	err = fmt.Errorf("key %v: %w", key, err)
 	if r.busy || r.blocked && r.sent == 0 {
@@ -159,17 +159,17 @@ func (k *byKey) failed(key any, r keyResult, err error) {
 	k.waiting[key] = true
 }
 
-// keyResult is what came of the rows of a key.
+// keyResult is the outcome for a key.
 type keyResult struct {
 	sent    int
 	busy    bool // another flush has locked the order of the key
-	blocked bool // by its first row, which may not be sent now
+	blocked bool // its first row may not be sent now
 }
 
-// sendKey sends the rows of a key, as long as the flush goes on. They are listed
-// first, and then claimed by their ids, so that a claim reads, and locks, no row
-// of another key. Where rows may change their places meanwhile, a claim takes the
-// first rows that the key has by then.
+// sendKey sends the rows of a key for as long as the flush continues. It lists them
+// first and then claims them by their ids, so that a claim reads and locks no row
+// of another key. Where rows may change their place in the order meanwhile, a claim
+// takes the first rows that the key has at that time.
 func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (r keyResult, _ error) {
 	ids, err := k.read(ctx, k.Columns().OfKey(key, top))
 	if err != nil {

@@ -101,7 +101,7 @@ func TestAnswersThatComeTooLateAreNobodys(t *testing.T) {
 				assert.Empty(t, found)
 				ended, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 				defer cancel()
-				require.ErrorContains(t, e.Close(ended), "still running: 1 query that was left behind: ")
+				require.ErrorContains(t, e.Close(ended), "still running: 1 query that was abandoned: ")
 				close(db.end)
 				require.NoError(t, e.Close(context.Background()))
 			})

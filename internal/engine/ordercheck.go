@@ -11,7 +11,7 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// CheckOrder asks the database for which signals FlushOrdered is strict.
+// CheckOrder asks the database for which types FlushOrdered is strict.
 func (e *Engine) CheckOrder(ctx context.Context, o option.Flush) ([]entsignal.OrderCheck, error) {
 	return survey(e, o, func(t *task) ([]entsignal.OrderCheck, error) {
 		reason, err := t.notStrict(ctx)
@@ -19,7 +19,7 @@ func (e *Engine) CheckOrder(ctx context.Context, o option.Flush) ([]entsignal.Or
 	})
 }
 
-// notStrict returns why an ordered flush isn't strict now, or nothing.
+// notStrict returns why an ordered flush isn't strict now, or an empty string.
 func (t *task) notStrict(ctx context.Context) (string, error) {
 	order, err := t.idOrder(ctx)
 	if err != nil || order.Reason != "" || order.Sequence == nil {
@@ -33,7 +33,7 @@ func (t *task) notStrict(ctx context.Context) (string, error) {
 	return "", err
 }
 
-// idOrder tells what an ordered flush of the signal may rely on.
+// idOrder returns what an ordered flush of the type can rely on.
 func (t *task) idOrder(ctx context.Context) (database.Order, error) {
 	if reason := t.Columns().Unordered(t.info.OrderBy); reason != "" {
 		return database.Order{Reason: reason}, nil
@@ -46,14 +46,14 @@ func (t *task) idOrder(ctx context.Context) (database.Order, error) {
 		return database.Order{}, fmt.Errorf("check the order: %w", err)
 	}
 	if t.info.LockOrderKey && order.Sequence != nil {
-		// The ids of a key are drawn in the order of the commits. There is
-		// nothing to wait for.
+		// The ids of a key are drawn in the order of the commits, so there is nothing to wait
+		// for.
 		return database.Order{}, nil
 	}
 	return order, nil
 }
 
-// logNotStrict says once that the order of a signal isn't strict.
+// logNotStrict logs once that the order of a type isn't strict.
 func (e *Engine) logNotStrict(ctx context.Context, name, reason string) {
 	if e.logged.first("order " + name) {
 		e.log.WarnContext(ctx, "the order is not strict: signals of transactions that are open at the same time may be sent in another order than that of their ids", "signal", name, "reason", reason)

@@ -16,11 +16,12 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// flushHead sends the signals in their order. Where ids are drawn before they
-// are committed and the database tells by whom, the order is strict.
+// flushHead sends the signals in their order. The order is strict if ids are drawn
+// before they are committed and the database shows which transactions have drawn
+// them.
 func (t *task) flushHead(ctx context.Context) (int, error) {
 	if t.opts.Workers > 1 && t.info.OrderKey == "" {
-		return 0, fmt.Errorf("Workers(%d) of FlushOrdered needs an OrderKey, by which signals can be sent side by side, and %s has none; leave out the option, or the signal", t.opts.Workers, t.info.Name)
+		return 0, fmt.Errorf("FlushOrdered with Workers(%d) needs an OrderKey, and %s has none; leave out the option or the signal", t.opts.Workers, t.info.Name)
 	}
 	order, err := t.idOrder(ctx)
 	if err != nil {
@@ -54,11 +55,11 @@ func (t *task) flushHead(ctx context.Context) (int, error) {
 	})
 }
 
-// An orderedSend sends the rows with ids up to top in their order. nil stands
-// for no bound: then it sends as many as are pending.
+// An orderedSend sends the rows with ids up to top in their order. nil means no
+// limit; then it sends as many rows as are pending.
 type orderedSend func(ctx context.Context, top any) (int, error)
 
-// flushInOrder sends all at once, or as the open transactions allow.
+// flushInOrder sends everything at once, or in steps as open transactions end.
 func (t *task) flushInOrder(ctx context.Context, order database.Order, send orderedSend) (int, error) {
 	if order.Reason == "" && order.Sequence != nil {
 		return t.flushStrict(ctx, order.Sequence, send)
@@ -66,9 +67,9 @@ func (t *task) flushInOrder(ctx context.Context, order database.Order, send orde
 	return send(ctx, nil)
 }
 
-// sendHead sends the first rows that match, again and again, up to most. match
-// may begin after the last id that was taken: deleted rows stay in the index
-// for as long as a transaction is open that may see them.
+// sendHead repeatedly sends the first rows that match, up to most. match may begin
+// after the last id that was taken, because deleted rows stay in the index for as
+// long as an open transaction may see them.
 func (t *task) sendHead(ctx context.Context, wait *lockWait, most int, match func(after any, limit int) func(*sql.Selector)) (sent int, err error) {
 	var after any
 	for sent < most {
@@ -86,7 +87,7 @@ func (t *task) sendHead(ctx context.Context, wait *lockWait, most int, match fun
 		if err != nil {
 			return sent, err
 		}
-		// Of rows that may move, those that are deleted meanwhile leave a gap.
+		// If rows may move, a short result can also mean that rows were deleted meanwhile.
 		if len(ids) == 0 || len(ids) < limit && !t.Columns().Movable(t.st.driver) {
 			break
 		}
@@ -95,20 +96,20 @@ func (t *task) sendHead(ctx context.Context, wait *lockWait, most int, match fun
 	return sent, nil
 }
 
-// lockPauses are the pauses between two tries to lock the order.
+// lockPauses are the pauses between tries to lock the order.
 func lockPauses() backoff.Doubling {
 	return backoff.Doubling{Min: 5 * time.Millisecond, Max: 100 * time.Millisecond}
 }
 
-// A lockWait is the patience of one ordered flush of a type with the others.
+// A lockWait is how long one ordered flush of a type waits for others.
 type lockWait struct {
-	ctx    context.Context // ends when the flush must have locked the order once
+	ctx    context.Context // limits the wait for the first lock
 	hadOne bool
 }
 
-// deliverInOrder delivers d when no other ordered flush of its type, or of its key,
-// holds the lock of the order. The lock is given up after each batch; a flush that
-// had it once waits for it until ctx ends, because the other is done sooner or later.
+// deliverInOrder delivers d when no other ordered flush of its type or key holds
+// the lock of the order. The lock is released after each batch. A flush that had it
+// once waits for it until ctx ends, because the other flush will release it too.
 func (t *task) deliverInOrder(ctx context.Context, wait *lockWait, d *batch) (int, error) {
 	busy := false
 	for try := 0; ; try++ {

@@ -10,7 +10,7 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// Pending counts the signals that wait to be sent.
+// Pending counts the pending signals.
 func (e *Engine) Pending(ctx context.Context, o option.Flush) ([]entsignal.PendingCount, error) {
 	return survey(e, o, func(t *task) ([]entsignal.PendingCount, error) {
 		n, err := t.countPending(ctx)
@@ -18,8 +18,9 @@ func (e *Engine) Pending(ctx context.Context, o option.Flush) ([]entsignal.Pendi
 	})
 }
 
-// survey asks each type that the options choose. If one can't be asked the error joins
-// an [*entsignal.FlushError] for it, and the others are returned.
+// survey asks each type that the options select. If one can't be asked, the error
+// joins an [*entsignal.FlushError] for it, and the results of the others are
+// returned.
 func survey[R any](e *Engine, o option.Flush, ask func(*task) ([]R, error)) ([]R, error) {
 	chosen, err := e.choose(o)
 	if err != nil {

@@ -21,7 +21,8 @@ var errNoIDs = errors.New("no ids")
 // changes.
 const repairPage = 1000
 
-// Retry makes signals that have failed be tried again as if they never had.
+// Retry resets failed signals, so that they are tried again as if they had never
+// failed.
 func (e *Engine) Retry(ctx context.Context, name string, ids []string) (int, error) {
 	t, err := e.withRetry(name)
 	if err != nil {
@@ -30,7 +31,7 @@ func (e *Engine) Retry(ctx context.Context, name string, ids []string) (int, err
 	return e.repairListed(ctx, t, ids, retry.Revived())
 }
 
-// RetryAll is Retry of all signals of a type that have failed.
+// RetryAll is Retry for all failed signals of a type.
 func (e *Engine) RetryAll(ctx context.Context, name string) (int, error) {
 	t, err := e.withRetry(name)
 	if err != nil {
@@ -69,8 +70,7 @@ func distinct(texts []string) int {
 	return len(seen)
 }
 
-// repairListed sets columns of the rows with these ids that have failed, or
-// deletes them.
+// repairListed sets columns of the failed rows with these ids, or deletes the rows.
 func (e *Engine) repairListed(ctx context.Context, t *signalType, texts []string, set []database.Value) (int, error) {
 	ids := make([]any, len(texts))
 	for i, text := range texts {
@@ -92,8 +92,8 @@ func (e *Engine) repairListed(ctx context.Context, t *signalType, texts []string
 	})
 }
 
-// findID returns the id that has the text. One that is none of the type may
-// still be that of a row, which then can't be decoded.
+// findID returns the id with this text. Even if the text is not a valid id of the
+// type, a row may have it, which then can't be decoded.
 func (e *Engine) findID(ctx context.Context, t *signalType, text string) (any, error) {
 	id, invalid := t.ParseID(text)
 	if invalid == nil {
@@ -110,7 +110,7 @@ func (e *Engine) findID(ctx context.Context, t *signalType, text string) (any, e
 	return nil, invalid
 }
 
-// withRetry returns the type of that name if it has mixin.Retry.
+// withRetry returns the type with that name, if it has mixin.Retry.
 func (e *Engine) withRetry(name string) (*signalType, error) {
 	t, err := e.find(name)
 	if err == nil && t.Retry() == nil {
@@ -119,12 +119,12 @@ func (e *Engine) withRetry(name string) (*signalType, error) {
 	return t, err
 }
 
-// A repairPageFunc changes those of the rows that match which have failed, and returns
+// A repairPageFunc changes the failed rows among those that match, and returns
 // their ids.
 type repairPageFunc func(match func(*sql.Selector)) (ids []any, err error)
 
-// repair sets columns of the rows that all gives to page, or deletes them, and
-// returns how many that are.
+// repair sets columns of the rows that all passes to page, or deletes them. It
+// returns how many rows it changed.
 func (e *Engine) repair(ctx context.Context, t *signalType, set []database.Value, all func(page repairPageFunc) error) (total int, _ error) {
 	ctx, st, done, err := e.begin(ctx)
 	if err != nil {

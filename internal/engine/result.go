@@ -10,10 +10,10 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// What a batch tells after its claim.
+// The results of a batch after its claim.
 
-// undecided returns the ids of several rows of which the batch doesn't tell
-// whether each of them can be sent.
+// undecided returns the ids of rows for which the batch doesn't show whether each
+// of them can be sent.
 func (b *batch) undecided() (ids []any) {
 	switch {
 	case len(b.ids()) < 2:
@@ -29,9 +29,9 @@ func (b *batch) undecided() (ids []any) {
 	return ids
 }
 
-// result tells of some of the rows how many were sent, and why the others stay.
+// result returns how many of the given rows were sent, and why the others were not.
 func (b *batch) result(ids []any) (sent int, _ error) {
-	// Of a shared batch each commit asks.
+	// In a shared batch each commit asks.
 	if b.places == nil {
 		b.places = make(map[any]int, len(b.results)+len(b.undecodable))
 		for i, r := range b.results {
@@ -44,7 +44,7 @@ func (b *batch) result(ids []any) (sent int, _ error) {
 	var errs []error
 	for _, id := range ids {
 		i, ok := b.places[database.Comparable(id)]
-		if !ok { // gone before, or another's
+		if !ok { // already gone, or held by another flush
 			continue
 		}
 		var err error
@@ -68,13 +68,13 @@ func (b *batch) result(ids []any) (sent int, _ error) {
 	}
 }
 
-// blamesUndecodable reports whether the rows that can't be decoded are told of: what has
-// failed before them in an ordered flush comes first.
+// blamesUndecodable reports whether to report the rows that can't be decoded. In an
+// ordered flush, an earlier failure comes first.
 func (b *batch) blamesUndecodable() bool {
 	return len(b.undecodable) > 0 && (!b.ordered() || !slices.ContainsFunc(b.results, func(r rowResult) bool { return r.err != nil }))
 }
 
-// undecodableChanges returns what to note in the rows that can't be decoded.
+// undecodableChanges returns what to record in the rows that can't be decoded.
 func (b *batch) undecodableChanges() []database.Change {
 	if !b.blamesUndecodable() || b.signal.Retry() == nil {
 		return nil
@@ -83,7 +83,7 @@ func (b *batch) undecodableChanges() []database.Change {
 	return b.signal.Retry().Changes(tried, time.Now())
 }
 
-// withUndecodable returns the error of a claim together with those of the rows that
+// withUndecodable returns the error of a claim joined with those of the rows that
 // can't be decoded.
 func (b *batch) withUndecodable(err error) error {
 	if !b.blamesUndecodable() {

@@ -11,8 +11,8 @@ import (
 	"github.com/entsignal/signalbus/internal/sending"
 )
 
-// flushRows sends the rows of a source, in batches of which so many workers have
-// so many under way.
+// flushRows sends the rows of a source in batches. Each of the workers may have up
+// to ahead batches in progress.
 func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (int, error) {
 	var (
 		tally   = newTally(probe.New(t.engine.probeTime()))
@@ -32,7 +32,7 @@ func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (i
 		mu.Lock()
 		total += n
 		mu.Unlock()
-		if err != nil && !errors.Is(err, budget.ErrStuck) { // then d isn't ours to ask
+		if err != nil && !errors.Is(err, budget.ErrStuck) { // otherwise d still belongs to the claim
 			src.again(d.undecided())
 		}
 		tally.add(n, err)
@@ -65,7 +65,7 @@ func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (i
 		}
 		<-unpublished
 		<-underWay
-		batches.Wait() // what is under way may tell more
+		batches.Wait() // the batches in progress may change what to do next
 		if !t.probe(ctx, src, tally, probing, deliver) {
 			break
 		}
@@ -74,8 +74,8 @@ func (t *task) flushRows(ctx context.Context, src source, workers, ahead int) (i
 	return total, tally.err()
 }
 
-// probe looks elsewhere when the flush is to probe, or is at its end and has
-// rows left on which it could not decide. It reports whether to go on.
+// probe tries a row elsewhere if the flush should probe, or if it is at its end
+// with rows left that it could not decide on. It reports whether to continue.
 func (t *task) probe(ctx context.Context, src source, tally *tally, asked bool, deliver func(context.Context, selection) int) bool {
 	probing, works := tally.probing()
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// send sends the signals with these ids. Rows that are gone, or that another
-// flush holds, are skipped.
+// send sends the signals with these ids. It skips rows that are gone or that
+// another flush holds.
 func (e *Engine) send(ctx context.Context, name string, ids []any) (int, error) {
 	t, err := e.find(name)
 	if err != nil {

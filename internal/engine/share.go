@@ -15,16 +15,16 @@ import (
 	"github.com/entsignal/signalbus/internal/sending"
 )
 
-// sharePatience is how long a commit that is held up waits for the batches of
-// others, before it breaks out. A batch takes some milliseconds; one that takes
-// longer is of a slow broker, hangs, or is waiting for this very commit, which
-// its sender makes. Nothing tells which it is. So that a slow broker doesn't get
-// more senders the slower it is, one batch of a type at most has broken out; it
-// takes along all that have gathered.
+// sharePatience is how long a waiting commit waits for the batches of others before
+// it breaks out. A batch takes some milliseconds. If one takes longer, the broker
+// is slow, or the batch hangs, or its sender is making this very commit and waits
+// for it; nothing shows which. Only one batch per type may break out at a time, so
+// that a slow broker doesn't get more senders the slower it is. It takes along all
+// commits that have gathered.
 const sharePatience = time.Second
 
-// sendShare sends signals of one commit, together with those of others where
-// that costs no time.
+// sendShare sends the signals of one commit, together with those of others if that
+// takes no extra time.
 func (e *Engine) sendShare(ctx context.Context, st store, t *signalType, ids []any) (int, error) {
 	switch t.breaker.Admit(time.Now()) {
 	case breaker.Refused:
@@ -65,7 +65,8 @@ func (e *Engine) sendShare(ctx context.Context, st store, t *signalType, ids []a
 	}
 }
 
-// awaitLate waits a little for a share that is on its way when ctx has ended.
+// awaitLate waits a little longer for a share that is being sent when ctx has
+// ended.
 func (e *Engine) awaitLate(ctx context.Context, t *signalType, s *gather.Share) (int, error) {
 	select {
 	case <-s.Lead:
@@ -83,7 +84,7 @@ func (e *Engine) awaitLate(ctx context.Context, t *signalType, s *gather.Share) 
 }
 
 // lead delivers a share together with those that have gathered behind it, in a
-// batch that has broken out or in the next one.
+// batch that has broken out or in the next regular one.
 func (e *Engine) lead(ctx context.Context, st store, t *signalType, own *gather.Share, out bool) (int, error) {
 	var r gather.Result
 	if out {
@@ -103,21 +104,21 @@ func (e *Engine) leadNext(ctx context.Context, st store, t *signalType, own *gat
 	defer t.gatherer.End()
 	pass := sync.OnceFunc(t.gatherer.Pass)
 	defer pass()
-	// Where one claim runs at a time the next batch would only wait, and commits that
-	// nothing holds up gather to larger batches.
+	// Where only one claim runs at a time, the next batch would only wait. And commits that
+	// don't wait for their autoflush gather into larger batches.
 	if !st.Exclusive() && e.queue == nil {
 		ctx = sending.WithPublished(ctx, pass)
 	}
 	return e.leadBatch(ctx, st, t, own)
 }
 
-// leadBatch delivers the batch of a leader, and tells the others what came of
-// their shares. While the way is blocked all of them stay pending.
+// leadBatch delivers the batch of a leader, and passes the results to the other
+// shares. While the way is blocked, all of them stay pending.
 func (e *Engine) leadBatch(ctx context.Context, st store, t *signalType, own *gather.Share) gather.Result {
 	shares := []*gather.Share{own}
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > e.budget.Work()/4 {
 		shares = t.gatherer.Gather(own)
-	} // else the others would get the little time that this commit has left
+	} // otherwise the others would get only the little time that this commit has left
 	results := make([]gather.Result, len(shares))
 	if !t.breaker.IsOpen() {
 		var ids []any
@@ -134,19 +135,19 @@ func (e *Engine) leadBatch(ctx context.Context, st store, t *signalType, own *ga
 	return results[0]
 }
 
-// shared returns the batch of an autoflush. An id that several commits share,
-// as upserts may, is taken once.
+// shared returns the batch of an autoflush. An id of several commits, such as after
+// upserts, is taken once.
 func (e *Engine) shared(t *signalType, ids []any) *batch {
 	return e.newBatch(t, entsignal.ModeAutoFlush, selection{ids: ids})
 }
 
-// split gives each share its part of a batch's result.
+// split sets the result of each share from the result of the batch.
 func split(ctx context.Context, results []gather.Result, shares []*gather.Share, d *batch, n int, err error) {
 	if len(shares) == 1 {
 		results[0] = gather.Result{Sent: n, Err: err}
 		return
 	}
-	stuck := errors.Is(err, budget.ErrStuck) // then d isn't ours to ask
+	stuck := errors.Is(err, budget.ErrStuck) // then d still belongs to the claim
 	_, apart := err.(*entsignal.BatchError)  //nolint:errorlint // as the batch returns it: each signal has its own error
 	for i, s := range shares {
 		r := &results[i]
@@ -154,7 +155,7 @@ func split(ctx context.Context, results []gather.Result, shares []*gather.Share,
 		case stuck, n == 0 && err != nil && d.called && !apart:
 			r.Err = err
 		case err != nil && !d.called && !errors.As(err, new(*entsignal.BatchError)) && (ctx.Err() != nil || database.IsUnavailable(err)):
-			r.Err = err // which each of them alone would get too
+			r.Err = err // each share would get it alone too
 		case err != nil && !d.called && !errors.As(err, new(*entsignal.BatchError)):
 			// It may be about the row of one.
 			r.Alone = true
@@ -163,7 +164,7 @@ func split(ctx context.Context, results []gather.Result, shares []*gather.Share,
 		}
 	}
 	var notNoted *database.NotNotedError
-	if (n > 0 || !d.called) && errors.As(err, &notNoted) { // one tells it for all
+	if (n > 0 || !d.called) && errors.As(err, &notNoted) { // reported only once
 		results[0].Err = errors.Join(results[0].Err, notNoted)
 	}
 }

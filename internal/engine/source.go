@@ -6,19 +6,19 @@ import (
 	"github.com/entsignal/signalbus/internal/probe"
 )
 
-// source is where a flush takes its batches from.
+// source provides the batches of a flush.
 type source interface {
-	// next returns what the next batch takes, up to limit rows, which may be asked
-	// for when the rows are read; works says that
-	// the sender works. It returns false at the end.
+	// next returns the rows of the next batch, up to limit rows. limit may be
+	// called only when the rows are read. works means that the sender is known to
+	// work. It returns false at the end.
 	next(limit func() int, works bool) (selection, bool)
-	// again makes rows come again, one by one, once the sender works.
+	// again adds rows to be taken again, one by one, once the sender works.
 	again(ids []any)
 	// undecided reports whether there are such rows.
 	undecided() bool
-	// probe returns a single row from another place, and false if there is none.
+	// probe returns a single row from another place, or false if there is none.
 	probe(ctx context.Context) (selection, bool, error)
-	// resume makes the next probe begin anew.
+	// resume makes the next probe start over.
 	resume()
 }
 

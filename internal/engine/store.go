@@ -12,7 +12,7 @@ import (
 	"github.com/entsignal/signalbus/internal/entdriver"
 )
 
-// store is where a bus finds its signals.
+// store is the database in which a bus finds its signals.
 type store struct {
 	database.Dialect
 	driver dialect.Driver
@@ -41,7 +41,8 @@ func (e *Engine) store() (store, error) {
 	return store{Dialect: e.db, driver: driver, detach: e.client.Detach}, nil
 }
 
-// vouchesFor reports whether the application vouches for drv.
+// vouchesFor reports whether the application has declared drv to commit what it
+// executes; see [entsignal.WithAutocommitDriver].
 func (e *Engine) vouchesFor(drv dialect.Driver) bool {
 	if !e.autocommit || entdriver.IsTx(drv) {
 		return false
@@ -51,15 +52,15 @@ func (e *Engine) vouchesFor(drv dialect.Driver) bool {
 	return e.client != nil && entdriver.IsLike(drv, e.client.Driver())
 }
 
-// begin starts a call that sends signals. It returns its context, which ends
-// too when the bus closes, the database, and what to call when it is done.
+// begin starts a call that sends signals. It returns the context of the call, which
+// also ends when the bus closes, the database, and a function to call at the end.
 func (e *Engine) begin(ctx context.Context) (context.Context, store, func(), error) {
 	if err := e.life.Enter(); err != nil {
 		return ctx, store{}, nil, err
 	}
 	st, err := e.store()
 	if err == nil && st.Exclusive() && e.deferredOf(ctx) != nil {
-		err = errors.New("entsignal: a sender can't flush on SQLite, where one flush runs at a time; what it commits follows when this flush is done")
+		err = errors.New("entsignal: a sender can't flush on SQLite, where only one flush runs at a time; signals that it commits are sent when this flush is done")
 	}
 	if err != nil {
 		e.life.Leave()
@@ -82,13 +83,13 @@ func (e *Engine) begin(ctx context.Context) (context.Context, store, func(), err
 
 type flushKey struct{}
 
-// withFlush returns the context of a batch, with that of the flush that it is of.
+// withFlush returns the context of a batch, which carries the context of its flush.
 func withFlush(ctx, flush context.Context) context.Context {
 	return context.WithValue(ctx, flushKey{}, flush)
 }
 
-// endOf returns the error of a context of a batch that has ended, or of which
-// the caller's has: its sender may know that one too.
+// endOf returns the error of a batch's context, if that or the context of its flush
+// has ended. The sender may know the latter too.
 func endOf(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -14,23 +14,23 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// sequence is what an ordered flush needs of the sequence that ids are drawn
-// from: to see up to which id the table is complete, and who is to blame if
-// that isn't far enough.
+// sequence is what an ordered flush needs of the sequence from which ids are drawn:
+// up to which id the table is complete, and which transactions are to blame if that
+// isn't far enough.
 type sequence interface {
 	Watermark(ctx context.Context, drv dialect.Driver, m *database.History, above int64) (database.Watermark, error)
 	Waiting(ctx context.Context, drv dialect.Driver, m *database.History, low, top int64) (database.Waiting, error)
-	// Lockers returns who keeps Watermark from reading.
+	// Lockers returns the transactions that prevent Watermark from reading.
 	Lockers(ctx context.Context, drv dialect.Driver) ([]database.Blocker, error)
 	String() string
 }
 
-// flushStrict sends the rows that are there, each as soon as no transaction
-// can commit one with a lower id anymore. It waits for such transactions and
-// stops no writer.
+// flushStrict sends the rows that are there, each as soon as no transaction can
+// commit a row with a lower id. It waits for such transactions and blocks no
+// writer.
 func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) (sent int, err error) {
 	w := watch{task: t, seq: seq, history: t.takeHistory(), patience: t.opts.HoldBackTime()}
-	done := int64(math.MinInt64) // what is to be sent up to here was sent
+	done := int64(math.MinInt64) // everything up to this id was sent
 	mark, err := w.watermark(ctx, done)
 	if err != nil {
 		return 0, err
@@ -62,7 +62,7 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 		}
 		target = min(target, mark.Last) // it was set back
 	}
-	if !first.Rows || first.Top <= first.Last { // else there are ids that weren't drawn from the sequence
+	if !first.Rows || first.Top <= first.Last { // otherwise some ids weren't drawn from the sequence
 		return sent, nil
 	}
 	t.engine.logNotStrict(ctx, t.info.Name, notDrawn(seq, first))
@@ -70,13 +70,13 @@ func (t *task) flushStrict(ctx context.Context, seq sequence, send orderedSend) 
 	return sent + n, err
 }
 
-// notDrawn tells why the order of what was seen isn't strict.
+// notDrawn returns why the order isn't strict for the given watermark.
 func notDrawn(seq sequence, s database.Watermark) string {
 	return fmt.Sprintf("there are ids up to %d, which were not drawn from the sequence %s; such signals are sent after the others", s.Top, seq)
 }
 
-// takeHistory returns what the last ordered flush of the signal has seen, which
-// is then forgotten: two flushes at once don't share it.
+// takeHistory returns what the last ordered flush of the type has seen, and removes
+// it, because two concurrent flushes can't share it.
 func (t *signalType) takeHistory() *database.History {
 	if m := t.history.Swap(nil); m != nil {
 		return m
@@ -84,18 +84,18 @@ func (t *signalType) takeHistory() *database.History {
 	return &database.History{}
 }
 
-// watch is one strict flush's look at the transactions that are open.
+// watch lets one strict flush watch the open transactions.
 type watch struct {
 	*task
 	seq      sequence
-	history  *database.History // nil while a query may still use them
+	history  *database.History // nil while a query may still use it
 	patience time.Duration
 	waited   time.Duration
 }
 
-// watermark looks at the open transactions, and at the rows above an id. A TRUNCATE,
-// an ALTER TABLE or an ALTER SEQUENCE that isn't committed keeps it from that,
-// and is waited for like any other transaction.
+// watermark looks at the open transactions, and at the rows above an id. An
+// uncommitted TRUNCATE, ALTER TABLE or ALTER SEQUENCE prevents that, and is waited
+// for like any other transaction.
 func (w *watch) watermark(ctx context.Context, above int64) (database.Watermark, error) {
 	for began := time.Now(); ; {
 		asked := time.Now()
@@ -120,7 +120,7 @@ func (w *watch) watermark(ctx context.Context, above int64) (database.Watermark,
 	}
 }
 
-// watermarkOnce looks for as long as the patience lasts.
+// watermarkOnce looks once, for as long as the patience lasts.
 func (w *watch) watermarkOnce(ctx context.Context, above int64) (database.Watermark, error) {
 	ctx, cancel := w.engine.budget.WithPart(ctx, max(w.patience-w.waited, minLookTime))
 	defer cancel()
@@ -129,8 +129,8 @@ func (w *watch) watermarkOnce(ctx context.Context, above int64) (database.Waterm
 	})
 }
 
-// lockedOut returns who keeps a flush from looking, or nil if nobody does. It
-// has a little time of its own when ctx has ended, unless the bus closes.
+// lockedOut returns the transactions that prevent the flush from looking, or nil.
+// If ctx has ended, it takes a little time of its own, unless the bus closes.
 func (w *watch) lockedOut(ctx context.Context) (*entsignal.HeldBackError, error) {
 	if w.engine.life.IsClosed() {
 		return nil, nil
@@ -153,8 +153,8 @@ func blockers(holders []database.Blocker) (all []entsignal.Blocker) {
 	return all
 }
 
-// withHistory runs a query that uses the history. If the query is left behind,
-// the history stays its own: it may still use it.
+// withHistory runs a query that uses the history. If the query is abandoned, it
+// keeps the history, because it may still use it.
 func withHistory[R any](ctx context.Context, w *watch, query func(context.Context, *database.History) (R, error)) (R, error) {
 	history := w.history
 	w.history = nil
@@ -165,8 +165,8 @@ func withHistory[R any](ctx context.Context, w *watch, query func(context.Contex
 	return found, err
 }
 
-// withBlockers returns the error of a look that has failed. If that is because ctx
-// has ended, it tells who holds the rows back, as when it ends between two looks.
+// withBlockers returns the error of a failed look. If ctx has ended, it adds the
+// transactions that hold back the rows, as if ctx had ended between two looks.
 func (w *watch) withBlockers(ctx context.Context, err error, low, target int64) error {
 	if ctx.Err() == nil || w.history == nil || w.engine.life.IsClosed() || errors.As(err, new(*entsignal.HeldBackError)) {
 		return err
@@ -179,17 +179,17 @@ func (w *watch) withBlockers(ctx context.Context, err error, low, target int64) 
 }
 
 const (
-	// The pauses between two looks are a quarter of the time that was waited,
-	// within these bounds. A look costs the server 0.14 ms.
+	// The pause between two looks is a quarter of the time waited so far, within these
+	// bounds. A look takes the server 0.14 ms.
 	minLookPause = time.Millisecond
 	maxLookPause = 50 * time.Millisecond
-	// minLookTime is how long a look may take before the flush asks who keeps it
-	// from looking, however little patience there is.
+	// minLookTime is how long a look may take, however little patience is left, before the
+	// flush asks which transactions block it.
 	minLookTime = 500 * time.Millisecond
 )
 
-// wait waits a little for the transactions that hold back the rows above low
-// and up to target. When the patience has run out it returns what they are.
+// wait waits a little for the transactions that hold back the rows above low and up
+// to target. When the patience has run out, it returns them in an error.
 func (w *watch) wait(ctx context.Context, low, target int64) error {
 	if left := w.patience - w.waited; left > 0 {
 		began := time.Now()
@@ -206,7 +206,7 @@ func (w *watch) wait(ctx context.Context, low, target int64) error {
 	switch {
 	case err != nil:
 		return errors.Join(ctx.Err(), err)
-	case held == nil: // they have just ended
+	case held == nil: // the transactions have just ended
 		w.engine.pause(ctx, minLookPause)
 		return w.engine.stopped(ctx)
 	default:
@@ -214,8 +214,8 @@ func (w *watch) wait(ctx context.Context, low, target int64) error {
 	}
 }
 
-// heldBack returns what waits for whom. It returns nil if nothing does. It
-// has a little time of its own when ctx has ended.
+// heldBack returns which rows wait for which transactions, or nil if none do. If
+// ctx has ended, it takes a little time of its own.
 func (w *watch) heldBack(ctx context.Context, low, target int64) (*entsignal.HeldBackError, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.engine.budget.Settle())
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"github.com/entsignal/signalbus/internal/probe"
 )
 
-// A tally collects what goes wrong with the batches of one signal type in
-// one flush, and decides when to give the type up.
+// A tally collects the failures of the batches of one signal type in one flush, and
+// decides when to give up the type.
 type tally struct {
 	mu    sync.Mutex
 	errs  []error
@@ -24,10 +24,10 @@ type tally struct {
 
 func newTally(trial probe.Trial) *tally { return &tally{trial: trial} }
 
-// maxListed bounds how many failures an error text spells out.
+// maxListed is how many failures an error text lists.
 const maxListed = 3
 
-// add takes the result of a batch and reports whether to go on.
+// add adds the result of a batch and reports whether to continue.
 func (t *tally) add(sent int, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,13 +35,13 @@ func (t *tally) add(sent int, err error) bool {
 		t.list(err)
 		t.over = t.over || endsFlush(err)
 	}
-	if err == nil || sent > 0 || !isUndecodable(err) { // else no sender knows of it
+	if err == nil || sent > 0 || !isUndecodable(err) { // otherwise the sender wasn't called
 		t.trial.Note(time.Now(), sent, err)
 	}
 	return !t.ended()
 }
 
-// addUntried takes an error that says nothing about the sender or the database.
+// addUntried adds an error that says nothing about the sender or the database.
 func (t *tally) addUntried(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,15 +56,15 @@ func (t *tally) list(err error) {
 	}
 }
 
-// refused takes a call of the sender that failed, and reports whether to take
-// its batch apart.
+// refused notes a failed call of the sender, and reports whether to bisect its
+// batch.
 func (t *tally) refused(signals int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.trial.Refused(signals)
 }
 
-// stop ends the flush because of err, which a batch may have failed with.
+// stop ends the flush because of err. A batch may have failed with err before.
 func (t *tally) stop(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,7 +86,7 @@ func (t *tally) ended() bool {
 	return t.over || givenUp
 }
 
-// probing reports whether the next batch should be a probe, and if not whether
+// probing reports whether the next batch should be a probe, and otherwise whether
 // the sender is known to work.
 func (t *tally) probing() (probe, works bool) {
 	t.mu.Lock()
@@ -94,14 +94,14 @@ func (t *tally) probing() (probe, works bool) {
 	return t.trial.Probing(), t.trial.Works()
 }
 
-// doubt makes the flush probe what it could not decide on.
+// doubt makes the flush probe the rows that it could not decide on.
 func (t *tally) doubt() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.trial.Doubt(time.Now(), nil)
 }
 
-// err returns what went wrong, or nil.
+// err returns the failures, or nil.
 func (t *tally) err() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,7 +110,7 @@ func (t *tally) err() error {
 		errs = append(errs, fmt.Errorf("and %d batches more", t.more))
 	}
 	if givenUp, batches, probes := t.trial.GivenUp(); givenUp && probes > 0 {
-		errs = append(errs, fmt.Errorf("given up: of %d batches in a row nothing was sent, the last %d of them single signals from all over the table", batches, probes))
+		errs = append(errs, fmt.Errorf("given up: nothing was sent in %d batches in a row, of which the last %d were single signals from all over the table", batches, probes))
 	}
 	if len(errs) == 1 {
 		return errs[0]
@@ -118,8 +118,8 @@ func (t *tally) err() error {
 	return errors.Join(errs...)
 }
 
-// endsFlush reports whether err is about more than the rows of its batch. That
-// a context has ended is no such error: it may be one of the sender's own.
+// endsFlush reports whether err is about more than the rows of its batch. The end
+// of a context isn't such an error, because it may be a context of the sender.
 func endsFlush(err error) bool {
 	return entsignal.IsUnavailable(err) || errors.Is(err, budget.ErrStuck) || errors.Is(err, entsignal.ErrClosed)
 }

@@ -67,7 +67,7 @@ func (t *task) run(ctx context.Context, step func(*task, context.Context) (int, 
 // listPage is how many ids one query lists.
 const listPage = 10000
 
-// list notes the ids that are pending now.
+// list lists the ids that are pending now.
 func (t *task) list(ctx context.Context) (int, error) {
 	top, err := t.top(ctx)
 	if err != nil || top == nil {
@@ -89,15 +89,15 @@ func (t *task) list(ctx context.Context) (int, error) {
 	}
 }
 
-// manyBatches is from when on a burst of 1 is pointed out.
+// manyBatches is after how many batches a burst of 1 is logged.
 const manyBatches = 1000
 
-// limit returns how many rows the next batch may have: a single one while the
-// way is blocked, to see whether it is free again.
+// limit returns how many rows the next batch may have. While the way is blocked it
+// is a single row, to find out whether the way is free again.
 func (t *task) limit(ctx context.Context) int {
 	burst := t.burst.size()
 	if burst == 1 && !t.burst.grows && t.batches.Add(1) == manyBatches && t.engine.logged.first("burst of 1 "+t.info.Name) {
-		t.engine.log.InfoContext(ctx, "a burst of 1 makes a backlog slow: set BurstCount in the schema, or WithBurstCount",
+		t.engine.log.InfoContext(ctx, "a burst of 1 is slow for a backlog: set BurstCount in the schema, or WithBurstCount",
 			slog.String("signal", t.info.Name), slog.Int("batches", manyBatches))
 	}
 	if t.breaker.Noticed() {
@@ -106,13 +106,13 @@ func (t *task) limit(ctx context.Context) int {
 	return t.weight.limit(burst, t.engine.batchBytes)
 }
 
-// flushListed sends those of the listed signals that are still there.
+// flushListed sends the listed signals that are still there.
 func (t *task) flushListed(ctx context.Context) (int, error) {
 	return t.flushRows(ctx, &listed{probe.NewListing(t.listed)}, 1, 1)
 }
 
-// workers returns how many batches to send side by side. Where one claim runs at a
-// time it is one: others would spend the time of their batch on the wait.
+// workers returns how many batches to send at the same time. Where only one claim
+// runs at a time it is one, because others would spend their time waiting.
 func (t *task) workers() int {
 	if t.st.Exclusive() {
 		return 1
@@ -120,8 +120,8 @@ func (t *task) workers() int {
 	return t.opts.Workers
 }
 
-// flushWalk walks through the table, with several batches under way if asked
-// to.
+// flushWalk walks through the table, with several batches in progress if Workers is
+// set.
 func (t *task) flushWalk(ctx context.Context) (int, error) {
 	top, err := t.top(ctx)
 	if err != nil || top == nil {
@@ -145,12 +145,12 @@ func (t *task) read(ctx context.Context, match func(*sql.Selector)) ([]any, erro
 	return ids, nil
 }
 
-// pending returns how many rows there are.
+// pending returns the number of rows.
 func (t *task) pending(ctx context.Context) (int, error) {
 	return t.pendingThat(ctx, func(*sql.Selector) {})
 }
 
-// pendingThat returns how many rows match.
+// pendingThat returns the number of rows that match.
 func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int, error) {
 	n, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (int, error) { return t.Count(ctx, drv, match) })
 	if err != nil {
@@ -159,7 +159,7 @@ func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int,
 	return n, nil
 }
 
-// reading runs read within its bounds and returns what it has read.
+// reading runs read within the budget and returns its result.
 func reading[R any](ctx context.Context, t *task, read func(context.Context, dialect.Driver) (R, error)) (R, error) {
 	return budget.Ask(ctx, t.engine.budget, func(ctx context.Context) (found R, _ error) {
 		err := t.st.Read(ctx, t.st.driver, func(drv dialect.Driver) (err error) {

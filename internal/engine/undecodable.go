@@ -19,17 +19,17 @@ import (
 
 // A badRow is a row that can't be decoded.
 type badRow struct {
-	at  int // its place among those that were looked at
+	at  int // its index among the rows that were checked
 	err error
 }
 
-// findUndecodable finds those of the rows that can't be decoded, by reading them in
-// halves; it stops at the first one if asked to. The error is one that is about
-// no row.
+// findUndecodable finds the rows that can't be decoded, by reading the rows in
+// halves. With first it stops at the first such row. It returns an error only if
+// the error isn't about a row.
 //
-// It takes no more than half of the time that ctx has left, so that what is
-// found can be sent, or noted; rows that it had no time for count as bad, but
-// not as undecodable.
+// It takes at most half of the time that ctx has left, so that there is time to
+// send or record what it finds. Rows for which there was no time are returned as
+// bad, but not as undecodable.
 func (t *signalType) findUndecodable(ctx context.Context, drv dialect.Driver, ids []any, first bool) (bad []badRow, _ error) {
 	var until time.Time
 	if deadline, ok := ctx.Deadline(); ok {
@@ -40,7 +40,7 @@ func (t *signalType) findUndecodable(ctx context.Context, drv dialect.Driver, id
 	for len(left) > 0 && (!first || len(bad) == 0) {
 		last := len(left) - 1
 		if !first {
-			// If the time is short each healthy row has its chance.
+			// If time is short, each healthy row has a chance.
 			i := rand.IntN(len(left))
 			left[i], left[last] = left[last], left[i]
 		}
@@ -69,15 +69,15 @@ func (t *signalType) findUndecodable(ctx context.Context, drv dialect.Driver, id
 	if len(named) == 0 {
 		return bad, nil
 	}
-	// A connection that was lost might look like it.
+	// A lost connection may look like a row that can't be decoded.
 	_, err := t.IDs(ctx, drv, t.Columns().Listed(drv, named))
 	return bad, err
 }
 
-var errNoTimeToDecode = fmt.Errorf("%w: beside rows that can't be decoded there was no time for it", entsignal.ErrNotTried)
+var errNoTimeToDecode = fmt.Errorf("%w: no time was left after looking for rows that can't be decoded", entsignal.ErrNotTried)
 
-// discardable returns the ids of those of the rows that match which can't be decoded
-// or, with mixin.Retry, which have failed.
+// discardable returns the ids of the matching rows that can't be decoded or, with
+// mixin.Retry, have failed.
 func (t *signalType) discardable(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {
 	rows, err := t.States(ctx, drv, match)
 	if err != nil {
@@ -97,7 +97,7 @@ func (t *signalType) discardable(ctx context.Context, drv dialect.Driver, match 
 	bad, err := t.findUndecodable(ctx, drv, others, false)
 	if err != nil && database.IsOfServer(err) {
 		return nil, err
-	} // any other error says of no row that it can't be decoded
+	} // any other error doesn't mean that a row can't be decoded
 	for _, b := range bad {
 		if errors.As(b.err, new(*entsignal.DecodeError)) {
 			ids = append(ids, others[b.at])
@@ -106,8 +106,7 @@ func (t *signalType) discardable(ctx context.Context, drv dialect.Driver, match 
 	return ids, nil
 }
 
-// isUndecodable reports whether err is about rows that can't be decoded, and
-// about nothing else.
+// isUndecodable reports whether err is only about rows that can't be decoded.
 func isUndecodable(err error) bool {
 	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the walk itself
 		for _, err := range all.Unwrap() {

@@ -13,13 +13,13 @@ import (
 	"github.com/entsignal/signalbus/internal/table"
 )
 
-// walk goes through a table by its key, so that a batch at the end costs what
-// one at the start does, also while an old snapshot keeps the deleted rows in
+// walk goes through a table by its primary key, so that a batch at the end costs
+// the same as one at the start, even while an old snapshot keeps deleted rows in
 // the index. Several workers may share a walk.
 type walk struct {
 	columns table.Columns
 	top     any
-	// read returns the ids of the rows that match, and locks none.
+	// read returns the ids of the rows that match, without locking them.
 	read func(ctx context.Context, match func(*sql.Selector)) ([]any, error)
 
 	ended atomic.Bool // the last step reached the end of the table
@@ -43,10 +43,11 @@ func (w *walk) next(limit func() int, works bool) (selection, bool) {
 	return selection{pick: w.step(limit)}, !w.ended.Load()
 }
 
-// step returns the next step of the walk, of as many rows as limit says by then, as a selection's
-// pick. The step is made when the rows are read. A batch that is tried again stays with its
-// rows: the span in which they lie may hold others by then, which were locked
-// before, and to take those instead would leave its own to nobody.
+// step returns the next step of the walk as the pick function of a selection. The
+// step is made when the rows are read, and takes as many rows as limit returns
+// then. A batch that is tried again keeps its rows. The range in which they lie may
+// contain other rows by then, which were locked before; if the batch took those, no
+// batch would send its own.
 func (w *walk) step(limit func() int) func(dialect.Driver, reader) error {
 	var mine []any
 	return func(drv dialect.Driver, read reader) error {
@@ -88,19 +89,19 @@ func (w *walk) resume() { w.probes = nil }
 
 // walkProbes are the places at which a walk is probed.
 type walkProbes struct {
-	// near has the rows to be taken again, and those that come next: all that
-	// are left, or as many as there are probes in any case.
+	// near has the rows to be taken again and the rows that come next: all that are
+	// left, or at least as many as there are probes.
 	near   *probe.Listing
 	all    bool
 	first  any // the id of the first row that comes next
 	places *probe.Places
-	n      int // how many there were
-	jump   any // the id up to which the middle was looked at, if it's by jumps
+	n      int // number of probes so far
+	jump   any // the id up to which the middle was searched, if by jumps
 	seen   map[any]bool
 }
 
-// probe implements [source]. It reads ids only, and few of them, however long
-// the table is.
+// probe implements [source]. It reads only ids, and only a few, however long the
+// table is.
 func (w *walk) probe(ctx context.Context) (selection, bool, error) {
 	p := w.probes
 	if p == nil {
@@ -142,12 +143,12 @@ func (w *walk) probe(ctx context.Context) (selection, bool, error) {
 	return selection{ids: []any{one}}, ok, nil
 }
 
-// maxJump bounds a jump, whose rows the database counts.
+// maxJump limits a jump, because the database counts the rows in it.
 const maxJump = 1 << 12
 
-// at matches the row at a place. Where the ids are integers the middle of the
-// table is found by value; else by jumps from the beginning, which don't come as
-// far in a long table.
+// at matches the row at a place. If the ids are integers, the middle of the table
+// is found by value. Otherwise it is found by jumps from the beginning, which don't
+// reach as far in a long table.
 func (w *walk) at(where probe.Place, p *walkProbes) func(*sql.Selector) {
 	after, skip := w.last, where.Distance
 	if where.From == probe.Anywhere {

@@ -11,8 +11,8 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// noteBatch tells the breaker of a signal type what came of a batch, and the observers
-// of a change.
+// noteBatch passes the result of a batch to the breaker of its type, and a change to
+// the observers.
 func (e *Engine) noteBatch(ctx context.Context, d *batch, w breaker.Way, took time.Duration, err error) {
 	news, since := d.signal.breaker.Note(time.Now(), w, took)
 	switch {
@@ -24,15 +24,15 @@ func (e *Engine) noteBatch(ctx context.Context, d *batch, w breaker.Way, took ti
 	}
 }
 
-// wayOf returns what a batch tells of which n signals were sent. ctx is that of
-// the batch.
+// wayOf returns what a batch shows about the way of the messages, if n of its
+// signals were sent. ctx is the batch's.
 func wayOf(ctx context.Context, d *batch, n int, err error) breaker.Way {
 	switch {
 	case entsignal.IsUnavailable(err):
 		return breaker.Blocked
-	case errors.Is(err, budget.ErrStuck): // such a claim still owns its batch
+	case errors.Is(err, budget.ErrStuck): // the claim still owns its batch
 		return breaker.Silent
-	case d.called && (n > 0 || ctx.Err() == nil): // sent, or refused by somebody who is there
+	case d.called && (n > 0 || ctx.Err() == nil): // sent, or refused by a broker that is there
 		return breaker.Free
 	case d.called:
 		return breaker.Silent

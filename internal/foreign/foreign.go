@@ -1,6 +1,6 @@
-// Package foreign calls code that the application gave: senders, error
-// handlers, log handlers. A panic in it must end neither a commit that has
-// succeeded nor the process, so it becomes an error.
+// Package foreign calls code of the application: senders, error handlers and log
+// handlers. A panic in it must not end a commit that has succeeded, nor the
+// process, so it becomes an error.
 package foreign
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/entsignal/signalbus/internal/mark"
 )
 
-// Call runs f, and makes a panic its error, a [*PanicError].
+// Call runs f. A panic becomes its error, a [*PanicError].
 func Call[R any](f func() (R, error)) (_ R, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -32,8 +32,8 @@ func Do(f func()) error {
 	return err
 }
 
-// CallSender calls a sender, or the function of entsignal.Each, and makes a panic
-// its error; also one of the error itself, which the bus is going to look into.
+// CallSender calls a sender, or the function of entsignal.Each. A panic becomes its
+// error, also a panic of the error's own methods, which the bus will call.
 func CallSender(send func() error) error {
 	_, err := Call(func() (struct{}, error) {
 		err := send()
@@ -46,7 +46,7 @@ func CallSender(send func() error) error {
 	return err
 }
 
-// PanicError is a panic. Its text leaves the stack to the log.
+// PanicError is a panic. Its text doesn't contain the stack, which is only logged.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -60,8 +60,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Logger returns a logger that writes to l, and calls panicked instead of
-// panicking when the handler of l does.
+// Logger returns a logger that writes to l. If the handler of l panics, it calls
+// panicked instead.
 func Logger(l *slog.Logger, panicked func(context.Context, error)) *slog.Logger {
 	return slog.New(&logHandler{l.Handler(), panicked})
 }
@@ -93,7 +93,7 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return h.with(func() slog.Handler { return h.Handler.WithGroup(name) })
 }
 
-// with returns the handler that derive derives; this one if it fails to.
+// with returns the handler that derive returns, or h if derive panics.
 func (h *logHandler) with(derive func() slog.Handler) slog.Handler {
 	derived := &logHandler{h.Handler, h.panicked}
 	h.guard(context.Background(), func() { derived.Handler = derive() })

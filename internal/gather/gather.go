@@ -1,6 +1,7 @@
-// Package gather joins the autoflushes of one signal type to larger batches. While one
-// batch is at the broker, the commits that come gather, and leave together as the
-// next. It needs no timer, and a commit that is alone waits for nobody.
+// Package gather joins the autoflushes of one signal type into larger batches.
+// While one batch is at the broker, the commits that arrive gather, and leave
+// together as the next batch. It needs no timer, and a commit that is alone never
+// waits.
 //
 //	Join ──nobody leads──▶ leads: Gather takes along who waits, up to a full batch
 //	  │                       │
@@ -11,9 +12,10 @@
 //	  ├──BreakOut───────────▶ leads a batch beside the others, one at a time
 //	  └──Leave──────────────▶ gone
 //
-// While commits are held up there may be [Ahead] batches under way, of which one at
-// most is not published yet. With 32 writers the second was measured to make commits
-// an eighth faster; a third one makes the batches smaller and nothing faster.
+// While commits wait, up to [Ahead] batches may be in progress, and at most one of
+// them is not published yet. With 32 writers, the second batch made commits an
+// eighth faster when measured. A third one makes batches smaller and nothing
+// faster.
 package gather
 
 import (
@@ -22,16 +24,16 @@ import (
 )
 
 const (
-	// Ahead is how many batches may be under way: one of which the broker's answer
-	// is awaited, and one that is claimed and sent meanwhile.
+	// Ahead is how many batches may be in progress: one that waits for the broker's
+	// confirmation, and one that is claimed and sent meanwhile.
 	Ahead = 2
-	// MaxBatch bounds the rows of a batch. A commit that alone has more must be
-	// taken apart before.
+	// MaxBatch is the largest number of rows in a batch. A commit with more must be split
+	// before it joins.
 	MaxBatch = 500
 )
 
-// A Gatherer joins the autoflushes of one signal type. The zero value is ready. Its
-// methods may be called by several goroutines.
+// A Gatherer joins the autoflushes of one signal type. The zero value is ready to
+// use. Its methods are safe for concurrent use.
 type Gatherer struct {
 	mu       sync.Mutex
 	led      bool // somebody claims and publishes a batch, and will pass the lead on
@@ -40,21 +42,21 @@ type Gatherer struct {
 	waiting  []*Share
 }
 
-// A Share is what one commit has in a batch.
+// A Share is the part of one commit in a batch.
 type Share struct {
 	IDs  []any
 	Lead chan struct{} // closed when the commit is to lead the next batch
 	Done chan Result   // has the result when another commit's batch took the share
 }
 
-// A Result is what came of a share.
+// A Result is the outcome of a share.
 type Result struct {
 	Sent  int
 	Err   error
 	Alone bool // nothing came of the batch; its shares are to try alone
 }
 
-// Join adds the ids of a commit, and reports whether it has the lead.
+// Join adds the ids of a commit, and reports whether this commit has the lead.
 func (g *Gatherer) Join(ids []any) (s *Share, lead bool) {
 	s = &Share{IDs: ids, Lead: make(chan struct{}), Done: make(chan Result, 1)}
 	g.mu.Lock()
@@ -68,8 +70,8 @@ func (g *Gatherer) Join(ids []any) (s *Share, lead bool) {
 	return s, false
 }
 
-// BreakOut gives a share that waits the lead of a batch beside the others. It
-// reports false if there is such a batch already, or the share is on its way.
+// BreakOut lets a waiting share lead a batch beside the others. It returns false if
+// there is such a batch already, or if the share is no longer waiting.
 func (g *Gatherer) BreakOut(s *Share) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,11 +91,11 @@ func (g *Gatherer) EndOut() {
 	g.out = false
 }
 
-// free reports whether another batch may be led.
+// free reports whether another batch may start.
 func (g *Gatherer) free() bool { return !g.led && g.underWay < Ahead }
 
-// Leave takes a share back. It reports false if that has the lead by now, or is
-// in a batch.
+// Leave takes a share back. It returns false if the share has the lead by now, or
+// is in a batch.
 func (g *Gatherer) Leave(s *Share) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,8 +107,8 @@ func (g *Gatherer) Leave(s *Share) bool {
 	return true
 }
 
-// Gather returns the batch of the leader: its own share, and those that wait
-// and fit.
+// Gather returns the batch of the leader: its own share, and the waiting ones that
+// fit.
 func (g *Gatherer) Gather(own *Share) []*Share {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -119,7 +121,7 @@ func (g *Gatherer) Gather(own *Share) []*Share {
 	return batch
 }
 
-// Pass takes the lead from a batch that is published.
+// Pass passes the lead on after the batch is published.
 func (g *Gatherer) Pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,9 +1,9 @@
-// Package lifecycle is the life of a bus: what runs in it, and how it ends.
+// Package lifecycle tracks what runs in a bus, and ends it.
 //
 //	open ──[Close]──▶ closing: what runs stops soon ──[nothing runs]──▶ drained
 //
-// What is called is counted with Enter and Leave, and a query that nobody waits for
-// anymore with LeaveBehind; Close waits for both.
+// Calls are counted with Enter and Leave, and abandoned queries with LeaveBehind.
+// Close waits for both.
 package lifecycle
 
 import (
@@ -16,12 +16,12 @@ import (
 )
 
 // A Lifecycle counts what runs in a bus, so that Close can wait for it. The zero
-// value is open. Its methods may be called by several goroutines.
+// value is open. Its methods are safe for concurrent use.
 type Lifecycle struct {
 	mu      sync.Mutex
-	flushes int             // of those that were called, autoflushes too
-	behind  int             // queries that nobody waits for anymore but Close
-	open    context.Context // ends, because of ErrClosed, when flushes should stop
+	flushes int             // running calls, including autoflushes
+	behind  int             // abandoned queries; only Close still waits for them
+	open    context.Context // ends with the cause ErrClosed when flushes should stop
 	end     context.CancelCauseFunc
 	drained chan struct{} // closed when nothing runs after close
 	over    bool          // drained is closed
@@ -34,7 +34,7 @@ func (l *Lifecycle) init() {
 	}
 }
 
-// Enter counts a flush in. It fails with entsignal.ErrClosed after Close.
+// Enter counts the start of a flush. After Close it returns entsignal.ErrClosed.
 func (l *Lifecycle) Enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +46,7 @@ func (l *Lifecycle) Enter() error {
 	return nil
 }
 
-// Leave undoes Enter.
+// Leave counts the end of a flush.
 func (l *Lifecycle) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *Lifecycle) Leave() {
 	l.drain()
 }
 
-// LeaveBehind counts a query that was left behind, until await returns.
+// LeaveBehind counts an abandoned query until await returns.
 func (l *Lifecycle) LeaveBehind(await func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,8 +68,8 @@ func (l *Lifecycle) LeaveBehind(await func()) {
 	}()
 }
 
-// drain says so when nothing runs after close. Reads may still be left behind
-// after that.
+// drain closes drained if nothing runs after Close. Abandoned queries may still be
+// added after that.
 func (l *Lifecycle) drain() {
 	if l.open == nil || l.open.Err() == nil || l.flushes+l.behind > 0 || l.over {
 		return
@@ -78,8 +78,8 @@ func (l *Lifecycle) drain() {
 	close(l.drained)
 }
 
-// UntilClosed returns a context that ends with ctx, and because of ErrClosed
-// when flushes should stop.
+// UntilClosed returns a context that ends with ctx. It also ends, with the cause
+// ErrClosed, when flushes should stop.
 func (l *Lifecycle) UntilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	l.mu.Lock()
 	l.init()
@@ -103,7 +103,7 @@ func (l *Lifecycle) IsClosed() bool {
 	}
 }
 
-// Done is closed when flushes should stop.
+// Done returns a channel that is closed when flushes should stop.
 func (l *Lifecycle) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,8 +111,8 @@ func (l *Lifecycle) Done() <-chan struct{} {
 	return l.open.Done()
 }
 
-// Close makes what runs stop, and waits for it until ctx ends: then the error says
-// what still runs, and wraps that of ctx.
+// Close makes everything that runs stop, and waits for it until ctx ends. Then the
+// error describes what still runs, and wraps the error of ctx.
 func (l *Lifecycle) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.init()
@@ -132,7 +132,7 @@ func (l *Lifecycle) Close(ctx context.Context) error {
 	}
 }
 
-// running tells what runs.
+// running describes what runs.
 func (l *Lifecycle) running() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,7 +142,7 @@ func (l *Lifecycle) running() string {
 		one, many string
 	}{
 		{l.flushes, "flush", "flushes"},
-		{l.behind, "query that was left behind", "queries that were left behind"},
+		{l.behind, "query that was abandoned", "queries that were abandoned"},
 	} {
 		switch some.n {
 		case 0:

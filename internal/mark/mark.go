@@ -1,6 +1,7 @@
-// Package mark has the marks that a sender puts on an error: whether trying the
-// same message again can help, and whether trying another one can. They are set
-// by entsignal.Permanent and entsignal.Unavailable, and found by [errors.As].
+// Package mark has the marks that a sender puts on an error: whether sending the
+// same message again can help, and whether sending another one can.
+// entsignal.Permanent and entsignal.Unavailable set them, and [errors.As] finds
+// them.
 package mark
 
 // Permanent marks an error of the message itself.
@@ -11,7 +12,7 @@ func (e *Permanent) Error() string { return e.Err.Error() }
 // Unwrap returns the error without its mark.
 func (e *Permanent) Unwrap() error { return e.Err }
 
-// Unavailable marks an error of the way to the broker.
+// Unavailable marks an outage.
 type Unavailable struct{ Err error }
 
 func (e *Unavailable) Error() string { return e.Err.Error() }

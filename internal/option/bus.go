@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Bus is what the options of a bus set.
+// Bus holds the settings of a bus.
 type Bus struct {
 	Log            *slog.Logger
 	HandleError    func(context.Context, error)
 	FlushTimeout   time.Duration
-	BurstCount     int   // of signals whose schema sets none; 0: it grows
-	BatchBytes     int64 // about how much memory the rows of a batch take
+	BurstCount     int   // for signals whose schema sets none; 0: it grows
+	BatchBytes     int64 // estimated memory of the rows of a batch
 	Queue          int   // 0: commits wait for their autoflush
-	MissingSenders bool  // are allowed
-	Autocommit     bool  // the application vouches for its driver
+	MissingSenders bool  // signals without a sender are allowed
+	Autocommit     bool  // see entsignal.WithAutocommitDriver
 	Setup          []func(bus any) error
 	Observers      []func(ctx context.Context, event any)
 }

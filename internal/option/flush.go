@@ -2,7 +2,7 @@ package option
 
 import "time"
 
-// Flush is what the options of a flush, and of the methods that are like one, set.
+// Flush holds the settings of a flush or a similar method.
 type Flush struct {
 	Only     []string // nil: all
 	Exclude  []string
@@ -17,11 +17,10 @@ type Flush struct {
 func DefaultFlush() Flush { return Flush{Workers: 1} }
 
 const (
-	// defaultWait is how long Flush waits: time enough for the autoflushes that
-	// are running to finish.
+	// defaultWait is how long Flush waits: enough for running autoflushes to finish.
 	defaultWait = 3 * time.Second
-	// defaultHoldBack is how long FlushOrdered waits for open transactions: most
-	// have ended by then, and those that haven't deserve to be named.
+	// defaultHoldBack is how long FlushOrdered waits for open transactions. Most have ended
+	// by then; the others are worth reporting.
 	defaultHoldBack = 30 * time.Second
 )
 
@@ -38,9 +37,9 @@ func or(d *time.Duration, otherwise time.Duration) time.Duration {
 	return *d
 }
 
-// Used returns the names of the options that a method of a bus uses. A client of
-// one signal has the flush methods too, and is of one type already: it uses all
-// but Only and Exclude.
+// Used returns the names of the options that a method of a bus uses. The flush
+// methods of a generated client flush only one type, so they don't use Only and
+// Exclude.
 func Used(method string, ofClient bool) []string {
 	var names []string
 	if !ofClient {

@@ -1,6 +1,5 @@
-// Package option is how the options of the public packages are made and read. An
-// option of package entsignal is a sealed interface, whose documentation shows
-// nothing but its name; behind it is an [Option].
+// Package option makes and applies the options of the public packages. An option of
+// package entsignal is a sealed type that hides an [Option].
 package option
 
 import (
@@ -10,23 +9,23 @@ import (
 	"strings"
 )
 
-// An Option sets something in settings of the type S.
+// An Option changes settings of type S.
 type Option[S any] struct {
 	name string
 	set  func(*S) error
 }
 
-// New returns the option of that name. set returns an error for a bad value.
+// New returns an option with that name. set returns an error for an invalid value.
 func New[S any](name string, set func(*S) error) Option[S] { return Option[S]{name, set} }
 
-// Name returns the option's name, which is that of the function that makes it.
+// Name returns the option's name, which is the name of the function that makes it.
 func (o Option[S]) Name() string { return o.name }
 
 // Apply applies the option.
 func (o Option[S]) Apply(s *S) error { return o.set(s) }
 
 // Apply applies options, whose public type is O, to s. The error names the option
-// with a bad value, and its value.
+// with an invalid value.
 func Apply[S, O any](s *S, opts []O) error {
 	for _, opt := range opts {
 		o, ok := any(opt).(interface{ Apply(s *S) error })
@@ -40,8 +39,8 @@ func Apply[S, O any](s *S, opts []O) error {
 	return nil
 }
 
-// ApplyUsed is [Apply] for a method that uses the options of the given names. Any
-// other option is an error.
+// ApplyUsed is [Apply] for a method that uses only the named options. Any other
+// option is an error.
 func ApplyUsed[S, O any](s *S, method string, opts []O, used []string) error {
 	for _, opt := range opts {
 		o, ok := any(opt).(interface {

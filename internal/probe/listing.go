@@ -1,7 +1,7 @@
 package probe
 
-// A Listing is what a flush has listed, ids or keys: each is taken in its order,
-// or out of it as a probe.
+// A Listing is the ids or keys that a flush has listed. They are taken in order, or
+// out of order as probes.
 type Listing struct {
 	all    []any
 	taken  int          // of all, those before
@@ -27,17 +27,17 @@ func (l *Listing) Take(limit int, works bool) (some []any) {
 	return some
 }
 
-// Again makes some come again, one by one, once the sender works.
+// Again adds ids to be taken again, one by one, once the sender works.
 func (l *Listing) Again(ids []any) { l.retry = append(l.retry, ids...) }
 
-// Undecided reports whether there are such.
+// Undecided reports whether there are ids to be taken again.
 func (l *Listing) Undecided() bool { return len(l.retry) > 0 }
 
-// Resume makes the next Pick begin anew.
+// Resume makes the next Pick start over.
 func (l *Listing) Resume() { l.probes = nil }
 
-// listingProbes are the places at which a listing is probed: first those that
-// are to be taken again, then those that weren't taken.
+// listingProbes are the places at which a listing is probed: first the ids to be
+// taken again, then those that weren't taken yet.
 type listingProbes struct {
 	places *Places
 	retry  []any
@@ -46,7 +46,7 @@ type listingProbes struct {
 	seen   map[int]bool
 }
 
-// Pick returns one from another place.
+// Pick returns an id or key from another place.
 func (l *Listing) Pick() (one any, ok bool) {
 	p := l.probes
 	if p == nil {
@@ -69,7 +69,7 @@ func (l *Listing) Pick() (one any, ok bool) {
 	return l.all[i], true
 }
 
-// find returns the index of one that was not looked at, or -1.
+// find returns the index of one that was not tried yet, or -1.
 func (p *listingProbes) find(gone func(int) bool) int {
 	fresh := func(i int) bool {
 		if i < 0 || p.seen[i] || gone(i) {

@@ -5,10 +5,10 @@ import (
 	"math/rand/v2"
 )
 
-// Places are where a flush looks for rows that can be sent. It begins with the
-// last row, because bad rows are often the oldest. From both ends it goes on by
-// distances that are doubled each time, which finds what is behind a few bad
-// rows and what is behind thousands; in between, and then, it looks all over.
+// Places are where a flush looks for rows that can be sent. It begins with the last
+// row, because bad rows are often the oldest. From both ends it continues with
+// distances that double each time, which finds what is behind a few bad rows and
+// what is behind thousands. In between, and afterwards, it looks at random places.
 // Another flush has other places, and finds what this one has missed.
 type Places struct {
 	n      int
@@ -23,7 +23,7 @@ type Place struct {
 	Part     float64 // anywhere: of the way from the first row to the last, below 1
 }
 
-// An Origin is from where a place is told.
+// An Origin is the point from which a place is measured.
 type Origin int
 
 const (
@@ -32,11 +32,11 @@ const (
 	Anywhere
 )
 
-// maxDoublings bounds the distance, since most databases count the rows that
-// lie between: up to 16,384 of them.
+// maxDoublings limits the distance to 16,384 rows, because most databases count the
+// rows in between.
 const maxDoublings = 14
 
-// NewPlaces returns places of a random order of their own.
+// NewPlaces returns places in a random order.
 func NewPlaces() *Places {
 	return newPlaces(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))) //nolint:gosec // no secret
 }
@@ -48,7 +48,7 @@ func (p *Places) Next() Place {
 	i, from := p.n/3, Origin(p.n%3)
 	p.n++
 	if from == Anywhere || i > maxDoublings {
-		// Steps of the golden ratio leave no large gap.
+		// Steps by the golden ratio leave no large gap.
 		_, p.part = math.Modf(p.part + (math.Sqrt(5)-1)/2)
 		return Place{From: Anywhere, Part: p.part}
 	}

@@ -1,5 +1,5 @@
-// Package probe decides how a flush goes on when nothing can be sent, for as long as
-// it doesn't know whether that is about the rows or about the sender.
+// Package probe decides how a flush continues when nothing can be sent and it is
+// not known whether the rows or the sender are at fault.
 //
 //	           nothing was sent of 3 batches in a row, or by 50 calls
 //	walking ──────────────────────────────────────────────────────────▶ probing
@@ -9,10 +9,10 @@
 //	                                                                       ▼ and nothing was sent
 //	                                                                   given up
 //
-// A flush that walks takes the rows in their order. One that probes takes single
-// rows from other places. If one of them is sent, the sender works and the rows
-// before it are bad: the flush walks on where it was, and takes every row that
-// comes, with far more patience.
+// A flush that walks takes the rows in their order. A flush that probes takes
+// single rows from other places. If one of them is sent, the sender works and the
+// rows before it are bad. The flush then walks on from where it was, and tries
+// every row, with far more patience.
 package probe
 
 import (
@@ -23,15 +23,15 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// A Trial is what one flush knows of the sender of a signal type. It is not safe for
-// concurrent use.
+// A Trial is what one flush knows about the sender of a signal type. It is not safe
+// for concurrent use.
 type Trial struct {
 	single    bool
 	probeTime time.Duration
 
 	phase phase
 	works bool // something was sent in this flush
-	// What happened since something was sent:
+	// Since something was sent:
 	batches int // that failed
 	late    int // of these, the last ones, because their time was over
 	calls   int // of the sender
@@ -40,11 +40,11 @@ type Trial struct {
 	until  time.Time // when the probes have to end
 }
 
-// New returns the trial of a flush whose probes may take so long.
+// New returns the trial of a flush that may probe for probeTime.
 func New(probeTime time.Duration) Trial { return Trial{probeTime: probeTime} }
 
-// NewSingle returns the trial of a flush that has no other places to look at: it gives
-// up in place of probing.
+// NewSingle returns the trial of a flush that has no other places to try. It gives
+// up instead of probing.
 func NewSingle() Trial { return Trial{single: true} }
 
 // Works reports whether something was sent.
@@ -53,13 +53,13 @@ func (t *Trial) Works() bool { return t.works }
 // Probing reports whether the next batch should be a probe.
 func (t *Trial) Probing() bool { return t.phase == probing }
 
-// GivenUp reports whether the flush should end, how many batches in a row have failed
-// by then, and how many of them were probes.
+// GivenUp reports whether the flush should end, how many batches in a row have
+// failed, and how many of them were probes.
 func (t *Trial) GivenUp() (over bool, batches, probes int) {
 	return t.phase == givenUp, t.batches, t.probes
 }
 
-// A phase is what a flush does.
+// A phase is what a flush does at the moment.
 type phase int
 
 const (
@@ -69,29 +69,28 @@ const (
 )
 
 const (
-	// maxStrikes is how many batches in a row may fail as a whole before a
-	// flush looks elsewhere.
+	// maxStrikes is after how many batches in a row that failed as a whole a flush probes.
 	maxStrikes = 3
-	// maxDoubts is how many calls of the sender may fail before that.
+	// maxDoubts is after how many failed calls of the sender a flush probes.
 	maxDoubts = 50
-	// MaxTries is how many calls of a sender of which nothing is known may
-	// fail in a row, but for LeastProbes.
+	// MaxTries is how many calls in a row may fail if the sender isn't known to work.
+	// LeastProbes takes precedence.
 	MaxTries = 100
-	// LeastProbes is how many probes there are in any case.
+	// LeastProbes is the minimum number of probes.
 	LeastProbes = 40
-	// maxTrust is how many calls may fail in a row once the sender has sent
-	// something: many more than bad rows in one place, and yet no table.
+	// maxTrust is how many calls in a row may fail once the sender has sent something: far
+	// more than there are bad rows in one place, but far less than a whole table.
 	maxTrust = 20000
 )
 
-// Refused takes a call of the sender that failed for so many signals, each on
-// its own. It reports whether it is worth while to take the batch apart.
+// Refused notes a call of the sender that failed for so many signals on their own.
+// It reports whether to bisect the batch.
 func (t *Trial) Refused(signals int) bool {
 	t.calls += max(1, signals)
 	return t.works || t.calls < maxDoubts
 }
 
-// Note takes the result of a batch.
+// Note notes the result of a batch.
 func (t *Trial) Note(now time.Time, sent int, err error) {
 	if sent > 0 {
 		*t = Trial{single: t.single, probeTime: t.probeTime, works: true}
@@ -120,7 +119,7 @@ func (t *Trial) Note(now time.Time, sent int, err error) {
 	}
 }
 
-// doubtful reports whether a flush that walks should look elsewhere.
+// doubtful reports whether a flush that walks should start to probe.
 func (t *Trial) doubtful(err error) bool {
 	if t.works && !t.single {
 		return max(t.batches, t.calls) >= maxTrust || t.late >= maxStrikes || t.batches >= maxStrikes && isBeyondRows(err)
@@ -128,7 +127,7 @@ func (t *Trial) doubtful(err error) bool {
 	return t.batches >= maxStrikes || t.calls >= maxDoubts
 }
 
-// Doubt makes a flush probe, or give up where that can't help.
+// Doubt makes a flush probe, or give up if probing can't help.
 func (t *Trial) Doubt(now time.Time, err error) {
 	if t.single || isBeyondRows(err) {
 		t.phase = givenUp
@@ -137,9 +136,9 @@ func (t *Trial) Doubt(now time.Time, err error) {
 	t.phase, t.probes, t.until = probing, 0, now.Add(t.probeTime)
 }
 
-// isBeyondRows reports whether err is one of the database, after which other
-// rows need no try: it can't be reached, or deletes nothing that was sent, and
-// then each try is a message that repeats.
+// isBeyondRows reports whether err comes from the database and trying other rows is
+// useless: the database can't be reached, or it can't delete what was sent, so that
+// each further try would send a message that is repeated.
 func isBeyondRows(err error) bool {
 	return errors.As(err, new(*database.AwayError)) || errors.As(err, new(*database.NotDeletedError))
 }

@@ -1,4 +1,4 @@
-// Package quote writes ids into error texts.
+// Package quote formats ids for error texts.
 package quote
 
 import (
@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// most bounds the text of an id in an error, in bytes.
+// most is the maximum size of an id's text in an error, in bytes.
 const most = 100
 
-// ID returns the text of an id for an error: as it is if it is plain, else quoted,
-// because a text from outside could forge lines of a log, and cut.
+// ID returns the text of an id for an error: unchanged if it is plain, otherwise
+// shortened and quoted, because a foreign text could forge log lines.
 func ID(id string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./@+", r)

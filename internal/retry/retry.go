@@ -1,5 +1,5 @@
-// Package retry is the account that mixin.Retry keeps of the failures of a signal, in
-// columns of its row:
+// Package retry records the failures of signals with mixin.Retry in columns of
+// their rows:
 //
 //	          fails             the pause is over
 //	pending ────────▶ waiting ────────────────────▶ pending
@@ -23,7 +23,7 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// A Policy says how often a signal is tried, and how long it waits in between.
+// A Policy sets how often a signal is tried, and how long it waits in between.
 type Policy annotation.Retry
 
 const (
@@ -31,7 +31,7 @@ const (
 	defaultMaxBackoff = time.Hour
 )
 
-// The fields of mixin.Retry, which are also the names of their columns.
+// The fields of mixin.Retry. Their columns have the same names.
 const (
 	FieldAttempts = "signal_attempts"
 	FieldRetryAt  = "signal_retry_at"
@@ -39,23 +39,24 @@ const (
 	FieldError    = "signal_error"
 )
 
-// maxErrorText bounds the text in signal_error, in bytes.
+// maxErrorText is the largest size of the text in signal_error, in bytes.
 const maxErrorText = 1000
 
-// State is what the columns of a row say.
+// State holds the columns of a row.
 type State struct {
 	Attempts int
-	RetryAt  *time.Time // not to be tried before; nil: at any time
-	FailedAt *time.Time // dead since; nil: alive
+	RetryAt  *time.Time // earliest time of the next attempt; nil means any time
+	FailedAt *time.Time // when it became dead; nil if it isn't
 	Error    *string
 }
 
 // SelectTimes makes a query of entities select the times in a form that
-// [State.WithTimes] reads, where the driver's is not to be relied on.
+// [State.WithTimes] reads. It is needed where the driver's own form is not
+// reliable.
 func SelectTimes(s *sql.Selector) { database.SelectInstants(s, FieldRetryAt, FieldFailedAt) }
 
-// WithTimes returns the state with the times that [SelectTimes] has selected; get
-// returns what the row has under a name.
+// WithTimes returns the state with the times that [SelectTimes] has selected. get
+// returns the value that the row has under a name.
 func (s State) WithTimes(get func(name string) (any, error)) State {
 	if at, ok := database.Instant(get, FieldRetryAt); ok {
 		s.RetryAt = at
@@ -71,7 +72,7 @@ func (s State) Due(now time.Time) bool {
 	return s.FailedAt == nil && (s.RetryAt == nil || !s.RetryAt.After(now))
 }
 
-// HasFailed reports whether the row is dead or has spent an attempt.
+// HasFailed reports whether the row is dead or has failed at least once.
 func (s State) HasFailed() bool { return s.FailedAt != nil || s.Attempts > 0 }
 
 // pauses returns the pauses after failures.
@@ -86,19 +87,19 @@ func (p Policy) pauses() backoff.Doubling {
 	return backoff.Doubling{Min: least, Max: most, Jitter: 0.5}
 }
 
-// An Attempt is one that a row has spent.
+// An Attempt is a failed attempt to send a row.
 type Attempt struct {
 	ID    any
 	State State // as it was before
 	Err   error
 }
 
-// Dead reports whether the row is dead now.
+// Dead reports whether the row is dead after the attempt.
 func (p Policy) Dead(a Attempt) bool {
 	return entsignal.IsPermanent(a.Err) || a.State.Attempts+1 >= p.MaxAttempts
 }
 
-// Describe says which attempt it was.
+// Describe returns the number of the attempt as a text.
 func (p Policy) Describe(a Attempt) string {
 	if p.Dead(a) {
 		return fmt.Sprintf("attempt %d of %d, dead", a.State.Attempts+1, p.MaxAttempts)
@@ -106,8 +107,8 @@ func (p Policy) Describe(a Attempt) string {
 	return fmt.Sprintf("attempt %d of %d", a.State.Attempts+1, p.MaxAttempts)
 }
 
-// Changes returns what to write into the rows whose attempts have failed. Those of
-// which the same is to be written share a change.
+// Changes returns what to write into the rows whose attempts have failed. Rows with
+// the same values share a change.
 func (p Policy) Changes(failed []Attempt, now time.Time) []database.Change {
 	type note struct {
 		attempts int
@@ -135,7 +136,7 @@ func (p Policy) Changes(failed []Attempt, now time.Time) []database.Change {
 					{Column: FieldFailedAt, Value: failedAt},
 					{Column: FieldError, Value: n.text},
 				},
-				// Somebody may have retried the row, or tried it, since.
+				// In the meantime the row may have been retried or tried again.
 				If: &database.Value{Column: FieldAttempts, Value: n.attempts},
 			})
 		}
@@ -144,7 +145,7 @@ func (p Policy) Changes(failed []Attempt, now time.Time) []database.Change {
 	return changes
 }
 
-// Revived is what a row is set to that is to be tried again.
+// Revived returns the values of a row that was reset to be tried again.
 func Revived() []database.Value {
 	return []database.Value{
 		{Column: FieldAttempts, Value: 0},
@@ -154,12 +155,12 @@ func Revived() []database.Value {
 	}
 }
 
-// storedTime returns t as every database stores it: in UTC, because SQLite
-// compares times as texts, and without the monotonic clock.
+// storedTime returns t as every database stores it: in UTC, because SQLite compares
+// times as texts, and without the monotonic clock.
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// errorText returns the text of an error as it is stored: cut, and free of
-// what PostgreSQL refuses in a text.
+// errorText returns the text of an error as it is stored: shortened, and without
+// characters that PostgreSQL rejects in a text.
 func errorText(err error) string {
 	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
 	if len(text) <= maxErrorText {
@@ -172,9 +173,10 @@ func errorText(err error) string {
 	return text[:end] + "…"
 }
 
-// IsDue leaves out the rows that are dead, and those that wait for their time.
+// IsDue leaves out rows that are dead, and rows that wait for their time.
 //
-// Its condition is one that the planner can't estimate; see [database.Unless].
+// The condition is written so that the planner can't estimate it; see
+// [database.Unless].
 func IsDue(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		s.Where(database.Unless(sql.Or(sql.NotNull(s.C(FieldFailedAt)), database.Later(s, FieldRetryAt, storedTime(now)))))
@@ -186,7 +188,7 @@ func IsAlive(s *sql.Selector) {
 	s.Where(database.Unless(sql.NotNull(s.C(FieldFailedAt))))
 }
 
-// HasFailed matches the rows that are dead or have spent an attempt.
+// HasFailed matches rows that are dead or have failed at least once.
 func HasFailed(s *sql.Selector) {
 	s.Where(sql.Or(sql.GT(s.C(FieldAttempts), 0), sql.NotNull(s.C(FieldFailedAt))))
 }
@@ -201,7 +203,7 @@ func IsWaiting(now time.Time) func(*sql.Selector) {
 	}
 }
 
-// Blocked returns the error about a row that is not due.
+// Blocked returns the error for a row that is not due.
 func (s State) Blocked(id string) *entsignal.BlockedError {
 	e := &entsignal.BlockedError{ID: id, Attempts: s.Attempts}
 	switch {

@@ -1,5 +1,5 @@
-// Package sending is what a bus puts into the context of a sender, and what the
-// sender finds there by the functions of package entsignal.
+// Package sending holds what a bus puts into the context of a sender. The sender
+// reads it with functions of package entsignal.
 package sending
 
 import "context"
@@ -17,13 +17,13 @@ func WithBatch(ctx context.Context, batch any) context.Context {
 // Batch returns the batch that ctx carries, or nil.
 func Batch(ctx context.Context) any { return ctx.Value(batchKey{}) }
 
-// WithPublished returns a context whose sender calls published when all its
-// messages are handed to the broker.
+// WithPublished returns a context whose sender calls published when it has handed
+// all its messages to the broker.
 func WithPublished(ctx context.Context, published func()) context.Context {
 	return context.WithValue(ctx, publishedKey{}, published)
 }
 
-// Published calls the function of [WithPublished], if ctx has one.
+// Published calls the function set by [WithPublished], if there is one.
 func Published(ctx context.Context) {
 	if published, ok := ctx.Value(publishedKey{}).(func()); ok {
 		published()

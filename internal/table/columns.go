@@ -13,23 +13,22 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// Columns tells how the rows of a signal are found.
+// Columns builds the conditions that select the rows of a signal.
 type Columns struct {
 	ID      string
-	Key     string // empty: there is none
+	Key     string // empty if there is no OrderKey
 	Order   []entsignal.OrderTerm
 	IDType  reflect.Type
-	Counted bool // whether the ids are whole numbers, which the database may count
-	Retry   bool // there are those of mixin.Retry
+	Counted bool // the database stores the ids as whole numbers
+	Retry   bool // the columns of mixin.Retry exist
 }
 
-// Listed matches the rows with these ids, by id, for a query through drv.
+// Listed matches the rows with these ids, sorted by id, for a query with drv.
 func (c Columns) Listed(drv dialect.Driver, ids []any) func(*sql.Selector) {
 	return func(s *sql.Selector) { database.Listed(drv, s, c.ID, c.Counted, ids) }
 }
 
-// Span matches the first rows above after and up to top, by id. nil stands
-// for no bound.
+// Span matches the first rows above after and up to top, by id. nil means no limit.
 func (c Columns) Span(after, top any, limit int) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		if after != nil {
@@ -65,22 +64,22 @@ func (c Columns) Head(limit int) func(*sql.Selector) {
 	}
 }
 
-// movable reports whether a row's place in the order may change, which it can't
-// in that of the ids.
+// movable reports whether a row's place in the order may change. In the order of
+// the ids it can't.
 func (c Columns) movable() bool { return len(c.Order) > 0 && c.Order[0].Field() != c.ID }
 
-// Movable reports whether a row that drv locks may come in a place of the order
-// where it doesn't belong anymore.
+// Movable reports whether a row that drv locks may be returned in a place of the
+// order where it no longer belongs.
 func (c Columns) Movable(drv dialect.Driver) bool { return c.movable() && database.RowsMove(drv) }
 
 // WatchMoves matches the rows that pick matches, in the order of the signal, for a
-// query that locks them, and marks those that have moved; see [Rows.Moved].
+// query that locks them. It marks rows that have moved; see [Rows.Moved].
 func (c Columns) WatchMoves(s *sql.Selector, pick func(*sql.Selector)) {
 	database.MarkMoved(s, c.ID, pick, c.sort)
 }
 
-// Unordered returns why the order has nothing to do with that in which
-// signals are recorded, or nothing. terms is the order in ent fields.
+// Unordered returns why the order is unrelated to the order in which signals are
+// recorded, or an empty string. terms is the order in ent fields.
 func (c Columns) Unordered(terms []entsignal.OrderTerm) string {
 	switch {
 	case len(c.Order) > 0 && c.Order[0] != entsignal.OrderTerm(c.ID):
@@ -103,11 +102,11 @@ func (c Columns) sort(s *sql.Selector) {
 	}
 }
 
-// OfKey matches the rows of a key, in their order, with ids up to top; nil
-// stands for no bound.
+// OfKey matches the rows of a key, in their order, with ids up to top. nil means no
+// limit.
 func (c Columns) OfKey(key, top any) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		if key == nil { // the schema forbids it, and the table may not
+		if key == nil { // the schema forbids NULL, but the table may allow it
 			s.Where(sql.IsNull(s.C(c.Key)))
 		} else {
 			s.Where(sql.EQ(s.C(c.Key), key))
@@ -119,8 +118,8 @@ func (c Columns) OfKey(key, top any) func(*sql.Selector) {
 	}
 }
 
-// Oldest matches the row with the lowest id of each key, by id: the first of
-// those above after, and up to top.
+// Oldest matches the row with the lowest id of each key, by id: the first ones
+// above after and up to top.
 func (c Columns) Oldest(after, top any, limit int) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		b, t := sql.Dialect(s.Dialect()), s.Table()

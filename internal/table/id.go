@@ -17,20 +17,20 @@ import (
 	"entgo.io/ent/schema/field"
 )
 
-// idCodec tells how the ids of one signal type become what the database takes, and
-// the texts that people and consumers know them by. The bus works with the
-// database's values everywhere: two ids are the same if those are.
+// idCodec converts the ids of one signal type to database values, and to the texts
+// by which people and consumers know them. The bus uses the database values
+// everywhere: two ids are the same if their database values are.
 type idCodec[ID any] struct {
 	// scanner points to the ValueScanner of the field, which ent sets while the
 	// program starts; nil if the field has none.
 	scanner *field.TypeValueScanner[ID]
-	// valuer: the type says itself what is stored.
+	// valuer means that the type itself determines what is stored.
 	valuer bool
 	bytes  bool // the ids are slices of bytes
 	form   idForm
 }
 
-// idForm says which text stands for an id.
+// idForm determines the text of an id.
 type idForm int
 
 const (
@@ -57,12 +57,12 @@ func newIDCodec[ID any](scanner *field.TypeValueScanner[ID]) idCodec[ID] {
 	return c
 }
 
-// plain reports whether the database takes an id as it is.
+// plain reports whether the database stores an id unchanged.
 func (c idCodec[ID]) plain() bool {
 	return c.scanner == nil && !c.valuer && !c.bytes && c.form == formPrinted
 }
 
-// value returns what the database takes for an id.
+// value returns the database value of an id.
 func (c idCodec[ID]) value(id ID) (any, error) {
 	var (
 		v   any
@@ -90,7 +90,7 @@ func (c idCodec[ID]) value(id ID) (any, error) {
 	return v, nil
 }
 
-// scan reads an id by a function that scans one column.
+// scan reads an id with a function that scans one column.
 func (c idCodec[ID]) scan(scan func(dest any) error) (id ID, _ error) {
 	if c.scanner == nil {
 		return id, scan(&id)
@@ -109,12 +109,12 @@ func (c idCodec[ID]) scan(scan func(dest any) error) (id ID, _ error) {
 // external returns the ValueScanner of the field.
 func (c idCodec[ID]) external() (field.TypeValueScanner[ID], error) {
 	if *c.scanner == nil {
-		return nil, errors.New("its ValueScanner is not set: import the package runtime of the ent project in the program's main, as ent's documentation of hooks tells")
+		return nil, errors.New("its ValueScanner is not set: import the ent project's package runtime in the program's main; see ent's documentation of hooks")
 	}
 	return *c.scanner, nil
 }
 
-// textOf returns the text of an id of which the database's value is given.
+// textOf returns the text of an id, given its database value.
 func (c idCodec[ID]) textOf(stored any) string {
 	id, err := c.scan(func(dest any) error { return scanValue(dest, stored) })
 	if err != nil {
@@ -123,7 +123,7 @@ func (c idCodec[ID]) textOf(stored any) string {
 	return c.text(id)
 }
 
-// text returns the text that an id is known by.
+// text returns the text of an id.
 func (c idCodec[ID]) text(id ID) string {
 	switch c.form {
 	case formMarshaled:
@@ -138,10 +138,9 @@ func (c idCodec[ID]) text(id ID) string {
 	return formatID(id)
 }
 
-// parse returns the id of which text is the text. A type of the project's own
-// says itself how it is read (encoding.TextUnmarshaler, or else its
-// ValueScanner or sql.Scanner), unless it is a number or a string that is shown
-// as what it is.
+// parse returns the id with this text. A type of the project's own is parsed by its
+// own methods (encoding.TextUnmarshaler, or else its ValueScanner or sql.Scanner),
+// unless it is a number or a string whose text is its plain value.
 func (c idCodec[ID]) parse(text string) (ID, error) {
 	var (
 		id    ID
@@ -177,10 +176,10 @@ func (c idCodec[ID]) parse(text string) (ID, error) {
 	return id, first
 }
 
-// errNoForm says that a type isn't read in this way.
+// errNoForm means that a type can't be parsed in this way.
 var errNoForm = errors.New("not read so")
 
-// unmarshal reads an id by its UnmarshalText.
+// unmarshal parses an id with its UnmarshalText.
 func (c idCodec[ID]) unmarshal(id *ID, text string) error {
 	v := reflect.ValueOf(id).Elem()
 	u, ok := any(id).(encoding.TextUnmarshaler)
@@ -197,7 +196,7 @@ func (c idCodec[ID]) unmarshal(id *ID, text string) error {
 	return nil
 }
 
-// readKind reads an id that is a number or a string.
+// readKind parses an id that is a number or a string.
 func (c idCodec[ID]) readKind(id *ID, text string) error {
 	v := reflect.ValueOf(id).Elem()
 	switch {
@@ -223,7 +222,7 @@ func (c idCodec[ID]) readKind(id *ID, text string) error {
 	return nil
 }
 
-// readStored reads an id as if the text came from the database.
+// readStored parses an id as if the text came from the database.
 func (c idCodec[ID]) readStored(id *ID, text string) error {
 	_, scans := any(id).(sql.Scanner)
 	_, pointer := any(*id).(sql.Scanner)
@@ -264,10 +263,10 @@ func scanValue(dest, v any) error {
 	return fmt.Errorf("a %s can't be read from a %T", d.Type(), v)
 }
 
-// hexPrefix begins the text of bytes that are none.
+// hexPrefix begins the text of bytes that are not a valid text.
 const hexPrefix = "0x"
 
-// storedText returns the text of a value of the database.
+// storedText returns the text of a database value.
 func storedText(v any) string {
 	switch v := v.(type) {
 	case []byte:
@@ -284,7 +283,7 @@ func storedText(v any) string {
 	}
 }
 
-// storedForms returns what a column may hold that is shown by the text.
+// storedForms returns the database values that have this text.
 func storedForms(text string) []any {
 	forms := []any{text}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {

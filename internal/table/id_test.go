@@ -126,7 +126,7 @@ func TestIDWithoutATextIsShownAsItIsStored(t *testing.T) {
 
 	var unset field.TypeValueScanner[scannedBy]
 	_, err = newIDCodec(&unset).value(scannedBy{})
-	assert.ErrorContains(t, err, "import the package runtime")
+	assert.ErrorContains(t, err, "import the ent project's package runtime")
 }
 
 // codecTrip returns the text of an id that can be read back from it, and from

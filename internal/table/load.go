@@ -48,8 +48,8 @@ func (s *signal[C, T, ID, Q]) Load(ctx context.Context, drv dialect.Driver, matc
 	return &rows[T]{of: s, entities: found, ids: ids}, nil
 }
 
-// decoding is a driver that notes when ent fails to decode what a query has
-// returned: it leaves the result in the middle, or the driver ends it there.
+// decoding is a driver that notices when ent fails to decode the result of a query.
+// ent then stops reading in the middle of the result, or the driver ends it there.
 type decoding struct {
 	dialect.Driver
 	failed atomic.Bool
@@ -70,7 +70,7 @@ func (d *decoding) Query(ctx context.Context, query string, args, v any) error {
 type decodingRows struct {
 	sql.ColumnScanner
 	of     *decoding
-	inside bool // there is a row, and its successor was not asked for
+	inside bool // Next has returned a row, and was not called again
 }
 
 // Next implements [sql.ColumnScanner].
@@ -94,8 +94,8 @@ func (r *decodingRows) Close() error {
 	return r.ColumnScanner.Close()
 }
 
-// scanGuarded scans a row. A Scan method that panics inside of database/sql leaves
-// a lock behind, for which closing the rows would wait for ever.
+// scanGuarded scans a row. If a Scan method panicked inside database/sql, it would
+// leave a lock behind, and closing the rows would wait for it for ever.
 func scanGuarded(rows sql.ColumnScanner, dest []any) error {
 	guarded := false
 	for i, d := range dest {

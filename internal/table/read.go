@@ -12,15 +12,14 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// What is asked about rows is read by the columns that it needs, so that
-// a row that ent can't make an entity of is found, counted and discarded like
-// any other.
+// These queries read only the columns that they need. So a row that ent can't decode is found,
+// counted and discarded like any other.
 
 // scanner reads the columns of one row.
 type scanner func(dest ...any) error
 
-// scan calls each with the columns of each row that matches, and what match
-// selects behind them.
+// scan calls each with the columns of each row that matches, followed by what match
+// selects.
 func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), columns []string, each func(scanner) error) error {
 	t := s.Table()
 	b := sql.Dialect(drv.Dialect())
@@ -46,8 +45,8 @@ func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, matc
 	return rows.Err()
 }
 
-// scanID reads the id and the columns behind it. An id that isn't one of the
-// type is taken as the database gives it.
+// scanID reads the id and the columns after it. An id that isn't valid for the type
+// is returned as the database has it.
 func (s *signal[C, T, ID, Q]) scanID(drv dialect.Driver, scan scanner, more ...any) (any, error) {
 	id, err := foreign.Call(func() (ID, error) {
 		return s.codec.scan(func(dest any) error { return scan(append([]any{dest}, more...)...) })
@@ -81,7 +80,7 @@ func (s *signal[C, T, ID, Q]) Keys(ctx context.Context, drv dialect.Driver, matc
 	return ids, keys, err
 }
 
-// RowState is what is known of a row that isn't decoded.
+// RowState describes a row that isn't decoded.
 type RowState struct {
 	ID    any
 	Retry retry.State // zero without mixin.Retry

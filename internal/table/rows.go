@@ -11,22 +11,24 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// Rows are loaded signals of one type, with their Go type hidden. They don't change.
+// Rows are loaded signals of one type, with their Go type hidden. They are
+// immutable.
 type Rows interface {
 	// IDs returns the ids of the rows.
 	IDs() []any
-	// IDText returns the text of the id of a row, by which consumers know it.
+	// IDText returns the text of a row's id, by which consumers know it.
 	IDText(i int) string
-	// State returns what mixin.Retry keeps in a row.
+	// State returns the columns of mixin.Retry of a row.
 	State(i int) retry.State
-	// Moved reports whether one of them isn't where the query found it; see
+	// Moved reports whether one of the rows isn't where the query found it; see
 	// [Columns.WatchMoves].
 	Moved() bool
 	// Pick returns the rows with these indexes, in that order.
 	Pick(indexes []int) Rows
-	// Size estimates how many bytes of memory one of them takes; 0 if there is none.
+	// Size estimates how many bytes of memory one row takes; 0 if there is none.
 	Size() int64
-	// Send calls the sender with the rows from an index up to another.
+	// Send calls the sender with the rows from index from up to, but not including,
+	// index to.
 	Send(ctx context.Context, from, to int) error
 }
 
@@ -68,8 +70,7 @@ func (r *rows[T]) Pick(indexes []int) Rows {
 func (r *rows[T]) Size() int64 { return meanSize(r.entities) }
 
 func (r *rows[T]) Send(ctx context.Context, from, to int) error {
-	// The sender gets a copy: one that sorts what it gets must not change which row
-	// is which.
+	// The sender gets a copy, because it may sort the slice.
 	return foreign.CallSender(func() error { return r.of.send(ctx, slices.Clone(r.entities[from:to])) })
 }
 
@@ -92,8 +93,8 @@ func (s *signal[C, T, ID, Q]) state(row T) retry.State {
 	return state
 }
 
-// selectedOf returns what returns the values that a query has selected beside the
-// fields of an entity.
+// selectedOf returns a function that returns the values that a query has selected
+// in addition to the fields of an entity.
 func selectedOf(row any) (get func(name string) (any, error), ok bool) {
 	r, ok := row.(interface {
 		Value(name string) (ent.Value, error)

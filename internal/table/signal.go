@@ -14,25 +14,25 @@ import (
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
-// A Signal is one signal type. Its ids are everywhere what the database takes for
-// them. The functions that match say which rows a query is about.
+// A Signal is one signal type. Its ids are database values everywhere. The match
+// functions select the rows of a query.
 type Signal interface {
 	// Info describes the signal; BurstCount is 0 if the schema sets none.
 	Info() entsignal.Info
-	// Columns tells how rows are found.
+	// Columns returns the conditions that select rows.
 	Columns() Columns
 	// Retry returns the policy of mixin.Retry, or nil without it.
 	Retry() *retry.Policy
 	// HasSender reports whether the signal has a sender.
 	HasSender() bool
 
-	// Bind gives the signal the config of the client that it is read through.
+	// Bind sets the config of the client by which the signal is read.
 	Bind(config any) error
-	// Table tells where the rows are. It is known when the signal is bound.
+	// Table returns where the rows are. It is known after Bind.
 	Table() database.Table
 
-	// StoredID returns what the database takes for an id, ParseID for the text of
-	// an id, and IDText the text.
+	// StoredID returns the database value of an id, ParseID that of the id with a
+	// text, and IDText the text.
 	StoredID(id any) (any, error)
 	ParseID(text string) (any, error)
 	IDText(stored any) string
@@ -43,12 +43,12 @@ type Signal interface {
 	IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// Keys returns the ids and the keys of the rows that match.
 	Keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, err error)
-	// States returns what is known of the rows that match, without decoding them.
+	// States returns the state of the rows that match, without decoding them.
 	States(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]RowState, error)
-	// Load returns the rows that match as entities, with what is loaded with them.
-	// The error is an [*entsignal.DecodeError] if it is about some of the rows, and
-	// not about the database, the end of ctx, an interceptor or a query that was
-	// built.
+	// Load returns the rows that match as entities, together with their loaded
+	// edges. The error is an [*entsignal.DecodeError] if it is about some of the
+	// rows and not about the database, the end of ctx, an interceptor or the
+	// building of a query.
 	Load(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (Rows, error)
 }
 
@@ -116,8 +116,8 @@ func (s *signal[C, T, ID, Q]) Count(ctx context.Context, drv dialect.Driver, mat
 	return s.model.Query(s.config, drv, match).Count(allowed(ctx))
 }
 
-// allowed passes by the project's privacy rules: they say what its users may
-// see, and the bus is none of them.
+// allowed bypasses the project's privacy rules: they limit what its users may see,
+// and the bus is not one of them.
 func allowed(ctx context.Context) context.Context {
 	return privacy.DecisionContext(ctx, privacy.Allow)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 )
 
-// Guard is the database's transaction of one try, as ent's builders see it.
+// Guard is the database transaction of one try, as ent's builders see it.
 //
-// MySQL and SQLite roll a transaction back on their own, and would run what
-// follows outside of any. So the guard takes note of every error that a driver
-// reports, also while rows are read. After a conflict nothing more is done in
-// the try, even if its function swallows the error. After any other error the
-// guard asks the database whether the transaction still stands, but only if
-// the function goes on.
+// MySQL and SQLite sometimes roll back a transaction on their own, and would run
+// the following statements outside any transaction. So the guard notes every error
+// that a driver reports, also while rows are read. After a conflict it rejects
+// everything else in this try, even if the function swallows the error. After any
+// other error it asks the database whether the transaction is still open, but only
+// if the function continues.
 type Guard struct {
 	tx         dialect.Tx
 	dialect    string
@@ -27,28 +27,29 @@ type Guard struct {
 	contender  *Contender
 	ended      func()
 
-	// turn is held by the statement that runs, so that no other slips in
-	// between its failure and the note of it.
+	// turn is held by the running statement, so that no other one runs before its error is
+	// noted.
 	turn sync.Mutex
 
 	mu        sync.Mutex
-	rows      []*stdsql.Rows // those that may have more to say
-	doubt     error          // the first one since the transaction was known to stand
-	lost      error          // why nothing more is done
-	again     bool           // the transaction is lost to a conflict
+	rows      []*stdsql.Rows // may still report an error
+	doubt     error          // the first error since the transaction was known to be open
+	lost      error          // why everything else is rejected
+	again     bool           // the transaction was lost because of a conflict
 	commitErr error
 	mayCommit bool
 	committed bool
 }
 
-// NewGuard returns the guard of tx, of a database of ent's dialect. It ends the
-// try of the contender when the database has committed or rolled back.
+// NewGuard returns the guard of tx. dialect is ent's name of the database. The
+// guard ends the try of the contender when the database has committed or rolled
+// back.
 func NewGuard(tx dialect.Tx, dialect string, isConflict func(error) bool, c *Contender) *Guard {
 	return &Guard{tx: tx, dialect: dialect, isConflict: isConflict, contender: c, ended: sync.OnceFunc(c.End)}
 }
 
-// Conflict reports whether the transaction was lost to a conflict, so that it
-// should be run again, whatever its function returned.
+// Conflict reports whether the transaction was lost because of a conflict, so that
+// it should run again, whatever its function returned.
 func (g *Guard) Conflict() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,15 +57,15 @@ func (g *Guard) Conflict() bool {
 	return g.again
 }
 
-// AllowCommit is called when the function is done.
+// AllowCommit is called when the function has returned.
 func (g *Guard) AllowCommit() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mayCommit = true
 }
 
-// Committed reports whether the database has confirmed the commit. If it
-// hasn't, the error says why; it is nil if nobody has tried to commit.
+// Committed reports whether the database has confirmed the commit. If not, it
+// returns the error, or nil if there was no attempt to commit.
 func (g *Guard) Committed() (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -78,15 +79,14 @@ func (g *Guard) Commit() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.mayCommit {
-		return errors.New("entsignal: Atomic commits the transaction when its function has returned nil; the function can't")
+		return errors.New("entsignal: Atomic commits the transaction when its function returns nil; the function must not commit it")
 	}
 	g.commitErr = g.commit()
 	return g.commitErr
 }
 
 func (g *Guard) commit() error {
-	// What nobody has read may be a conflict, after which the server would
-	// accept the COMMIT.
+	// Unread rows may hide a conflict, and the server would still accept the COMMIT.
 	for _, rows := range g.rows {
 		g.note(rows.Close())
 	}
@@ -123,7 +123,7 @@ func (g *Guard) Query(ctx context.Context, query string, args, v any) error {
 	})
 }
 
-// ExecContext is what clients with ent's feature sql/execquery call.
+// ExecContext is called by clients with ent's feature sql/execquery.
 func (g *Guard) ExecContext(ctx context.Context, query string, args ...any) (result stdsql.Result, err error) {
 	tx, ok := g.tx.(interface {
 		ExecContext(context.Context, string, ...any) (stdsql.Result, error)
@@ -138,7 +138,7 @@ func (g *Guard) ExecContext(ctx context.Context, query string, args ...any) (res
 	return result, err
 }
 
-// QueryContext is what clients with ent's feature sql/execquery call.
+// QueryContext is called by clients with ent's feature sql/execquery.
 func (g *Guard) QueryContext(ctx context.Context, query string, args ...any) (rows *stdsql.Rows, err error) {
 	tx, ok := g.tx.(interface {
 		QueryContext(context.Context, string, ...any) (*stdsql.Rows, error)
@@ -156,8 +156,8 @@ func (g *Guard) QueryContext(ctx context.Context, query string, args ...any) (ro
 	return rows, err
 }
 
-// run runs a statement if the transaction stands and nobody has to be given
-// way to, and takes note of how it failed.
+// run runs a statement if the transaction is open and no other transaction has
+// precedence, and notes its error.
 func (g *Guard) run(ctx context.Context, query string, args any, statement func() error) error {
 	g.turn.Lock()
 	defer g.turn.Unlock()
@@ -179,7 +179,7 @@ func (g *Guard) run(ctx context.Context, query string, args any, statement func(
 	return err
 }
 
-// stands returns nil if the transaction is open still.
+// stands returns nil if the transaction is still open.
 func (g *Guard) stands(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -187,7 +187,7 @@ func (g *Guard) stands(ctx context.Context) error {
 	return g.settle(ctx, false)
 }
 
-// note takes note of what a driver has reported.
+// note notes an error that a driver reported.
 func (g *Guard) note(err error) {
 	switch {
 	case err == nil:
@@ -200,39 +200,39 @@ func (g *Guard) note(err error) {
 	}
 }
 
-// settle returns why the transaction is lost. If an error has cast doubt on
-// it, it asks the database.
+// settle returns why the transaction is lost, or nil. After a doubtful error it
+// asks the database.
 func (g *Guard) settle(ctx context.Context, committing bool) error {
 	switch {
 	case g.lost != nil || g.doubt == nil:
 		return g.lost
 	case database.RefusesAfterError(g.dialect) && !committing:
-		return nil // it refuses every statement by itself
+		return nil // it rejects every statement by itself
 	}
 	open, err := database.IsOpen(ctx, g.dialect, g.tx)
 	if open {
 		g.doubt = nil
 		return nil
 	}
-	lost := fmt.Errorf("the database has rolled it back; a statement had failed before: %w", g.doubt)
+	lost := fmt.Errorf("the database rolled it back after a statement failed: %w", g.doubt)
 	if err != nil {
-		lost = fmt.Errorf("can't tell whether it stands: %w; a statement had failed before: %w", err, g.doubt)
+		lost = fmt.Errorf("can't find out whether it is still open: %w; a statement failed before: %w", err, g.doubt)
 	}
 	if err == nil || committing {
-		// The end of a context that isn't Atomic's hides why the transaction
-		// was lost. Nothing is committed, so another try does no harm.
+		// If a context other than Atomic's has ended, the reason for the loss is unknown.
+		// Nothing is committed, so another try does no harm.
 		g.lost, g.again = lost, isEnd(g.doubt)
 	}
 	return lost
 }
 
-// isEnd reports whether the error tells of the end of a context.
+// isEnd reports whether the error is the end of a context.
 func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// WithEnd adds to an error that ctx has ended, which not every driver tells:
-// lib/pq calls it a cancelled statement, database/sql a finished transaction.
+// WithEnd adds the end of ctx to an error, because not every driver reports it:
+// lib/pq calls it a cancelled statement, and database/sql a finished transaction.
 func WithEnd(ctx context.Context, err error) error {
 	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
 		return fmt.Errorf("%w: %w", end, err)

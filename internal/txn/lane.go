@@ -8,41 +8,40 @@ import (
 	"time"
 )
 
-// Lane is where the transactions of one client that lose to each other again
-// and again take turns; see the comment of the package.
+// Lane orders the transactions of one client that repeatedly lose to each other;
+// see the package comment.
 type Lane struct {
 	mu      sync.Mutex
-	open    map[*Contender]struct{} // those of which a try is under way
-	line    []*Contender            // those that have lost too often, the oldest first
-	oldest  int                     // age of the one that was new last
-	changed chan struct{}           // closed when one of open or line has gone
+	open    map[*Contender]struct{} // with a try in progress
+	line    []*Contender            // that have lost too often, oldest first
+	oldest  int                     // age of the newest
+	changed chan struct{}           // closed when one leaves open or line
 }
 
 const (
-	// lossesForLine is after how many losses a transaction stands in line.
+	// lossesForLine is after how many losses a transaction joins the line.
 	lossesForLine = 2
-	// lanePatience is how long a transaction waits for one other. Then it runs
-	// all the same: it may have been begun by the function of that other, for
-	// which it would wait for ever.
+	// lanePatience is how long a transaction waits for another one. Then it runs anyway: the
+	// function of the other one may have begun it, and would wait for it for ever.
 	lanePatience = time.Second
 )
 
-// ErrGivesWay is what a statement fails with that would get in the way of a
-// transaction which has lost too often.
-var ErrGivesWay = errors.New("entsignal: the transaction gives way to one that has lost more often, and is run again after it")
+// ErrGivesWay is the error of a statement that would conflict with a transaction that has
+// lost too often.
+var ErrGivesWay = errors.New("entsignal: the transaction gives way to one that was retried more often, and is run again after it")
 
 // NewLane returns the lane of a client.
 func NewLane() *Lane {
 	return &Lane{open: make(map[*Contender]struct{}), changed: make(chan struct{})}
 }
 
-// Contender is one call of Atomic, in all its tries.
+// Contender is one call of Atomic with all its tries.
 type Contender struct {
 	lane    *Lane
-	age     int             // place in line; 0 if it was never there
-	wants   map[string]bool // rows of the tries that were lost
+	age     int             // place in line; 0 if it has never been in line
+	wants   map[string]bool // rows of the lost tries
 	has     map[string]bool // rows that this try has written or locked
-	insists bool            // it gives way to nobody
+	insists bool            // it gives way to no one
 }
 
 // NewContender returns a call that has not begun yet.
@@ -50,9 +49,9 @@ func (l *Lane) NewContender() *Contender {
 	return &Contender{lane: l, wants: make(map[string]bool)}
 }
 
-// Begin is called before each try, with how many were lost. The first tries
-// don't wait. If this is the last one it won't give way to others. End must be
-// called when the database has ended the transaction.
+// Begin is called before each try with the number of lost tries. The first tries
+// don't wait. The last try gives way to no one. End must be called when the
+// database has ended the transaction.
 func (c *Contender) Begin(ctx context.Context, losses int, isLast bool) {
 	l := c.lane
 	l.mu.Lock()
@@ -80,8 +79,8 @@ func (c *Contender) End() {
 	l.leave(c)
 }
 
-// Touch is called before a statement of the try. It returns [ErrGivesWay] if
-// that would write or lock what one before it in line needs.
+// Touch is called before each statement of a try. It returns [ErrGivesWay] if the
+// statement would write or lock a row that an earlier contender in line needs.
 func (c *Contender) Touch(query string, args []any) error {
 	row, ok := rowOf(query, args)
 	if !ok {
@@ -116,7 +115,7 @@ func (l *Lane) stand(c *Contender) {
 	l.line = slices.Insert(l.line, at, c)
 }
 
-// leave takes c out of the line, and wakes those that wait.
+// leave takes c out of the line, and wakes the others.
 func (l *Lane) leave(c *Contender) {
 	if len(l.line) == 0 {
 		return
@@ -126,8 +125,8 @@ func (l *Lane) leave(c *Contender) {
 	l.changed = make(chan struct{})
 }
 
-// wait waits until nobody is in the way of c. It reports false when it has
-// waited too long for one other, or ctx has ended.
+// wait waits until no other contender blocks c. It returns false if it has waited
+// too long for one, or if ctx has ended.
 func (l *Lane) wait(ctx context.Context, c *Contender) bool {
 	timer := time.NewTimer(lanePatience)
 	defer timer.Stop()
@@ -154,8 +153,9 @@ func (l *Lane) wait(ctx context.Context, c *Contender) bool {
 	return true
 }
 
-// before returns one that is in the way of c, or nil: before it in line, or
-// under way with one of its rows. It returns last for as long as that is one.
+// before returns a contender that blocks c, or nil: one before it in line, or one
+// that is running with one of its rows. It returns last for as long as that one
+// blocks c.
 func (l *Lane) before(c, last *Contender) *Contender {
 	others := slices.Clone(l.line[:slices.Index(l.line, c)])
 	others = slices.DeleteFunc(others, func(other *Contender) bool { return !share(other.wants, c.wants) })

@@ -1,14 +1,14 @@
-// Package txn is what stands behind Atomic and InTx, apart from what only a
-// generated client knows: the options, the loop that runs a transaction again,
-// the guard of one try, the scope in which calls join it, and the lane.
+// Package txn implements Atomic and InTx, except for what only a generated client
+// knows: the options, the loop that runs a transaction again, the guard of one try,
+// the scope in which calls join it, and the lane.
 //
 // # The lane
 //
-// Transactions that want the same row lose to each other, and by pauses of
-// random length alone a call in some hundred loses nine times to nine others.
-// So the guard notes which rows a try writes or locks, as far as its statements
-// tell (see rowOf), and the lane, of which each client has one, lets a call that
-// has lost twice be the next at the rows that it has lost:
+// Transactions that want the same row lose to each other. With random pauses alone,
+// one call in some hundred loses nine times to nine others. So the guard notes
+// which rows a try writes or locks, as far as its statements show (see rowOf). Each
+// client has one lane. It lets a call that has lost twice be the next one at the
+// rows that it has lost:
 //
 //	  first and second try            third try and later
 //	┌────────────────────┐  lost   ┌──────────────────────────┐
@@ -26,12 +26,12 @@
 //	          v                                 v
 //	        commit                            commit
 //
-// Nobody waits who holds a lock, and nobody waits for a row that it doesn't
-// want: a transaction that touches other rows never notices the line. One that
-// gives way has lost that try, so it comes into the line itself after the next
-// one at the latest. The last try of a call gives way to nobody. Other
-// processes, and transactions that aren't Atomic's, don't know the line;
-// against them there are the pauses.
+// A transaction that holds a lock never waits here, and none waits for a row that
+// it doesn't want. So a transaction that touches other rows never notices the line.
+// A transaction that gives way has lost that try, so it joins the line itself after
+// the next lost try at the latest. The last try of a call gives way to no one.
+// Other processes, and transactions that aren't Atomic's, don't know the line;
+// against conflicts with them there are only the pauses.
 package txn
 
 import (
@@ -41,7 +41,7 @@ import (
 	"github.com/entsignal/signalbus/internal/backoff"
 )
 
-// Options tune one transaction.
+// Options configure one transaction.
 type Options struct {
 	Isolation  *sql.IsolationLevel // nil: Atomic's default
 	ReadOnly   bool
@@ -55,8 +55,8 @@ func Defaults() Options {
 	return Options{Retries: 8, MinBackoff: 10 * time.Millisecond, MaxBackoff: time.Second}
 }
 
-// pauses returns the pauses between tries. The jitter keeps transactions that have met
-// from meeting again.
+// pauses returns the pauses between tries. The jitter prevents transactions that
+// have met from meeting again.
 func (o Options) pauses() backoff.Doubling {
 	return backoff.Doubling{Min: o.MinBackoff, Max: o.MaxBackoff, Jitter: 0.5}
 }

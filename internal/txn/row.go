@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// rowOf names what a statement writes or locks, if it tells: its table and the
-// arguments of its WHERE. So all statements of ent's builders that are about
-// one entity have the same name, whatever they set. Other statements of the
-// same rows may have other names: that costs a lost try, and nothing else.
+// rowOf returns a name for what a statement writes or locks, if it can be seen: the
+// table and the arguments of its WHERE. So all statements of ent's builders about
+// one entity have the same name, whatever they set. Other statements about the same
+// rows may have another name; that only costs a lost try.
 func rowOf(query string, args []any) (string, bool) {
 	head, _, ok := strings.Cut(query, " WHERE ")
 	if !ok {

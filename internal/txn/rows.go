@@ -6,11 +6,11 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
-// watch sees to it that the guard learns of what is reported while rows are
-// read and closed: a server that has sent the first rows may still roll the
-// transaction back. Those of database/sql keep their error, so a look at them
-// suffices, before anything else is done in the transaction. Those of a driver
-// of another type are put into a wrapper.
+// watch makes the guard notice errors that are reported while rows are read and
+// closed, because a server that has sent the first rows may still roll back the
+// transaction. Rows of database/sql keep their error, so the guard looks at it
+// before anything else is done in the transaction. Rows of other drivers get a
+// wrapper.
 func (g *Guard) watch(v any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -28,8 +28,7 @@ func (g *Guard) watch(v any) {
 	}
 }
 
-// lookAtRows takes note of the errors of the rows, and forgets those that are
-// closed.
+// lookAtRows notes the errors of the rows, and drops rows that are closed.
 func (g *Guard) lookAtRows() {
 	open := g.rows[:0]
 	for _, rows := range g.rows {
@@ -45,7 +44,7 @@ func (g *Guard) lookAtRows() {
 	g.rows = open
 }
 
-// watched are rows of a driver that isn't ent's own.
+// watched wraps the rows of a driver that isn't ent's own.
 type watched struct {
 	sql.ColumnScanner
 	guard *Guard
@@ -77,7 +76,7 @@ func (w *watched) noted(err error) error {
 	return err
 }
 
-// failed takes note of the error. It returns false, for Next.
+// failed notes the error. It returns false, for Next.
 func (w *watched) failed(err error) bool {
 	w.guard.mu.Lock()
 	defer w.guard.mu.Unlock()

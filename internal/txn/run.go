@@ -7,11 +7,10 @@ import (
 	"github.com/entsignal/signalbus/internal/backoff"
 )
 
-// Run calls try until it succeeds, fails for good, or was called o.Retries
-// times again. try gets how often it was called before, and reports with its
-// error whether calling it again may help.
-// Run returns the last error, without the mark of [Again]; if ctx ends between
-// two tries, ctx's error with it.
+// Run calls try until it succeeds, fails for good, or was called again o.Retries
+// times. try gets the number of earlier calls, and reports with its error whether
+// another call may help. Run returns the last error without the mark of [Again]. If
+// ctx ends between two tries, it adds ctx's error.
 func Run(ctx context.Context, o Options, try func(losses int) (again bool, err error)) error {
 	for n := 0; ; n++ {
 		again, err := try(n)
@@ -35,8 +34,8 @@ func (e *Again) Error() string { return e.Err.Error() }
 // Unwrap returns the error and its mark.
 func (e *Again) Unwrap() []error { return []error{e.Err, e.Mark} }
 
-// unmarked returns err as it was before it was marked. One that was wrapped
-// since stays as it is: it has a text of its own.
+// unmarked returns err without its mark. An error that was wrapped afterwards stays
+// as it is, because it has a text of its own.
 func unmarked(err error) error {
 	if again, ok := err.(*Again); ok { //nolint:errorlint // see above
 		return again.Err

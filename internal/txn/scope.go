@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Scope is the reach of one open transaction: the calls that have joined it.
-// Its methods may be called by several goroutines.
+// Scope counts the calls that have joined one open transaction. Its methods are
+// safe for concurrent use.
 type Scope[X any] struct {
 	Tx X
 
@@ -23,8 +23,8 @@ func NewScope[X any](tx X) *Scope[X] {
 	return s
 }
 
-// Join reports whether the transaction is open, and holds up its commit until
-// Leave is called.
+// Join reports whether the transaction is open. If so, its commit waits until Leave
+// is called.
 func (s *Scope[X]) Join() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,9 +43,9 @@ func (s *Scope[X]) Leave() {
 	s.left.Broadcast()
 }
 
-// Close waits until no joined call runs anymore, so that none is committed by
-// half, and lets no other join. It returns early when ctx ends: then the
-// transaction is rolled back.
+// Close accepts no more calls, and waits until all joined calls have left, so that
+// none is committed halfway. It returns early when ctx ends; then the transaction
+// is rolled back.
 func (s *Scope[X]) Close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Scope[X]) Close(ctx context.Context) {
 	s.over = true
 }
 
-// End lets no other call join.
+// End accepts no more calls.
 func (s *Scope[X]) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
