@@ -17,14 +17,13 @@ const (
 	// table takes its time; a poll that took long makes the next one wait
 	// longer too, so that a flush isn't held up by its own bar.
 	pollEvery = 2 * time.Second
-	// pollTimeout bounds one poll. A bar that can't tell stays where it is.
+	// pollTimeout limits one poll. If it fails, the bar stays where it is.
 	pollTimeout = 5 * time.Second
-	// pollShare is the part of the time that polls may take: 1 of pollShare.
+	// pollShare limits the time of polls to 1/pollShare of the whole time.
 	pollShare = 10
 )
 
-// screen is a standard error on which logs and a progress bar share a
-// terminal.
+// screen is a standard error on which logs and a progress bar share a terminal.
 type screen struct {
 	w     io.Writer
 	bars  bool
@@ -41,10 +40,9 @@ func newScreen(w io.Writer, bars bool, width int) *screen {
 }
 
 const (
-	// wideScreen has room for all that a bar tells, on one line.
+	// wideScreen is the width at which a complete bar fits on one line.
 	wideScreen = 100
-	// narrowText is the most columns that a bar without its speed and its time
-	// takes for text.
+	// narrowText is the largest number of columns for text in a bar without speed and time.
 	narrowText = 40
 	maxBar     = 30 // columns of the bar itself
 )
@@ -78,7 +76,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-// progress is the bar of one flush; nil if there is none.
+// progress is the bar of one flush. It may be nil.
 type progress struct {
 	screen *screen
 	count  func(context.Context) (int, error)
@@ -87,10 +85,10 @@ type progress struct {
 	done   chan struct{}
 }
 
-// follow shows how far a flush that begins now has come. It counts what may be
-// sent: no signal that waits for its next attempt, or is dead. What is recorded
-// meanwhile counts as not sent, and what other processes send as sent, until
-// the flush ends.
+// follow shows the progress of a flush that begins now. It counts only signals that
+// may be sent, so neither waiting nor dead ones. Until the flush ends, signals that
+// are recorded meanwhile count as not sent, and signals that other processes send
+// count as sent.
 func (s *screen) follow(ctx context.Context, bus *entsignal.Bus, selected selection) *progress {
 	if !s.bars {
 		return nil
@@ -112,7 +110,7 @@ func (s *screen) start(ctx context.Context, count func(context.Context) (int, er
 	if n, _, err := p.poll(ctx); err == nil {
 		p.total = n
 	}
-	if p.total > 0 { // else it's not known, or there is nothing to do
+	if p.total > 0 { // otherwise the total is unknown or there is nothing to do
 		s.mu.Lock()
 		s.bar = progressbar.NewOptions(p.total, append(s.layout(),
 			progressbar.OptionSetWriter(s.w),
@@ -153,7 +151,7 @@ func (p *progress) run(ctx context.Context) {
 	}
 }
 
-// set moves the bar forward, never back.
+// set moves the bar forward, but never back.
 func (p *progress) set(n int) {
 	p.screen.mu.Lock()
 	defer p.screen.mu.Unlock()
@@ -162,7 +160,7 @@ func (p *progress) set(n int) {
 	}
 }
 
-// end shows how many signals the flush has sent and leaves the bar behind.
+// end shows how many signals the flush has sent and leaves the bar on the screen.
 func (p *progress) end(sent int) {
 	if p == nil {
 		return

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// redact hides the credentials of URLs and database settings in a text, and
-// nothing else: the rest of an error is what an operator needs to read. The
-// errors that a database driver or an AMQP client returns for a malformed URL
-// quote the URL as it was given, with its password.
+// redact hides the credentials of URLs and database settings in a text. It hides
+// nothing else, because operators need the rest of an error. If a URL is malformed,
+// the errors of a database driver or an AMQP client quote it with its password.
 func redact(s string) string {
 	var b strings.Builder
 	for {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// summaryEvery is how often a repeated flush logs what it did, so that its
-	// log shows that it lives when nothing else happens.
+	// summaryEvery is how often a repeated flush logs what it did, so that the log shows that
+	// it is alive even if nothing else happens.
 	summaryEvery = time.Minute
 )
 
@@ -25,7 +25,7 @@ func (f *flusher) loop(screen *screen) result {
 		stopping = f.stopper.stopping
 		health   = health{}
 		summary  = summary{since: time.Now()}
-		last     result // of the last run that tells something
+		last     result // of the last run that wasn't just interrupted
 		sent     int
 	)
 	signals := any("all")
@@ -62,7 +62,7 @@ func (f *flusher) loop(screen *screen) result {
 	return last
 }
 
-// report logs a change between working and failing: a broker that is down
+// report logs a change between working and failing, so that a broker that is down
 // for an hour is one line and not thousands.
 func (f *flusher) report(h *health, r result) {
 	since, changed := h.change(r)
@@ -79,15 +79,14 @@ func (f *flusher) report(h *health, r result) {
 	}
 }
 
-// summary counts what the runs of a repeated flush did since the last line of
-// the log about it.
+// summary counts what the runs of a repeated flush did since its last log line.
 type summary struct {
 	since        time.Time
 	runs, failed int
 	sent         int
 }
 
-// add counts a run, and logs the summary when it is time for it.
+// add counts a run, and logs the summary when it is due.
 func (s *summary) add(log *slog.Logger, r result) {
 	s.runs++
 	s.sent += r.Sent
@@ -102,15 +101,15 @@ func (s *summary) add(log *slog.Logger, r result) {
 	*s = summary{since: time.Now()}
 }
 
-// health is the state of a repeated flush: what fails, and since when. At
-// first nothing does.
+// health is the state of a repeated flush: what fails, and since when. It starts
+// with nothing failing.
 type health struct {
-	failing []string // names of signal types; "" for what concerns no single one
+	failing []string // names of signal types; "" for a failure of no single type
 	since   time.Time
 }
 
-// change takes the result of a run. It reports whether the state is another
-// now, and since when something had failed.
+// change processes the result of a run. It reports whether the state has changed,
+// and since when something had been failing.
 func (h *health) change(r result) (since time.Time, changed bool) {
 	failing := r.failing()
 	if r.err != nil {
@@ -127,8 +126,8 @@ func (h *health) change(r result) (since time.Time, changed bool) {
 	return h.since, true
 }
 
-// failurePauses are the pauses after runs that failed, under --repeat. The jitter keeps
-// processes that failed together from coming back together.
+// failurePauses are the pauses after failed runs with --repeat. The jitter prevents processes that
+// failed together from coming back together.
 func failurePauses() backoff.Doubling {
 	return backoff.Doubling{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.5}
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// result is what came of a flush.
+// result is the result of a flush.
 type result struct {
 	Sent        int       `json:"sent"`
 	Failed      []failure `json:"failed"`
-	Error       string    `json:"error,omitempty"` // of no single signal type
+	Error       string    `json:"error,omitempty"` // an error that concerns no single signal type
 	Interrupted bool      `json:"interrupted"`
-	// LeftOut has the types of which signals are pending that no flush may send
-	// now. It says nothing about this run: they are no failure of it.
+	// LeftOut lists the types with pending signals that no flush may send now. They
+	// aren't failures of this run.
 	LeftOut []leftOut `json:"left_out,omitempty"`
 
 	err    error  // the cause of Error
-	left   bool   // it was stopped before it was done
+	left   bool   // the flush was stopped before it was done
 	ofThem string // the command that lists what was left out
 }
 
-// leftOut is a signal type of which a flush has left some out.
+// leftOut is a signal type of which a flush has left out some signals.
 type leftOut struct {
 	Signal  string `json:"signal"`
 	Waiting int    `json:"waiting"` // for their next attempt
@@ -40,7 +40,7 @@ type failure struct {
 	err error
 }
 
-// newResult takes apart what a flush of the bus returned.
+// newResult splits the error of a flush by signal type.
 func newResult(sent int, err error) result {
 	r := result{Sent: sent, Failed: []failure{}}
 	for _, e := range parts(err) {
@@ -72,8 +72,8 @@ func parts(err error) []error {
 	return []error{err}
 }
 
-// onlyClosed reports whether err says no more than that a flush was stopped
-// between two batches. One that waited for its turn meanwhile says that too.
+// onlyClosed reports whether err only means that a flush was stopped between two
+// batches, or while it waited for the lock of an order.
 func onlyClosed(err error) bool {
 	closed := false
 	var walk func(error) bool
@@ -96,7 +96,7 @@ func onlyClosed(err error) bool {
 	return walk(err) && closed
 }
 
-// failing returns the names of what failed.
+// failing returns the names of the types that failed.
 func (r result) failing() []string {
 	var names []string
 	for _, f := range r.Failed {
@@ -108,7 +108,7 @@ func (r result) failing() []string {
 // ok reports whether nothing failed.
 func (r result) ok() bool { return r.err == nil && len(r.Failed) == 0 }
 
-// cause returns an error for what failed, or nil.
+// cause returns the error of the whole result, or nil.
 func (r result) cause() error {
 	if r.ok() {
 		return nil
@@ -145,7 +145,7 @@ func (r result) print(w io.Writer, format string) error {
 	return nil
 }
 
-// leftOut tells what was left out, and how to see it.
+// leftOut describes what was left out, and how to see it.
 func (r result) leftOut() string {
 	var (
 		sum   leftOut
@@ -173,8 +173,8 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// flushFailed is the error of a flush of which something failed. Its text
-// names the signal types and leaves each one's cause to the log.
+// flushFailed is the error of a flush in which something failed. Its text names the
+// signal types; the log has the causes.
 type flushFailed struct{ result result }
 
 func (e *flushFailed) Error() string {

@@ -13,12 +13,12 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 )
 
-// closeTimeout bounds how long a command waits, when it is done, for what
-// still runs in the bus.
+// closeTimeout limits how long a command waits at the end for what still runs in
+// the bus.
 const closeTimeout = 15 * time.Second
 
-// flusher is one of the three flush commands. Its fields up to timeout belong
-// to the flags; the others are what a run needs.
+// flusher is one of the three flush commands. The fields up to timeout belong to
+// the flags; the others are needed for a run.
 type flusher struct {
 	sys    system
 	global *global
@@ -40,8 +40,7 @@ type flusher struct {
 	ended    context.CancelFunc // ends the context of the bus
 }
 
-// flags adds the flags that the three flushes share, and what completes them
-// and their arguments.
+// flags adds the flags of all three flushes, and their completions.
 func (f *flusher) flags(c *cobra.Command) {
 	f.burst.most = entsignal.MaxBurstCount
 	flags := c.Flags()
@@ -56,8 +55,8 @@ func (f *flusher) flags(c *cobra.Command) {
 	}
 }
 
-// run is the command. The arguments are well formed when it is called, and
-// the bus isn't open yet.
+// run runs the command. The arguments were checked before, and the bus isn't open
+// yet.
 func (f *flusher) run(c *cobra.Command, names []string) error {
 	f.command, f.selected = c, selection{names: names, exclude: f.exclude}
 	if err := f.selected.checkEmpty(); err != nil {
@@ -89,8 +88,8 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	return r.cause()
 }
 
-// countLeftOut notes what the flush has left out. Who interrupts a flush doesn't
-// wait for that, and a database that can't tell is no failure.
+// countLeftOut notes what the flush has left out. After an interrupt it doesn't
+// count. A database that can't count doesn't make the flush fail.
 func (f *flusher) countLeftOut(r *result) {
 	if f.bus == nil || r.Interrupted {
 		return
@@ -116,7 +115,7 @@ func (f *flusher) try(screen *screen) result {
 			return newResult(0, err)
 		}
 	}
-	ctx := context.WithoutCancel(contextOf(f.command)) // its end stops the bus, and leaves a batch its time
+	ctx := context.WithoutCancel(contextOf(f.command)) // the end of this context closes the bus, so that a batch in progress can finish
 	if f.timeout.set {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.timeout.d)
@@ -146,8 +145,8 @@ func (f *flusher) try(screen *screen) result {
 	return r
 }
 
-// open opens the bus and checks the names. A signal ends the opening, and
-// once the bus is open makes it stop after the batch in hand.
+// open opens the bus and checks the names. An interrupt ends the opening. Once the
+// bus is open, an interrupt makes it stop after the current batch.
 func (f *flusher) open() error {
 	stopping := f.stopper.stopping
 	ctx, cancel := context.WithCancel(context.WithoutCancel(contextOf(f.command)))
@@ -168,7 +167,7 @@ func (f *flusher) open() error {
 		}
 		cancel()
 		return err
-	case interrupted: // what was opened may depend on a context that is gone
+	case interrupted: // what was opened may depend on a context that has ended
 		f.closing(closeBus())
 		return entsignal.ErrClosed
 	case late:
@@ -187,12 +186,12 @@ func (f *flusher) open() error {
 	f.unhook = context.AfterFunc(stopping, func() {
 		ended, end := context.WithCancel(context.Background())
 		end()
-		_ = bus.Close(ended) // begins to close, and doesn't wait
+		_ = bus.Close(ended) // starts to close without waiting
 	})
 	return nil
 }
 
-// warn tells once of signals that are not flushed as the command says.
+// warn logs once which signals are not flushed as the command promises.
 func (f *flusher) warn(chosen []entsignal.Info) {
 	if f.mode != entsignal.ModeFlushOrdered {
 		return
@@ -222,8 +221,8 @@ func (f *flusher) close() {
 	f.bus = nil
 }
 
-// closing logs an error of closing. It's no failure of the flush: what is
-// sent is sent.
+// closing logs an error of closing. The flush doesn't fail because of it: its
+// messages are sent.
 func (f *flusher) closing(err error) {
 	if err != nil {
 		f.log.Warn("close failed", "error", redact(err.Error()))

@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// doubleTime is how long the first signal may come again without meaning more:
-// a terminal sends it to the whole process group, and a supervisor, a shell or
-// make may pass it on as well.
+// doubleTime is how long a repeated first signal is ignored: a terminal sends it to the whole
+// process group, and a supervisor, a shell or make may pass it on as well.
 const doubleTime = 500 * time.Millisecond
 
-// stopper listens for the signals that end a flush. The first asks it to stop
-// after the batch in hand, so that no message is sent whose row then stays;
-// the second ends the process.
+// stopper listens for the signals that end a flush. The first one asks it to stop
+// after the current batch, so that no message is sent whose row then stays. The
+// second one ends the process.
 type stopper struct {
 	// stopping ends when the flush should stop.
 	stopping context.Context
@@ -22,8 +21,8 @@ type stopper struct {
 	close func()
 }
 
-// listen starts to listen. The end of parent stops the flush too: a program
-// that turns signals into the end of its context means the same by it.
+// listen starts to listen. The end of parent stops the flush too, because a program
+// may turn signals into the end of its context.
 func listen(parent context.Context, sys system, log *slog.Logger) *stopper {
 	stopping, stop := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
@@ -32,7 +31,7 @@ func listen(parent context.Context, sys system, log *slog.Logger) *stopper {
 	go func() {
 		defer close(done)
 		var (
-			first  os.Signal // nil: none has come
+			first  os.Signal // nil before the first signal
 			double <-chan time.Time
 		)
 		for {

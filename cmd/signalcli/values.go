@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxDuration bounds what a flag takes. More is a slip, such as milliseconds
-// in place of seconds.
+// maxDuration is the largest duration that a flag accepts. More is probably a
+// mistake, such as milliseconds instead of seconds.
 const maxDuration = 24 * time.Hour
 
 // parseDuration reads a duration: "5s", or a bare number of seconds.

@@ -25,7 +25,7 @@ type Fault struct {
 	struck  atomic.Int64
 	onStop  func()
 	stopped sync.Once
-	note    func() // takes note of a strike; nil: nobody does
+	note    func() // called after a strike; may be nil
 
 	// What the fault of a sender does; nil means nothing.
 	call   func(ctx context.Context, signals []any) error // in front of a batch

@@ -30,7 +30,7 @@ type state struct {
 	mu      sync.Mutex // guards what follows, and what is in the lanes
 	buses   []*entsignal.Bus
 	sent    []message // in order, of all types
-	failed  []message // the first of those that were not sent
+	failed  []message // the first signals that were not sent
 	batches int
 	changed chan struct{} // closed and replaced at each change
 }

@@ -355,7 +355,7 @@ func (s SenderUnderTest) call(t testing.TB, ctx context.Context, batch []*Signal
 	return r.err
 }
 
-// outcomes returns what the error of a sender says of each of n signals.
+// outcomes returns the error of each of n signals, from the error of a sender.
 func outcomes(t testing.TB, err error, n int) []error {
 	t.Helper()
 	errs := make([]error, n)

@@ -29,9 +29,9 @@ func (l *locking) Absence(ctx context.Context, drv dialect.Driver, m Missing) (s
 // in it.
 func (*sqlite) Absence(context.Context, dialect.Driver, Missing) (string, error) { return "", nil }
 
-// surroundings tells whether row-level security hides rows of the table from
-// this user, how many tables of the same name there are in other schemas, and
-// the last id that the table's own sequence has given.
+// surroundings asks whether row-level security hides rows of the table from this
+// user, how many tables of the same name there are in other schemas, and the last
+// id of the table's own sequence.
 const surroundings = `
 SELECT row_security_active(c.oid),
 	(SELECT count(*) FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid AND o.relkind IN ('r', 'p')),

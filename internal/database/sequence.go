@@ -91,18 +91,17 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 	}
 }
 
-// look reads the sequence's value first, and then who holds its lock: the
-// sub-select depends on the value. Locks named n/0 are of transactions that
-// have ended, whose rows every later snapshot sees; a prepared transaction has
-// no pid. The raw last_value of the sequence is no
-// substitute: 29 of 800,000 reads of it, while others drew, were up to 31
-// ahead. The snapshot in which the ids are read is older than both.
+// look reads the sequence's value first, and then which transactions hold its lock.
+// The sub-select depends on the value to ensure that order. Locks named n/0 belong
+// to transactions that have ended, whose rows every later snapshot sees. A prepared
+// transaction has no pid. The raw last_value of the sequence is no substitute:
+// while others drew ids, 29 of 800,000 reads of it were up to 31 ahead. The
+// snapshot in which the ids are read is older than both.
 //
-// It must run by itself, because pg_sequence_last_value takes the lock too.
-// The source changes when the server starts (the first time) and when it comes
-// back from a crash of one of its processes (the second), after which the
-// names of transactions come again and the sequence may have lost what nobody
-// committed.
+// It must run by itself, because pg_sequence_last_value takes the lock too. The
+// source changes when the server starts (the first time) and when it recovers from
+// a crash of one of its processes (the second). After that the names of
+// transactions are reused, and the sequence may have lost what was never committed.
 const look = `
 SELECT b.v,
 	(SELECT string_agg(DISTINCT l.virtualtransaction, ' ') FROM pg_locks l
@@ -157,12 +156,12 @@ WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHER
 	AND %s
 ORDER BY age DESC NULLS LAST`
 
-// drawers are those that have drawn ids.
+// drawers selects the transactions that have drawn ids.
 const drawers = `l.relation = %d AND l.virtualtransaction = ANY (string_to_array(%s, ' '))`
 
-// lockers are those whose locks let nobody read the table, a part or an index of
-// it, or the sequence, and those that wait for such a lock: others queue up
-// behind them.
+// lockers selects the transactions whose locks prevent reading the table, a part or
+// an index of it, or the sequence. It includes those that wait for such a lock,
+// because other transactions queue up behind them.
 const lockers = `l.pid IS DISTINCT FROM pg_backend_pid() AND (
 	l.relation = %d AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 	OR l.mode = 'AccessExclusiveLock' AND l.relation IN (

@@ -195,7 +195,7 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (r keyResul
 		n, err := k.deliverInOrder(ctx, &wait, d)
 		r.sent += n
 		if err != nil {
-			if !errors.Is(err, budget.ErrStuck) && !d.called { // else it is the sender's error
+			if !errors.Is(err, budget.ErrStuck) && !d.called { // otherwise it is the sender's error
 				r.busy, r.blocked = errors.Is(err, entsignal.ErrBusy), errors.As(err, new(*entsignal.BlockedError))
 			}
 			return r, err

@@ -115,7 +115,7 @@ func (t *task) deliverInOrder(ctx context.Context, wait *lockWait, d *batch) (in
 	for try := 0; ; try++ {
 		n, err := t.engine.deliverFor(ctx, t.st, d)
 		switch {
-		case errors.Is(err, entsignal.ErrBusy) && !d.called: // else it is the sender's error
+		case errors.Is(err, entsignal.ErrBusy) && !d.called: // otherwise it is the sender's error
 			busy = true
 		case busy && ctx.Err() != nil && !errors.Is(err, budget.ErrStuck) && !d.called: // ended in the middle of a try
 			return n, errors.Join(entsignal.ErrBusy, err)
