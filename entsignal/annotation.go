@@ -11,10 +11,10 @@ import (
 func AutoFlush(on bool) schema.Annotation { return annotation.Signal{AutoFlush: &on} }
 
 // BurstCount sets how many rows Flush, FlushMany and FlushOrdered claim, send and
-// delete in one transaction, at most. Where neither the schema nor the bus nor the
-// call sets it, Flush and FlushMany start with 1 and double it, up to 1,000, while
-// batches are sent as a whole within 100 ms; after a failure they start again with 1.
-// FlushOrdered then takes 1. An autoflush ignores it.
+// delete in one transaction, at most. If neither the schema nor the bus nor the
+// call sets it, Flush and FlushMany start with 1 and double it, up to 1,000, as
+// long as each batch is sent as a whole within 100 ms. After a failure they start
+// with 1 again. FlushOrdered then takes 1. An autoflush ignores it.
 func BurstCount(n int) schema.Annotation { return annotation.Signal{BurstCount: &n} }
 
 // OrderBy sets the order in which FlushOrdered sends. The terms name ent fields,

@@ -8,75 +8,78 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// An Observer is told what happens in a bus, for metrics, traces and logs of its
-// own. Observe is called by many goroutines at once, and by a commit that autoflushes:
-// it must return at once, and must not use the bus. ctx carries the values of the
-// commit's or the flush's context, and is not cancelled. A panic is logged, and
-// changes nothing.
+// An Observer gets the events of a bus, for metrics, traces and logs of its own.
+// Observe is called concurrently, and within commits that autoflush. It must return
+// quickly, and must not use the bus. ctx has the values of the context of the
+// commit or the flush, but is not cancelled. A panic is logged and has no other
+// effect.
 type Observer interface {
 	Observe(ctx context.Context, e Event)
 }
 
 // An Event is one of [Recorded], [Sent], [Failed], [Dead], [Flushed], [Paused] and
-// [Resumed], by value. Later versions may add others, so ignore those that you don't
-// know.
+// [Resumed], as a value, not a pointer. Later versions may add more, so ignore
+// unknown events.
 type Event interface{ event() }
 
-// Recorded says that a transaction with signals of one type was committed, or that
-// signals were created outside of a transaction. It counts the signals that are created
-// through ent, of types whose schema doesn't turn the autoflush off.
+// Recorded means that a transaction with signals of one type was committed, or that
+// signals were created outside a transaction. It covers signals that are created
+// with ent, of types whose schema doesn't turn off the autoflush.
 type Recorded struct {
 	Signal string
 	Count  int
 }
 
-// Sent says that messages of one batch were confirmed and their rows deleted. Signals
-// of several commits may be in one batch.
+// Sent means that messages of one batch were confirmed and their rows deleted. A
+// batch may contain signals of several commits.
 type Sent struct {
 	Signal string
 	Mode   Mode
 	Count  int
-	// Took is the time of the batch: from its claim to the end of its transaction.
+	// Took is the time from the claim of the batch to the end of its transaction.
 	Took time.Duration
 	// Lag is how long ago the oldest signal of the batch was recorded; 0 if unknown.
 	Lag time.Duration
 }
 
-// Failed says that signals of one batch stay pending because of an error. A batch may
-// have sent others; see [Sent].
+// Failed means that signals of one batch stay pending because of an error. Others
+// of the same batch may have been sent; see [Sent].
 type Failed struct {
 	Signal string
 	Mode   Mode
-	Count  int // 0: the batch could not be claimed, so its size is unknown
+	Count  int // 0 if the batch could not be claimed, so that its size is unknown
 	Err    error
 }
 
-// Dead says that signals won't be sent any more unless they are retried: they have
-// failed for the last time (see mixin.Retry).
+// Dead means that signals have failed for the last time (see mixin.Retry). They are
+// not sent any more unless they are retried.
 type Dead struct {
 	Signal string
 	IDs    []string
-	Err    error // of the first of them
+	Err    error // the error of the first signal
 }
 
-// Flushed says that a flush is done with a signal type. Autoflushes, and Send of a
-// generated client, are told by [Sent] and [Failed] alone.
+// Flushed means that a flush is done with a signal type. It doesn't occur for
+// autoflushes and for Send of a generated client; see [Sent] and [Failed] for
+// these.
 type Flushed struct {
 	Signal string
 	Mode   Mode
 	Sent   int
-	Took   time.Duration // without the wait between the parts of Flush
+	Took   time.Duration // without the time of [Wait] in Flush
 	Err    error
 }
 
-// Paused says that the broker or the database is away for a signal type. Autoflushes
-// leave their signals pending, and try at intervals, until [Resumed].
+// Paused means that the broker or the database is unavailable for a signal type.
+// Until [Resumed], autoflushes leave their signals pending and try only at
+// intervals.
 type Paused struct {
 	Signal string
 	Err    error
 }
 
-// Resumed says that the broker and the database are back for a signal type.
+// Resumed means that the broker and the database are available again for a signal
+// type.
 type Resumed struct {
 	Signal string
 	After  time.Duration // since Paused
@@ -90,8 +93,8 @@ func (Flushed) event()  {}
 func (Paused) event()   {}
 func (Resumed) event()  {}
 
-// WithObserver makes the bus tell o what happens. It may be given several times. By
-// default there is no observer, which costs nothing.
+// WithObserver passes the events of the bus to o. It may be given several times. By
+// default there is no observer, and events cost nothing.
 func WithObserver(o Observer) BusOption {
 	return busOption{option.New("WithObserver", func(b *option.Bus) error {
 		if o == nil {

@@ -63,7 +63,7 @@ func WithFlushTimeout(d time.Duration) BusOption {
 }
 
 // WithBurstCount sets the burst count of signals whose schema sets none. By default
-// theirs grows, see [BurstCount].
+// it grows; see [BurstCount].
 func WithBurstCount(n int) BusOption {
 	return busOption{option.New("WithBurstCount", func(b *option.Bus) error {
 		if err := checkBurst(n); err != nil {

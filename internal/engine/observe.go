@@ -10,8 +10,8 @@ import (
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
-// observe tells the log and the observers. An event that comes with each batch or
-// commit is made only if there are observers: see observed.
+// observe passes an event to the log and the observers. Events that occur for each
+// batch or commit are made only if there are observers; see observed.
 func (e *Engine) observe(ctx context.Context, event entsignal.Event) {
 	e.logEvent(ctx, event)
 	if !e.observed() {
@@ -32,14 +32,14 @@ func (e *Engine) observed() bool { return len(e.observers) > 0 }
 func (e *Engine) logEvent(ctx context.Context, event entsignal.Event) {
 	switch v := event.(type) {
 	case entsignal.Paused:
-		e.log.WarnContext(ctx, "broker or database is away, signals stay pending", slog.String("signal", v.Signal), slog.Any("error", v.Err))
+		e.log.WarnContext(ctx, "broker or database is unavailable, signals stay pending", slog.String("signal", v.Signal), slog.Any("error", v.Err))
 	case entsignal.Resumed:
-		e.log.InfoContext(ctx, "broker and database are back, signals are sent again", slog.String("signal", v.Signal),
+		e.log.InfoContext(ctx, "broker and database are available again, sending continues", slog.String("signal", v.Signal),
 			slog.String("away_for", v.After.Round(time.Millisecond).String()))
 	}
 }
 
-// observeRecorded tells of the signals of a commit.
+// observeRecorded makes the events of a commit.
 func (e *Engine) observeRecorded(ctx context.Context, created []Created) {
 	if !e.observed() {
 		return
@@ -49,8 +49,8 @@ func (e *Engine) observeRecorded(ctx context.Context, created []Created) {
 	}
 }
 
-// observeBatch tells what became of a batch, of which n signals were sent. The batch
-// is not the caller's if its claim is stuck.
+// observeBatch makes the events of a batch of which n signals were sent. If its
+// claim is stuck, the batch still belongs to the claim.
 func (e *Engine) observeBatch(ctx context.Context, d *batch, n int, took time.Duration, err error, stuck bool) {
 	if !e.observed() {
 		return
