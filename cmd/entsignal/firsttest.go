@@ -34,7 +34,7 @@ type firstTest struct {
 // signal. One that is there is kept.
 func planTest(d dirs, data programData) (step, error) {
 	if exists(testFile) {
-		return step{path: testFile, do: toKeep, note: "the test is there"}, nil
+		return step{path: testFile, do: toKeep, note: "the test exists"}, nil
 	}
 	graph, err := loadGraph(d)
 	if err != nil {

@@ -36,7 +36,7 @@ func (p program) plan(g *generator) ([]step, error) {
 	}
 	var steps []step
 	if len(there) > 0 {
-		steps = append(steps, step{path: there[0], do: toKeep, note: "the program is there"})
+		steps = append(steps, step{path: there[0], do: toKeep, note: "the program exists"})
 		if !p.test {
 			return steps, nil
 		}
@@ -48,7 +48,7 @@ func (p program) plan(g *generator) ([]step, error) {
 	if !known {
 		return append(steps, step{
 			path: main, do: byHand, lines: "entsignal init --package PATH\n",
-			note: "the text of " + g.entc + " doesn't tell the import path of the generated code; tell it by",
+			note: "the text of " + g.entc + " doesn't show the import path of the generated code; name it with",
 		}), nil
 	}
 	if len(there) == 0 {
