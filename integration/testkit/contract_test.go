@@ -140,5 +140,5 @@ func TestDatabaseThatForgetsCommitsFails(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, string(out), `entsignaltest: "signal 1" was sent 0 times; expected once`)
 	assert.Contains(t, string(out), "entsignaltest: flush 1 of 3 sent 0 of 10: <nil>")
-	assert.Contains(t, string(out), `entsignaltest: the sender panicked, and FlushMany returned 0 and <nil>`)
+	assert.Contains(t, string(out), `entsignaltest: the sender panicked, but FlushMany returned 0 and <nil>`)
 }
