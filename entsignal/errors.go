@@ -55,8 +55,8 @@ var (
 	// don't cause this error.
 	ErrNotFound = errors.New("the bus can't see the signals of a commit")
 
-	// ErrInTx is returned by the flush methods of a transactional client. A flush
-	// needs its own transactions.
+	// ErrInTx is returned by the flush methods of a transactional client, and
+	// wrapped by the Purge of its inboxes. Both need their own transactions.
 	ErrInTx = errors.New("entsignal: cannot flush inside a transaction")
 
 	// ErrNoTx is returned by the generated Lock methods outside a transaction,

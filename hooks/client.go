@@ -11,6 +11,7 @@ package hooks
 
 import (
 	"context"
+	"sync"
 
 	"entgo.io/ent/dialect"
 
@@ -52,10 +53,11 @@ type Transactions[D any, X Tx] interface {
 // open transaction. All copies of a client share it, also the clients of its
 // transactions and of Debug. Its methods are safe for concurrent use.
 type Client[D any, X Tx] struct {
-	txs  Transactions[D, X]
-	bus  *engine.Binding
-	open collectors[D]
-	lane *txn.Lane
+	txs     Transactions[D, X]
+	bus     *engine.Binding
+	open    collectors[D]
+	lane    *txn.Lane
+	inboxes sync.Map // the tables of inboxes that are known to be fit
 
 	driver dialect.Driver // that the client was opened with; set by Clients.Add
 	// witnesses are all buses of the package, if this state belongs to no client.

@@ -58,11 +58,10 @@ func (ex *Extension) Templates() []*gen.Template { return []*gen.Template{ex.tem
 func (ex *Extension) Hooks() []gen.Hook {
 	return []gen.Hook{func(next gen.Generator) gen.Generator {
 		return gen.GenerateFunc(func(g *gen.Graph) error {
-			signals, err := checked(g)
-			if err != nil {
+			if _, err := checked(g); err != nil {
 				return errors.Join(err, restoreRuntime(g.Target))
 			}
-			hideEdges(g, signals)
+			hideEdges(g)
 			return ex.generate(g, next)
 		})
 	}}
@@ -74,7 +73,8 @@ func checked(g *gen.Graph) ([]*signal, error) {
 		return nil, fmt.Errorf("entsignal: storage %s is not supported; expected sql", g.Storage.Name)
 	}
 	signals, err := signalsOf(g)
-	errs := []error{err}
+	_, inboxErr := inboxesOf(g)
+	errs := []error{err, inboxErr}
 	errs = append(errs, checkNames(g, signals)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -4,20 +4,24 @@ import (
 	"reflect"
 
 	"entgo.io/ent/entc/gen"
+
+	"github.com/entsignal/signalbus/internal/annotation"
 )
 
 // graphQL is the name of the annotations of the extension entgql.
 const graphQL = "EntGQL"
 
-// hideEdges hides each edge to a signal from a GraphQL API, as mixin.Signal hides
-// the signal. Without it, an input would still contain the ids at the other end. It
-// doesn't change edges with an annotation of their own, nor edges to signals that
+// hideEdges hides each edge to a signal or an inbox from a GraphQL API, as their
+// mixins hide them. Without it, an input would still contain the ids at the other end. It
+// doesn't change edges with an annotation of their own, nor edges to entities that
 // the project wants in its API.
-func hideEdges(g *gen.Graph, signals []*signal) {
+func hideEdges(g *gen.Graph) {
 	hidden := make(map[string]any)
-	for _, s := range signals {
-		if a, ok := s.Annotations[graphQL]; ok && isHidden(a) {
-			hidden[s.Name] = a
+	for _, n := range g.Nodes {
+		_, isSignal := n.Annotations[annotation.Name]
+		_, isInbox := n.Annotations[annotation.InboxName]
+		if a, ok := n.Annotations[graphQL]; ok && (isSignal || isInbox) && isHidden(a) {
+			hidden[n.Name] = a
 		}
 	}
 	for _, n := range g.Nodes {
@@ -35,7 +39,7 @@ func hideEdges(g *gen.Graph, signals []*signal) {
 }
 
 // isHidden reports whether an annotation, as ent loads it, is the one of
-// mixin.Signal: only flags that skip something.
+// mixin.Signal and mixin.Inbox: only flags that skip something.
 func isHidden(annotation any) bool {
 	fields, ok := annotation.(map[string]any)
 	return ok && len(fields) == 1 && fields["Skip"] != nil && !reflect.ValueOf(fields["Skip"]).IsZero()

@@ -34,6 +34,7 @@ type signal struct {
 func funcs() template.FuncMap {
 	return template.FuncMap{
 		"entsignalSignals": signalsOf,
+		"entsignalInboxes": inboxesOf,
 		"entsignalImports": idPackages,
 		"entsignalPrepares": func(t *gen.Type) bool {
 			raw, ok := t.Annotations[annotation.Name]
@@ -52,7 +53,8 @@ func idPackages(g *gen.Graph) map[string]string {
 		if !t.HasOneFieldID() {
 			continue
 		}
-		if t.ID.HasValueScanner() || hasKeyScanner(t) {
+		_, isInbox := t.Annotations[annotation.InboxName]
+		if t.ID.HasValueScanner() || hasKeyScanner(t) || isInbox && t.ID.Default {
 			packages[path.Join(g.Package, t.PackageDir())] = t.PackageAlias()
 		}
 		pkg, name := t.ID.Type.PkgPath, t.ID.Type.PkgName
@@ -116,7 +118,9 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 			fail(err)
 		}
 		fail(s.retry(a)...)
-		fail(keys.refusing(t)...)
+		for _, k := range keys.refusing(t) {
+			fail(keys.refuses(t, k))
+		}
 		s.Children = keys.children(t)
 		signals = append(signals, s)
 	}
@@ -293,10 +297,15 @@ func newForeignKeys(g *gen.Graph) (*foreignKeys, error) {
 	return &foreignKeys{graph: g, tables: tables}, nil
 }
 
-// refusing returns an error for each foreign key that would prevent the deletion of
-// a row of t: those that point to it, and those that point to rows that are deleted
-// with it.
-func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
+// foreignKey is a foreign key of a table.
+type foreignKey struct {
+	table *schema.Table
+	key   *schema.ForeignKey
+}
+
+// refusing returns each foreign key that would prevent the deletion of a row of t:
+// those that point to it, and those that point to rows that are deleted with it.
+func (k *foreignKeys) refusing(t *gen.Type) (refusing []foreignKey) {
 	reached := map[string]bool{t.Table(): true}
 	for deleted := []string{t.Table()}; len(deleted) > 0; deleted = deleted[1:] {
 		for _, table := range k.tables {
@@ -310,20 +319,20 @@ func (k *foreignKeys) refusing(t *gen.Type) (errs []error) {
 					}
 				case fk.OnDelete == schema.SetDefault, fk.OnDelete == schema.SetNull && fk.Columns[0].Nullable:
 				default:
-					errs = append(errs, k.refuses(t, table, fk))
+					refusing = append(refusing, foreignKey{table, fk})
 				}
 			}
 		}
 	}
-	return errs
+	return refusing
 }
 
 // refuses returns the error about a foreign key that points to the signal t, or to
 // rows that are deleted with it. Most entities that are no messages have such keys,
 // so a user who adds mixin.Signal to the wrong schema gets this error. It must not
 // simply recommend a cascade, which would delete rows that must stay.
-func (k *foreignKeys) refuses(t *gen.Type, table *schema.Table, fk *schema.ForeignKey) error {
-	return fmt.Errorf("%s would prevent the deletion of a signal, but every signal is deleted after it is sent. Is %s a message, whose rows may be deleted? Then add entsql.OnDelete(entsql.Cascade) to the edge's annotations: it deletes the rows of %s together with the message. If these rows must stay, %[2]s must not be a signal: remove mixin.Signal, and record the message as a separate entity without this edge", k.describe(table, fk), t.Name, table.Name)
+func (k *foreignKeys) refuses(t *gen.Type, by foreignKey) error {
+	return fmt.Errorf("%s would prevent the deletion of a signal, but every signal is deleted after it is sent. Is %s a message, whose rows may be deleted? Then add entsql.OnDelete(entsql.Cascade) to the edge's annotations: it deletes the rows of %s together with the message. If these rows must stay, %[2]s must not be a signal: remove mixin.Signal, and record the message as a separate entity without this edge", k.describe(by.table, by.key), t.Name, by.table.Name)
 }
 
 // describe returns the edge of a foreign key, as a text.

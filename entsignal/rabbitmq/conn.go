@@ -3,43 +3,19 @@ package rabbitmq
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"strconv"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
-// broker is what a publisher or a consumer connects to.
-type broker struct {
-	addr string
-	dial dialer
-}
-
-// newBroker checks the URL and warns of one that sends the password in clear text.
-func newBroker(cfg *connectionConfig, url string) (broker, error) {
-	uri, err := checkURL(url)
-	if err != nil {
-		return broker{}, err
-	}
-	if cfg.tls != nil && uri.Scheme != "amqps" {
-		return broker{}, errors.New("rabbitmq: WithTLSConfig needs an amqps URL")
-	}
-	b := broker{addr: net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)), dial: newDialer(cfg, url)}
-	if uri.Scheme == "amqp" && !isLocal(uri.Host) {
-		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", b.addr)
-	}
-	return b, nil
-}
-
-// dialer connects to one broker. It is a function so that no field of a Publisher or
-// a Consumer contains the password.
+// dialer connects to one broker. It is a function so that no field of a Publisher
+// contains the password.
 type dialer func(ctx context.Context) (*amqp.Connection, *socket, error)
 
-func newDialer(cfg *connectionConfig, url string) dialer {
+func newDialer(cfg *config, url string) dialer {
 	return func(ctx context.Context) (*amqp.Connection, *socket, error) {
 		ctx, cancel := context.WithTimeout(ctx, cfg.dialTimeout)
 		defer cancel()
@@ -74,7 +50,7 @@ func newDialer(cfg *connectionConfig, url string) dialer {
 
 // dialError reports a timeout as such. amqp091-go would report a connection that
 // was closed because of it as something else, such as a wrong password.
-func dialError(ctx context.Context, cfg *connectionConfig, err error) error {
+func dialError(ctx context.Context, cfg *config, err error) error {
 	switch ctx.Err() {
 	case nil:
 		return fmt.Errorf("connect: %w", wrapBroker(err))

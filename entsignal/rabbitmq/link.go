@@ -74,16 +74,16 @@ func (l *link) try(a *attempt) {
 	defer close(a.done)
 	p := l.p
 	started := time.Now()
-	conn, raw, err := p.broker.dial(p.life)
+	conn, raw, err := p.dial(p.life)
 	if err != nil {
 		a.err = entsignal.Unavailable(err)
 		if l.failed(a.err, pause(time.Since(started), err)) {
-			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.broker.addr, "error", err)
+			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.addr, "error", err)
 		}
 		return
 	}
-	p.cfg.log.Info("rabbitmq: connected", "address", p.broker.addr)
-	a.session = newSession(conn, raw, &p.cfg.connectionConfig, &p.tasks)
+	p.cfg.log.Info("rabbitmq: connected", "address", p.addr)
+	a.session = newSession(conn, raw, p.cfg, &p.tasks)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.attempt, l.current, l.down = nil, a.session, false

@@ -3,7 +3,10 @@ package rabbitmq
 import (
 	"cmp"
 	"context"
+	"errors"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,8 +18,9 @@ import (
 // when it is lost. It is safe for concurrent use. Up to 64 calls per connection
 // publish at the same time; further calls wait.
 type Publisher struct {
-	cfg    *config
-	broker broker
+	cfg  *config
+	addr string
+	dial dialer
 
 	life context.Context // ends when Close stops connecting
 	end  context.CancelFunc
@@ -46,19 +50,26 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBroker(&cfg.connectionConfig, url)
+	uri, err := checkURL(url)
 	if err != nil {
 		return nil, err
 	}
+	if cfg.tls != nil && uri.Scheme != "amqps" {
+		return nil, errors.New("rabbitmq: WithTLSConfig needs an amqps URL")
+	}
 	p := &Publisher{
-		cfg:    cfg,
-		broker: b,
-		gone:   make(chan struct{}),
-		idle:   make(chan struct{}),
+		cfg:  cfg,
+		addr: net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)),
+		dial: newDialer(cfg, url),
+		gone: make(chan struct{}),
+		idle: make(chan struct{}),
 	}
 	p.life, p.end = context.WithCancel(context.Background())
 	for range cfg.connections {
 		p.links = append(p.links, &link{p: p})
+	}
+	if uri.Scheme == "amqp" && !isLocal(uri.Host) {
+		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", p.addr)
 	}
 	return p, nil
 }

@@ -25,6 +25,13 @@ func TestSignalIsNoPartOfAGraphQLAPI(t *testing.T) {
 	}
 }
 
+func TestInboxIsNoPartOfAGraphQLAPI(t *testing.T) {
+	text := api(t)
+	for _, name := range []string{"LetterReceived", "letterReceived", "letters", "Letters", "messageID", "receivedAt"} {
+		assert.NotContains(t, text, name)
+	}
+}
+
 func TestSignalThatAsksForItIsPartOfAGraphQLAPI(t *testing.T) {
 	text := api(t)
 	assert.Contains(t, text, "type NewsShared ")

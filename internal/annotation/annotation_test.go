@@ -230,6 +230,39 @@ func TestSchemaAnnotationsWinOverThoseOfItsMixins(t *testing.T) {
 	}
 }
 
+type inbox struct{ ent.Schema }
+
+func (inbox) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Inbox{Retention: time.Hour}} }
+
+func TestInboxHasItsFieldsAndIndexes(t *testing.T) {
+	t.Parallel()
+	data, err := load.MarshalSchema(inbox{})
+	require.NoError(t, err)
+	loaded, err := load.UnmarshalSchema(data)
+	require.NoError(t, err)
+	got, err := annotation.DecodeInbox(loaded.Annotations[annotation.InboxName])
+	require.NoError(t, err)
+	assert.Equal(t, annotation.Inbox{Retention: time.Hour}, got)
+	var fields []string
+	for _, f := range loaded.Fields {
+		fields = append(fields, f.Name)
+	}
+	assert.Equal(t, []string{"source", "message_id", "received_at"}, fields)
+	assert.Len(t, loaded.Indexes, 2)
+	assert.Empty(t, loaded.Hooks)
+
+	later := annotation.Inbox{Retention: time.Minute}
+	for other, want := range map[schema.Annotation]annotation.Inbox{
+		later: later, &later: later, (*annotation.Inbox)(nil): got, annotation.Signal{}: got,
+	} {
+		assert.Equal(t, want, got.Merge(other))
+	}
+	for _, bad := range []any{map[string]any{"newer": 1}, func() {}} {
+		_, err := annotation.DecodeInbox(bad)
+		assert.ErrorContains(t, err, "entsignal: annotation EntSignalInbox: json: ")
+	}
+}
+
 // What is accepted means the same when it is written and read again, as entc
 // does between loading a schema and generating.
 func FuzzDecode(f *testing.F) {

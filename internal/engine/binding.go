@@ -8,6 +8,7 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/entdriver"
+	"github.com/entsignal/signalbus/internal/inbox"
 	"github.com/entsignal/signalbus/internal/option"
 )
 
@@ -19,6 +20,8 @@ type Client struct {
 	Driver func() dialect.Driver
 	// Detach returns ctx without the transaction that it may carry.
 	Detach func(ctx context.Context) context.Context
+	// Inboxes returns the inboxes of the client; nil if it has none.
+	Inboxes func() []inbox.Inbox
 }
 
 // Bind binds the client to the bus, and returns the binding. For a nil bus, or one

@@ -18,7 +18,10 @@ type Customer struct{ ent.Schema }
 func (Customer) Fields() []ent.Field { return []ent.Field{field.String("name")} }
 
 func (Customer) Edges() []ent.Edge {
-	return []ent.Edge{edge.To("messages", CustomerMoved.Type).Annotations(entsql.OnDelete(entsql.Cascade))}
+	return []ent.Edge{
+		edge.To("messages", CustomerMoved.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("letters", LetterReceived.Type),
+	}
 }
 
 func (Customer) Annotations() []schema.Annotation {
@@ -48,3 +51,8 @@ func (NewsShared) Fields() []ent.Field { return []ent.Field{field.String("text")
 func (NewsShared) Annotations() []schema.Annotation {
 	return []schema.Annotation{entgql.QueryField(), entgql.RelayConnection()}
 }
+
+// LetterReceived is an inbox.
+type LetterReceived struct{ ent.Schema }
+
+func (LetterReceived) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Inbox{}} }

@@ -162,3 +162,15 @@ func (OpenSignal) Annotations() []schema.Annotation {
 }
 
 func (OpenSignal) Fields() []ent.Field { return []ent.Field{field.String("signal_bus")} }
+
+// Once is an inbox, with an id of a package whose path is misleading.
+type Once struct{ entity }
+
+func (Once) Mixin() []ent.Mixin { return []ent.Mixin{inSchema{}, mixin.Inbox{}} }
+
+func (Once) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("id").GoType(ids.Courier("")).DefaultFunc(func() ids.Courier { return "" }),
+		field.String("table").Optional(),
+	}
+}

@@ -1,0 +1,15 @@
+// Package schema has a field of its own with the name of one of mixin.Inbox.
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema/field"
+
+	"github.com/entsignal/signalbus/mixin"
+)
+
+type Received struct{ ent.Schema }
+
+func (Received) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Inbox{}} }
+
+func (Received) Fields() []ent.Field { return []ent.Field{field.String("source")} }
