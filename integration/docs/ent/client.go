@@ -15,6 +15,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/docs/ent/order"
 	"github.com/entsignal/signalbus/integration/docs/ent/orderplaced"
+	"github.com/entsignal/signalbus/integration/docs/ent/received"
 	"github.com/entsignal/signalbus/integration/docs/ent/shipmentdue"
 
 	"entgo.io/ent"
@@ -29,6 +30,8 @@ type Client struct {
 	Order *OrderClient
 	// OrderPlaced is the client for interacting with the OrderPlaced builders.
 	OrderPlaced *OrderPlacedClient
+	// Received is the client for interacting with the Received builders.
+	Received *ReceivedClient
 	// ShipmentDue is the client for interacting with the ShipmentDue builders.
 	ShipmentDue *ShipmentDueClient
 }
@@ -44,6 +47,7 @@ func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.Order = NewOrderClient(c.config)
 	c.OrderPlaced = NewOrderPlacedClient(c.config)
+	c.Received = NewReceivedClient(c.config)
 	c.ShipmentDue = NewShipmentDueClient(c.config)
 }
 
@@ -146,6 +150,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		config:      cfg,
 		Order:       NewOrderClient(cfg),
 		OrderPlaced: NewOrderPlacedClient(cfg),
+		Received:    NewReceivedClient(cfg),
 		ShipmentDue: NewShipmentDueClient(cfg),
 	}, nil
 }
@@ -168,6 +173,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		config:      cfg,
 		Order:       NewOrderClient(cfg),
 		OrderPlaced: NewOrderPlacedClient(cfg),
+		Received:    NewReceivedClient(cfg),
 		ShipmentDue: NewShipmentDueClient(cfg),
 	}, nil
 }
@@ -199,6 +205,7 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	c.Order.Use(hooks...)
 	c.OrderPlaced.Use(hooks...)
+	c.Received.Use(hooks...)
 	c.ShipmentDue.Use(hooks...)
 }
 
@@ -207,6 +214,7 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	c.Order.Intercept(interceptors...)
 	c.OrderPlaced.Intercept(interceptors...)
+	c.Received.Intercept(interceptors...)
 	c.ShipmentDue.Intercept(interceptors...)
 }
 
@@ -217,6 +225,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Order.mutate(ctx, m)
 	case *OrderPlacedMutation:
 		return c.OrderPlaced.mutate(ctx, m)
+	case *ReceivedMutation:
+		return c.Received.mutate(ctx, m)
 	case *ShipmentDueMutation:
 		return c.ShipmentDue.mutate(ctx, m)
 	default:
@@ -490,6 +500,139 @@ func (c *OrderPlacedClient) mutate(ctx context.Context, m *OrderPlacedMutation) 
 	}
 }
 
+// ReceivedClient is a client for the Received schema.
+type ReceivedClient struct {
+	config
+}
+
+// NewReceivedClient returns a client for the Received from the given config.
+func NewReceivedClient(c config) *ReceivedClient {
+	return &ReceivedClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `received.Hooks(f(g(h())))`.
+func (c *ReceivedClient) Use(hooks ...Hook) {
+	c.hooks.Received = append(c.hooks.Received, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `received.Intercept(f(g(h())))`.
+func (c *ReceivedClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Received = append(c.inters.Received, interceptors...)
+}
+
+// Create returns a builder for creating a Received entity.
+func (c *ReceivedClient) Create() *ReceivedCreate {
+	mutation := newReceivedMutation(c.config, OpCreate)
+	return &ReceivedCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Received entities.
+func (c *ReceivedClient) CreateBulk(builders ...*ReceivedCreate) *ReceivedCreateBulk {
+	return &ReceivedCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ReceivedClient) MapCreateBulk(slice any, setFunc func(*ReceivedCreate, int)) *ReceivedCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ReceivedCreateBulk{err: fmt.Errorf("calling to ReceivedClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ReceivedCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ReceivedCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Received.
+func (c *ReceivedClient) Update() *ReceivedUpdate {
+	mutation := newReceivedMutation(c.config, OpUpdate)
+	return &ReceivedUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ReceivedClient) UpdateOne(_m *Received) *ReceivedUpdateOne {
+	mutation := newReceivedMutation(c.config, OpUpdateOne, withReceived(_m))
+	return &ReceivedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ReceivedClient) UpdateOneID(id int) *ReceivedUpdateOne {
+	mutation := newReceivedMutation(c.config, OpUpdateOne, withReceivedID(id))
+	return &ReceivedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Received.
+func (c *ReceivedClient) Delete() *ReceivedDelete {
+	mutation := newReceivedMutation(c.config, OpDelete)
+	return &ReceivedDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ReceivedClient) DeleteOne(_m *Received) *ReceivedDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ReceivedClient) DeleteOneID(id int) *ReceivedDeleteOne {
+	builder := c.Delete().Where(received.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ReceivedDeleteOne{builder}
+}
+
+// Query returns a query builder for Received.
+func (c *ReceivedClient) Query() *ReceivedQuery {
+	return &ReceivedQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeReceived},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Received entity by its id.
+func (c *ReceivedClient) Get(ctx context.Context, id int) (*Received, error) {
+	return c.Query().Where(received.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ReceivedClient) GetX(ctx context.Context, id int) *Received {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ReceivedClient) Hooks() []Hook {
+	return c.hooks.Received
+}
+
+// Interceptors returns the client interceptors.
+func (c *ReceivedClient) Interceptors() []Interceptor {
+	return c.inters.Received
+}
+
+func (c *ReceivedClient) mutate(ctx context.Context, m *ReceivedMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ReceivedCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ReceivedUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ReceivedUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ReceivedDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Received mutation op: %q", m.Op())
+	}
+}
+
 // ShipmentDueClient is a client for the ShipmentDue schema.
 type ShipmentDueClient struct {
 	config
@@ -626,9 +769,9 @@ func (c *ShipmentDueClient) mutate(ctx context.Context, m *ShipmentDueMutation) 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Order, OrderPlaced, ShipmentDue []ent.Hook
+		Order, OrderPlaced, Received, ShipmentDue []ent.Hook
 	}
 	inters struct {
-		Order, OrderPlaced, ShipmentDue []ent.Interceptor
+		Order, OrderPlaced, Received, ShipmentDue []ent.Interceptor
 	}
 )

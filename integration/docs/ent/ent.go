@@ -14,6 +14,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/entsignal/signalbus/integration/docs/ent/order"
 	"github.com/entsignal/signalbus/integration/docs/ent/orderplaced"
+	"github.com/entsignal/signalbus/integration/docs/ent/received"
 	"github.com/entsignal/signalbus/integration/docs/ent/shipmentdue"
 )
 
@@ -77,6 +78,7 @@ func checkColumn(t, c string) error {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			order.Table:       order.ValidColumn,
 			orderplaced.Table: orderplaced.ValidColumn,
+			received.Table:    received.ValidColumn,
 			shipmentdue.Table: shipmentdue.ValidColumn,
 		})
 	})

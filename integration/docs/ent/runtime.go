@@ -2,8 +2,60 @@
 
 package ent
 
+import (
+	"time"
+
+	"github.com/entsignal/signalbus/integration/docs/ent/received"
+	"github.com/entsignal/signalbus/integration/docs/ent/schema"
+)
+
 // The init function reads all schema descriptors with runtime code
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	receivedMixin := schema.Received{}.Mixin()
+	receivedMixinFields0 := receivedMixin[0].Fields()
+	_ = receivedMixinFields0
+	receivedFields := schema.Received{}.Fields()
+	_ = receivedFields
+	// receivedDescSource is the schema descriptor for source field.
+	receivedDescSource := receivedMixinFields0[0].Descriptor()
+	// received.SourceValidator is a validator for the "source" field. It is called by the builders before save.
+	received.SourceValidator = func() func(string) error {
+		validators := receivedDescSource.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(source string) error {
+			for _, fn := range fns {
+				if err := fn(source); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// receivedDescMessageID is the schema descriptor for message_id field.
+	receivedDescMessageID := receivedMixinFields0[1].Descriptor()
+	// received.MessageIDValidator is a validator for the "message_id" field. It is called by the builders before save.
+	received.MessageIDValidator = func() func(string) error {
+		validators := receivedDescMessageID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(message_id string) error {
+			for _, fn := range fns {
+				if err := fn(message_id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// receivedDescReceivedAt is the schema descriptor for received_at field.
+	receivedDescReceivedAt := receivedMixinFields0[2].Descriptor()
+	// received.DefaultReceivedAt holds the default value on creation for the received_at field.
+	received.DefaultReceivedAt = receivedDescReceivedAt.Default.(func() time.Time)
 }

@@ -49,6 +49,11 @@ func WithSignalBus(bus *entsignal.Bus) Option {
 			Config: c,
 			Driver: func() dialect.Driver { return c.driver },
 			Detach: entsignalDetach,
+			Inboxes: func() []signalhooks.Inbox {
+				return []signalhooks.Inbox{
+					(&ReceivedClient{config: *c}).entsignalInbox(),
+				}
+			},
 		})
 	}
 }
@@ -177,6 +182,44 @@ func (c *ShipmentDueClient) Send(ctx context.Context, signals ...*ShipmentDue) (
 	return c.entsignalState().Send(ctx, c.driver, TypeShipmentDue, ids)
 }
 
+// Once handles a message once, however often it arrives: in one transaction it stores the
+// key and runs fn. It reports whether this was the first time; for a repeat it returns false
+// and nil, and doesn't run fn. A second copy that arrives while fn runs waits until the
+// transaction ends. After an error or a panic of fn no key is stored, so the message can
+// come again. A key with an empty or impossible part is a permanent error; see
+// [entsignal.Permanent].
+//
+// The transaction is one of [Client.Atomic], with its retries and options. It joins an open
+// one in the same way; then the message is handled once that is committed, which it can't be
+// if fn has failed. Acknowledge a message only after that. Keys are kept for 336h0m0s.
+func (c *ReceivedClient) Once(ctx context.Context, key entsignal.MessageKey, fn func(ctx context.Context, tx *Tx) error, opts ...entsignal.AtomicOption) (first bool, err error) {
+	return signalhooks.Once(ctx, c.entsignalState(), entsignalTransactor{&Client{config: c.config}}, c.entsignalInbox(), key, fn, opts)
+}
+
+// OnceMany is Once for a batch of messages, in one transaction. It runs fn with the keys
+// that are new, in their order and each once, unless there are none, and returns them. If fn
+// fails, no key of the batch is stored.
+func (c *ReceivedClient) OnceMany(ctx context.Context, keys []entsignal.MessageKey, fn func(ctx context.Context, tx *Tx, first []entsignal.MessageKey) error, opts ...entsignal.AtomicOption) (first []entsignal.MessageKey, err error) {
+	return signalhooks.OnceMany(ctx, c.entsignalState(), entsignalTransactor{&Client{config: c.config}}, c.entsignalInbox(), keys, fn, opts)
+}
+
+// Purge deletes the keys that are older than 336h0m0s, by the clock of the database, in
+// batches with a transaction each. It returns how many it has deleted, also with an error.
+// Through a transaction it returns an error that wraps [entsignal.ErrInTx].
+func (c *ReceivedClient) Purge(ctx context.Context) (int, error) {
+	return c.entsignalState().Purge(ctx, c.driver, c.entsignalInbox())
+}
+
+// entsignalInbox describes the table of the inbox.
+func (c *ReceivedClient) entsignalInbox() signalhooks.Inbox {
+	return signalhooks.Inbox{
+		Name:      TypeReceived,
+		Table:     "receiveds",
+		IDColumn:  "id",
+		Retention: 1209600000000000, // 336h0m0s
+	}
+}
+
 // Atomic runs fn in a transaction: it commits when fn returns nil, and rolls
 // back when fn returns an error or panics. After a serialization failure or a
 // deadlock, also at the commit, and when fn returns an error that wraps
@@ -234,6 +277,25 @@ func (c *OrderPlacedClient) Lock(ctx context.Context, id int, opts ...sql.LockOp
 
 // entsignalUnwrap frees the OrderPlaced, and what was loaded with it, from the transaction.
 func (n *OrderPlaced) entsignalUnwrap(d *txDriver) {
+	if n == nil || entsignalTransaction(n.config.driver) != d {
+		return
+	}
+	n.config.driver = d.drv
+}
+
+// Lock returns the Received with this id, its row locked until the transaction
+// ends: SELECT ... FOR UPDATE with ent's options; on SQLite a plain read.
+// Outside of a transaction it returns [entsignal.ErrNoTx].
+func (c *ReceivedClient) Lock(ctx context.Context, id int, opts ...sql.LockOption) (*Received, error) {
+	locked, err := c.entsignalState().Lock(c.driver, "id", id, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.Query().Unique(false).Where(locked).Only(ctx)
+}
+
+// entsignalUnwrap frees the Received, and what was loaded with it, from the transaction.
+func (n *Received) entsignalUnwrap(d *txDriver) {
 	if n == nil || entsignalTransaction(n.config.driver) != d {
 		return
 	}

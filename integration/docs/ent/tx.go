@@ -16,6 +16,8 @@ type Tx struct {
 	Order *OrderClient
 	// OrderPlaced is the client for interacting with the OrderPlaced builders.
 	OrderPlaced *OrderPlacedClient
+	// Received is the client for interacting with the Received builders.
+	Received *ReceivedClient
 	// ShipmentDue is the client for interacting with the ShipmentDue builders.
 	ShipmentDue *ShipmentDueClient
 
@@ -151,6 +153,7 @@ func (tx *Tx) Client() *Client {
 func (tx *Tx) init() {
 	tx.Order = NewOrderClient(tx.config)
 	tx.OrderPlaced = NewOrderPlacedClient(tx.config)
+	tx.Received = NewReceivedClient(tx.config)
 	tx.ShipmentDue = NewShipmentDueClient(tx.config)
 }
 

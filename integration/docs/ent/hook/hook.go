@@ -33,6 +33,18 @@ func (f OrderPlacedFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OrderPlacedMutation", m)
 }
 
+// The ReceivedFunc type is an adapter to allow the use of ordinary
+// function as Received mutator.
+type ReceivedFunc func(context.Context, *ent.ReceivedMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ReceivedFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ReceivedMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ReceivedMutation", m)
+}
+
 // The ShipmentDueFunc type is an adapter to allow the use of ordinary
 // function as ShipmentDue mutator.
 type ShipmentDueFunc func(context.Context, *ent.ShipmentDueMutation) (ent.Value, error)

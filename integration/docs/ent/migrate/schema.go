@@ -31,6 +31,31 @@ var (
 		Columns:    OrderPlacedsColumns,
 		PrimaryKey: []*schema.Column{OrderPlacedsColumns[0]},
 	}
+	// ReceivedsColumns holds the columns for the "receiveds" table.
+	ReceivedsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "source", Type: field.TypeString, Size: 255, SchemaType: map[string]string{"mysql": "varbinary(255)"}},
+		{Name: "message_id", Type: field.TypeString, Size: 255, SchemaType: map[string]string{"mysql": "varbinary(255)"}},
+		{Name: "received_at", Type: field.TypeTime},
+	}
+	// ReceivedsTable holds the schema information for the "receiveds" table.
+	ReceivedsTable = &schema.Table{
+		Name:       "receiveds",
+		Columns:    ReceivedsColumns,
+		PrimaryKey: []*schema.Column{ReceivedsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "received_source_message_id",
+				Unique:  true,
+				Columns: []*schema.Column{ReceivedsColumns[1], ReceivedsColumns[2]},
+			},
+			{
+				Name:    "received_received_at",
+				Unique:  false,
+				Columns: []*schema.Column{ReceivedsColumns[3]},
+			},
+		},
+	}
 	// ShipmentDuesColumns holds the columns for the "shipment_dues" table.
 	ShipmentDuesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -47,6 +72,7 @@ var (
 	Tables = []*schema.Table{
 		OrdersTable,
 		OrderPlacedsTable,
+		ReceivedsTable,
 		ShipmentDuesTable,
 	}
 )

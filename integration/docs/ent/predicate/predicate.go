@@ -12,5 +12,8 @@ type Order func(*sql.Selector)
 // OrderPlaced is the predicate function for orderplaced builders.
 type OrderPlaced func(*sql.Selector)
 
+// Received is the predicate function for received builders.
+type Received func(*sql.Selector)
+
 // ShipmentDue is the predicate function for shipmentdue builders.
 type ShipmentDue func(*sql.Selector)
