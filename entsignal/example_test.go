@@ -14,7 +14,7 @@ type OrderPlaced struct{ OrderID int }
 // A function that sends one signal becomes a sender. The row of a signal whose
 // error is nil is deleted, the others stay.
 func ExampleEach() {
-	var send entsignal.Sender[*OrderPlaced] = entsignal.Each(func(_ context.Context, s *OrderPlaced) error {
+	send := entsignal.Each(func(_ context.Context, s *OrderPlaced) error {
 		if s.OrderID == 2 {
 			return errors.New("the address is unknown")
 		}

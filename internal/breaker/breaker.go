@@ -48,6 +48,7 @@ type Breaker struct {
 // A Way is what a batch shows about the way of its messages.
 type Way int
 
+// What a batch may tell.
 const (
 	Unknown Way = iota // nothing was sent, and nothing kept it from being sent
 	Free
@@ -83,6 +84,7 @@ func (k *Breaker) Note(now time.Time, w Way, took time.Duration) (news bool, sin
 // An Admission is what an autoflush may do.
 type Admission int
 
+// What an autoflush may do.
 const (
 	Admitted        Admission = iota
 	AdmittedToProbe           // and has to call EndProbe

@@ -26,6 +26,7 @@ type Place struct {
 // An Origin is the point from which a place is measured.
 type Origin int
 
+// The origins.
 const (
 	FromLast Origin = iota
 	FromFirst
