@@ -95,22 +95,35 @@ type Connector struct {
 // can't be parsed, if it is empty (lib/pq would then connect as the user of the
 // operating system), or if an option is invalid. No error contains dsn.
 func NewConnector(dsn string, opts ...Option) (*Connector, error) {
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	return newConnector(dsn, cfg, &dialer{timeout: cfg.timeout})
+}
+
+func newConfig(opts []Option) (config, error) {
 	cfg := config{timeout: 30 * time.Second, connectTimeout: 5 * time.Second}
 	for _, opt := range opts {
 		if opt == nil {
-			return nil, errors.New("pqconn: a nil option")
+			return cfg, errors.New("pqconn: a nil option")
 		}
 		if err := opt(&cfg); err != nil {
-			return nil, err
+			return cfg, err
 		}
 	}
+	return cfg, nil
+}
+
+// newConnector returns a connector whose connections d opens.
+func newConnector(dsn string, cfg config, d pq.Dialer) (*Connector, error) {
 	if strings.TrimSpace(dsn) == "" {
 		return nil, errors.New("pqconn: the DSN is empty; " + wantDSN)
 	}
 	if hasAtBehindHost(dsn) {
 		return nil, errors.New("pqconn: the DSN has an @ behind its host; write / ? # @ in the password percent-encoded; " + wantDSN)
 	}
-	pqCfg, err := pq.NewConfig(dsn)
+	pqCfg, err := pq.NewConfig(withHosts(dsn))
 	if err != nil {
 		return nil, dsnError(err)
 	}
@@ -126,7 +139,7 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 	if err != nil {
 		return nil, dsnError(err)
 	}
-	connector.Dialer(&dialer{timeout: cfg.timeout})
+	connector.Dialer(d)
 	return &Connector{pq: connector, statements: cfg.statements, attrs: pqCfg.TargetSessionAttrs}, nil
 }
 
