@@ -16,6 +16,7 @@ type link struct {
 	p *Publisher
 
 	running int // calls of Publish
+	route   route // used by the attempt only
 	current *session
 	attempt *attempt
 	retryAt time.Time // earliest time of the next attempt
@@ -74,7 +75,10 @@ func (l *link) try(a *attempt) {
 	defer close(a.done)
 	p := l.p
 	started := time.Now()
-	conn, raw, err := p.dial(p.life)
+	p.mu.Lock()
+	lost := l.current != nil
+	p.mu.Unlock()
+	conn, raw, addr, err := l.route.dial(p.life, lost)
 	if err != nil {
 		a.err = entsignal.Unavailable(err)
 		if l.failed(a.err, pause(time.Since(started), err)) {
@@ -82,7 +86,7 @@ func (l *link) try(a *attempt) {
 		}
 		return
 	}
-	p.cfg.log.Info("rabbitmq: connected", "address", p.addr)
+	p.cfg.log.Info("rabbitmq: connected", "address", addr)
 	a.session = newSession(conn, raw, p.cfg, &p.tasks)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/entsignal/signalbus/internal/foreign"
@@ -19,6 +20,7 @@ type config struct {
 	appID          string
 	connectionName string
 	connections    int
+	addresses      []string
 	log            *slog.Logger
 	dialTimeout    time.Duration
 	heartbeat      time.Duration
@@ -87,6 +89,28 @@ func WithConnections(n int) Option {
 			return fmt.Errorf("rabbitmq: WithConnections: %d connections; expected 1 or more", n)
 		}
 		cfg.connections = n
+		return nil
+	}
+}
+
+// WithAddresses adds other nodes of the cluster that the URL leads to, each as
+// host:port, or as a host with the port of the URL. They get the credentials, the
+// vhost and the TLS settings of the URL. When a connection is lost or can't be made
+// the next node is tried, at once, and the first that answers is kept: none of them is
+// preferred. Several connections (see [WithConnections]) begin at different nodes. By
+// default there is the host of the URL alone.
+//
+// A message survives a node that stays dead if its queue does: a quorum queue, or a
+// stream.
+func WithAddresses(addresses ...string) Option {
+	return func(cfg *config) error {
+		for i, address := range addresses {
+			// It may be a URL with a password, so it isn't repeated.
+			if address == "" || strings.ContainsAny(address, "/@?# \t\r\n") {
+				return fmt.Errorf("rabbitmq: WithAddresses: the address number %d is invalid; want host:port, such as b.example.com:5672", i+1)
+			}
+		}
+		cfg.addresses = append(cfg.addresses, addresses...)
 		return nil
 	}
 }

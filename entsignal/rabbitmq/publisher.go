@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,9 +16,9 @@ import (
 // when it is lost. It is safe for concurrent use. Up to 64 calls per connection
 // publish at the same time; further calls wait.
 type Publisher struct {
-	cfg  *config
-	addr string
-	dial dialer
+	cfg   *config
+	addr  string // of all nodes, for the log
+	nodes []node
 
 	life context.Context // ends when Close stops connecting
 	end  context.CancelFunc
@@ -57,19 +55,26 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 	if cfg.tls != nil && uri.Scheme != "amqps" {
 		return nil, errors.New("rabbitmq: WithTLSConfig needs an amqps URL")
 	}
+	nodes, err := newNodes(cfg, url, uri)
+	if err != nil {
+		return nil, err
+	}
 	p := &Publisher{
-		cfg:  cfg,
-		addr: net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)),
-		dial: newDialer(cfg, url),
-		gone: make(chan struct{}),
-		idle: make(chan struct{}),
+		cfg:   cfg,
+		addr:  addresses(nodes),
+		nodes: nodes,
+		gone:  make(chan struct{}),
+		idle:  make(chan struct{}),
 	}
 	p.life, p.end = context.WithCancel(context.Background())
-	for range cfg.connections {
-		p.links = append(p.links, &link{p: p})
+	for i := range cfg.connections {
+		p.links = append(p.links, &link{p: p, route: p.route(i)})
 	}
-	if uri.Scheme == "amqp" && !isLocal(uri.Host) {
-		cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", p.addr)
+	for _, n := range nodes {
+		if uri.Scheme == "amqp" && !n.local {
+			cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", n.addr)
+			break
+		}
 	}
 	return p, nil
 }
