@@ -24,6 +24,11 @@ type engine interface {
 	Retry(ctx context.Context, name string, ids []string) (int, error)
 	RetryAll(ctx context.Context, name string) (int, error)
 	Discard(ctx context.Context, name string, ids []string) (int, error)
+	Run(ctx context.Context, o option.Flush) error
+	RunState() RunState
+	Oldest(ctx context.Context, o option.Flush) ([]Oldest, error)
+	Show(ctx context.Context, name, id string) (any, error)
+	Ping(ctx context.Context) error
 	Signals() []Info
 	SetAutoFlush(on bool)
 	AutoFlush() bool
@@ -196,6 +201,11 @@ func (unmade) CheckOrder(context.Context, option.Flush) ([]OrderCheck, error) { 
 func (unmade) Retry(context.Context, string, []string) (int, error)           { return 0, ErrUnbound }
 func (unmade) RetryAll(context.Context, string) (int, error)                  { return 0, ErrUnbound }
 func (unmade) Discard(context.Context, string, []string) (int, error)         { return 0, ErrUnbound }
+func (unmade) Run(context.Context, option.Flush) error                        { return ErrUnbound }
+func (unmade) RunState() RunState                                             { return RunState{} }
+func (unmade) Oldest(context.Context, option.Flush) ([]Oldest, error)         { return nil, ErrUnbound }
+func (unmade) Show(context.Context, string, string) (any, error)              { return nil, ErrUnbound }
+func (unmade) Ping(context.Context) error                                     { return ErrUnbound }
 func (unmade) Signals() []Info                                                { return nil }
 func (unmade) SetAutoFlush(bool)                                              {}
 func (unmade) AutoFlush() bool                                                { return true }

@@ -96,6 +96,20 @@ func SkipDead() FlushOption {
 	})}
 }
 
+// Poll sets the longest pause of [Bus.Run] before it looks again at a signal type
+// that was found empty. The default is 1 second, or 30 seconds while a wake-up (see
+// [WithWakeUp]) is proven to work. A type that commits send is looked at once a
+// minute, or as often as Poll says if that is more often.
+func Poll(d time.Duration) FlushOption {
+	return FlushOption{option.New("Poll", func(o *option.Flush) error {
+		if d <= 0 {
+			return fmt.Errorf("%v; expected more than 0", d)
+		}
+		o.Poll = d
+		return nil
+	})}
+}
+
 func checkBurst(n int) error {
 	if n < 1 || n > MaxBurstCount {
 		return fmt.Errorf("burst count %d; expected 1 to %d", n, MaxBurstCount)

@@ -77,6 +77,9 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 	ctx, cancel := b.WithWork(ctx)
 	defer cancel()
 	results := make(chan result, 1)
+	w := witnessOf(ctx)
+	w.Began()
+	defer w.Ended()
 	go func() {
 		r := result{err: errors.New("the sender ended its goroutine (runtime.Goexit)")}
 		defer func() { results <- r }()
@@ -93,7 +96,11 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 	case r := <-results:
 		return r.value, r.err
 	case <-timer.C:
-		b.life.LeaveBehind(func() { <-results })
+		returned := w.LeftBehind()
+		b.life.LeaveBehind(func() {
+			<-results
+			returned()
+		})
 		return none, fmt.Errorf("%w: %w", ErrStuck, whyEnded(ctx))
 	}
 }

@@ -22,7 +22,7 @@ type Created struct {
 // committed is called with the signals of a successful commit.
 func (e *Engine) committed(ctx context.Context, created []Created) {
 	e.observeRecorded(ctx, created)
-	if !e.AutoFlush() || len(created) == 0 {
+	if created = e.toSend(created); len(created) == 0 {
 		return
 	}
 	if d := e.deferredOf(ctx); d != nil && d.add(created) {
@@ -40,6 +40,7 @@ func (e *Engine) committed(ctx context.Context, created []Created) {
 	ok, news := e.queue.put(len(created))
 	if !ok {
 		defer e.life.Leave()
+		e.leavePending(namesOf(created)...)
 		if news {
 			e.report(context.WithoutCancel(ctx), entsignal.ErrQueueFull)
 		}
@@ -98,6 +99,7 @@ func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, t
 	}
 	if !t.HasSender() {
 		e.logNoSender(ctx, group.name)
+		e.leavePending(group.name) // another process may have one
 		return nil
 	}
 	if ctx.Err() != nil { // each try could delay the commit by the settle time
@@ -115,6 +117,9 @@ func (e *Engine) autoFlushType(ctx context.Context, st store, group typeGroup, t
 	}
 	for ids := range slices.Chunk(all, gather.MaxBatch) {
 		n, err := e.sendShare(ctx, st, t, ids)
+		if n < len(ids) && t.breaker.IsOpen() {
+			e.leavePending(group.name)
+		}
 		t.absence.note(n)
 		if n == 0 && err == nil && !t.breaker.Noticed() {
 			e.reportAbsence(ctx, st, t, ids)

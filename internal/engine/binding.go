@@ -64,10 +64,10 @@ func (b *Binding) Committed(ctx context.Context, created []Created) {
 	}
 	switch {
 	case b == nil:
-	case b.err != nil:
-		b.engine.reportOnce(ctx, b.err)
-	default:
+	case b.err == nil:
 		b.engine.committed(ctx, created)
+	case b.engine.autoFlushesAny(created):
+		b.engine.reportOnce(ctx, b.err)
 	}
 }
 
@@ -80,6 +80,8 @@ func (b *Binding) Executed(ctx context.Context, drv dialect.Driver, created []Cr
 	case b == nil:
 	case b.err != nil, b.engine.vouchesFor(drv):
 		b.Committed(ctx, created)
+	case !b.engine.autoFlushesAny(created): // nothing is to be sent at once
+		b.engine.leavePending(namesOf(created)...)
 	case entdriver.IsTx(drv):
 		b.Missed(ctx, fmt.Errorf("%w: %s is in a transaction that ent doesn't know about", entsignal.ErrNotCollected, entdriver.Name(drv)))
 	default:

@@ -43,10 +43,14 @@ type Engine struct {
 	queue      *queue // nil: commits wait for their autoflush
 	autocommit bool   // see entsignal.WithAutocommitDriver
 	observers  []func(ctx context.Context, event any)
+	wakeUp     option.WakeUp // nil: there is none
 
 	autoFlushOff atomic.Bool
 	life         lifecycle.Lifecycle
 	logged       onceSet
+	relay        relay
+	notices      notifier
+	ages         ages
 
 	mu     sync.Mutex // guards the fields below
 	client *Client
@@ -71,7 +75,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	if err := option.Apply(&o, opts); err != nil {
 		return nil, err
 	}
-	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, observers: o.Observers}
+	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, observers: o.Observers, wakeUp: o.WakeUp}
 	e.log = foreign.Logger(o.Log, e.logHandlerPanicked)
 	e.budget = budget.New(o.FlushTimeout, &e.life)
 	if o.Queue > 0 {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -48,7 +49,11 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 		e.observe(ctx, entsignal.Flushed{Signal: t.info.Name, Mode: mode, Sent: t.sent, Took: t.took, Err: t.err})
 	}
 	if sent > 0 {
-		e.log.InfoContext(ctx, "signals sent", "mode", mode.String(), "count", sent)
+		level := slog.LevelInfo
+		if ofLoop(ctx) { // which may have thousands of them a minute
+			level = slog.LevelDebug
+		}
+		e.log.Log(ctx, level, "signals sent", "mode", mode.String(), "count", sent)
 	}
 	return sent, errors.Join(errs...)
 }

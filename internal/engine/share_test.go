@@ -61,7 +61,7 @@ type named struct {
 	name string
 }
 
-func (n named) Info() entsignal.Info { return entsignal.Info{Name: n.name} }
+func (n named) Info() entsignal.Info { return entsignal.Info{Name: n.name, AutoFlush: true} }
 
 func (named) HasSender() bool { return true }
 

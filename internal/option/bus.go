@@ -11,11 +11,12 @@ type Bus struct {
 	Log            *slog.Logger
 	HandleError    func(context.Context, error)
 	FlushTimeout   time.Duration
-	BurstCount     int   // for signals whose schema sets none; 0: it grows
-	BatchBytes     int64 // estimated memory of the rows of a batch
-	Queue          int   // 0: commits wait for their autoflush
-	MissingSenders bool  // signals without a sender are allowed
-	Autocommit     bool  // see entsignal.WithAutocommitDriver
+	BurstCount     int    // for signals whose schema sets none; 0: it grows
+	BatchBytes     int64  // estimated memory of the rows of a batch
+	Queue          int    // 0: commits wait for their autoflush
+	MissingSenders bool   // signals without a sender are allowed
+	Autocommit     bool   // see entsignal.WithAutocommitDriver
+	WakeUp         WakeUp // nil: there is none
 	Setup          []func(bus any) error
 	Observers      []func(ctx context.Context, event any)
 }
@@ -28,4 +29,10 @@ func DefaultBus() Bus {
 		FlushTimeout: 10 * time.Second,
 		BatchBytes:   64 << 20,
 	}
+}
+
+// WakeUp is entsignal's, which this package can't import.
+type WakeUp interface {
+	Notify(ctx context.Context, signals []string) error
+	Listen(ctx context.Context, wake func(signals []string)) error
 }

@@ -11,6 +11,7 @@ type Flush struct {
 	Burst    int            // 0: the signal's
 	HoldBack *time.Duration // nil: see HoldBackTime
 	SkipDead bool
+	Poll     time.Duration // 0: see [entsignal.Poll]
 }
 
 // DefaultFlush returns the settings of a call without options.
@@ -50,6 +51,8 @@ func Used(method string, ofClient bool) []string {
 		names = append(names, "Wait", "Burst")
 	case "FlushMany":
 		names = append(names, "Workers", "Burst")
+	case "Run":
+		names = append(names, "Workers", "Burst", "HoldBack", "SkipDead", "Poll")
 	case "FlushOrdered":
 		names = append(names, "Wait", "HoldBack", "Workers", "Burst", "SkipDead")
 	}

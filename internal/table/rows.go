@@ -27,6 +27,8 @@ type Rows interface {
 	Pick(indexes []int) Rows
 	// Size estimates how many bytes of memory one row takes; 0 if there is none.
 	Size() int64
+	// Entity returns one of them.
+	Entity(i int) any
 	// Send calls the sender with the rows from index from up to, but not including,
 	// index to.
 	Send(ctx context.Context, from, to int) error
@@ -47,6 +49,8 @@ type typed[T any] interface {
 }
 
 func (r *rows[T]) IDs() []any { return r.ids }
+
+func (r *rows[T]) Entity(i int) any { return r.entities[i] }
 
 func (r *rows[T]) IDText(i int) string { return r.of.idText(r.entities[i], r.ids[i]) }
 

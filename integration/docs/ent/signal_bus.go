@@ -355,6 +355,14 @@ func newEntsignalClient(cfg *config) *entsignalClient {
 		id, created := mutation.ID()
 		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
 	}))
+	cfg.hooks.ShipmentDue = append(cfg.hooks.ShipmentDue, c.OnCreate(TypeShipmentDue, func(m ent.Mutation) (signalhooks.Mutation, bool) {
+		mutation, ok := m.(*ShipmentDueMutation)
+		if !ok {
+			return signalhooks.Mutation{}, false
+		}
+		id, created := mutation.ID()
+		return signalhooks.Mutation{Driver: mutation.config.driver, ID: id, HasID: created, Bulk: mutation.config.entsignalRow.Bulk(mutation), Literal: mutation.config.entsignal == nil}, true
+	}))
 	return c
 }
 

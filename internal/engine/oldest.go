@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/option"
+)
+
+// Oldest looks for the oldest signal of each type.
+func (e *Engine) Oldest(ctx context.Context, o option.Flush) ([]entsignal.Oldest, error) {
+	return survey(e, o, func(t *task) ([]entsignal.Oldest, error) {
+		if _, err := t.oldest(t.st.detach(ctx)); err != nil {
+			return nil, err
+		}
+		return []entsignal.Oldest{e.ages.get(t.info.Name, t.IDText)}, nil
+	})
+}
+
+// oldest returns the lowest id, or nil if nothing is pending, and notes it.
+func (t *task) oldest(ctx context.Context) (any, error) {
+	ids, err := t.read(ctx, t.Columns().Span(nil, nil, 1))
+	if err != nil {
+		return nil, err
+	}
+	var id any
+	if len(ids) > 0 {
+		id = ids[0]
+	}
+	t.engine.ages.note(t.info.Name, id, time.Now())
+	return id, nil
+}
+
+// ages knows since when the lowest id of each type was seen.
+type ages struct {
+	mu sync.Mutex
+	m  map[string]seen
+}
+
+type seen struct {
+	id    any // nil: none
+	since time.Time
+}
+
+func (a *ages) note(name string, id any, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.m == nil {
+		a.m = make(map[string]seen)
+	}
+	if old, ok := a.m[name]; ok && id != nil && old.id != nil && database.Comparable(old.id) == database.Comparable(id) {
+		return
+	}
+	a.m[name] = seen{id, now}
+}
+
+func (a *ages) get(name string, text func(any) string) entsignal.Oldest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.m[name]
+	if s.id == nil {
+		return entsignal.Oldest{Signal: name}
+	}
+	return entsignal.Oldest{Signal: name, ID: text(s.id), Since: s.since}
+}
