@@ -102,6 +102,11 @@ Which flush to run:
 A message is sent at least once: it repeats when a crash or a lost connection
 hides a confirmation. Only "flushordered" keeps an order.
 
+To keep everything flowing as a service, "run" does all of this by itself.
+
+Each flag has an environment variable: SIGNALBUS_HOLD_BACK for --hold-back. One that
+may be given several times takes commas. The command line goes first.
+
 Exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted with signals left.
 With --repeat an interrupt is the normal end: 0, or 1 if the last run had failed.
 If one signal type fails, the others are still flushed. A flush doesn't fail
@@ -125,8 +130,11 @@ its result; use "failed" or "pending" to watch for them.`,
 		newFlushCommand(sys, g),
 		newFlushManyCommand(sys, g),
 		newFlushOrderedCommand(sys, g),
+		newRunCommand(sys, g),
 		newSignalsCommand(sys, g),
 		newPendingCommand(sys, g),
+		newCheckCommand(sys, g),
+		newShowCommand(sys, g),
 		newFailedCommand(sys, g),
 		newRetryCommand(sys, g),
 		newDiscardCommand(sys, g),
@@ -161,7 +169,11 @@ func noArgs(c *cobra.Command, args []string) error {
 // the error is logged, and nothing else goes to standard error.
 func (g *global) runE(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		err := redacted(run(c, args))
+		err := readEnvironment(c, lookupEnv)
+		if err == nil {
+			err = run(c, args)
+		}
+		err = redacted(err)
 		if err != nil && g.logFormat.Value == "json" {
 			g.logger(c.ErrOrStderr()).Error("command failed", "command", c.CommandPath(), "error", err.Error())
 			c.SilenceErrors = true

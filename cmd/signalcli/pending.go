@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +16,18 @@ import (
 )
 
 func newPendingCommand(sys system, g *global) *cobra.Command {
-	return &cobra.Command{
+	var state string
+	c := &cobra.Command{
 		Use:   "pending",
 		Short: "Count the pending signals",
 		Long: `Count the signals that are pending, the lowest count first. Signals that are
 being sent at this moment still count. For signals with mixin.Retry it also shows
 how many wait for their next attempt, and how many are dead and are no longer
-sent. It counts rows, which is slow on a table of millions.`,
+sent. It counts rows, which is slow on a table of millions.
+
+With --state it also shows which signal of each type is the oldest, and for how
+long it was seen to be the oldest, by this command and by "check" with the same
+file. It may have been recorded long before.`,
 		Example: `  signalbus pending
 
   # for a monitor: the sum
@@ -38,21 +44,53 @@ sent. It counts rows, which is slow on a table of millions.`,
 				slices.SortFunc(counts, func(a, b entsignal.PendingCount) int {
 					return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Name, b.Name))
 				})
+				all := make([]pendingSignal, len(counts))
+				for i, n := range counts {
+					all[i].PendingCount = n
+				}
+				if state != "" {
+					failed = errors.Join(failed, addAges(ctx, bus, state, all))
+				}
 				show := printPending
 				if g.output.Value == "json" {
-					show = func(w io.Writer, counts []entsignal.PendingCount) error { return printJSON(w, counts) }
+					show = func(w io.Writer, all []pendingSignal, _ bool) error { return printJSON(w, all) }
 				}
 				// The other types are shown even if one can't be counted.
-				return errors.Join(show(c.OutOrStdout(), counts), failed)
+				return errors.Join(show(c.OutOrStdout(), all, state != ""), failed)
 			})
 		}),
 	}
+	c.Flags().StringVar(&state, "state", "", "file that keeps since when the oldest signals were seen")
+	return c
 }
 
-func printPending(w io.Writer, counts []entsignal.PendingCount) error {
+// pendingSignal is a line of pending.
+type pendingSignal struct {
+	entsignal.PendingCount
+	OldestID   string   `json:"oldest_id,omitempty"`
+	AgeSeconds *float64 `json:"age_seconds,omitempty"`
+	AgeIs      string   `json:"age_is,omitempty"`
+}
+
+// addAges adds the oldest signals by a file of --state.
+func addAges(ctx context.Context, bus *entsignal.Bus, file string, all []pendingSignal) error {
+	oldest, err := remembered(ctx, bus, selection{}, file)
+	now := time.Now()
+	for _, o := range oldest {
+		for i := range all {
+			if all[i].Name == o.Signal && o.ID != "" {
+				age := o.Age(now).Seconds()
+				all[i].OldestID, all[i].AgeSeconds, all[i].AgeIs = o.ID, &age, ageIsSeen
+			}
+		}
+	}
+	return err
+}
+
+func printPending(w io.Writer, all []pendingSignal, ages bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	total := entsignal.PendingCount{Name: "total"}
-	for _, c := range counts {
+	for _, c := range all {
 		total.Count += c.Count
 		total.Waiting += c.Waiting
 		total.Dead += c.Dead
@@ -62,11 +100,17 @@ func printPending(w io.Writer, counts []entsignal.PendingCount) error {
 	if failed {
 		header += "\tWAITING\tDEAD"
 	}
+	if ages {
+		header += "\tOLDEST\tSEEN FOR"
+	}
 	fmt.Fprintln(t, header)
-	for _, c := range append(counts[:len(counts):len(counts)], total) {
+	for _, c := range append(all[:len(all):len(all)], pendingSignal{PendingCount: total}) {
 		fmt.Fprintf(t, "%s\t%d", c.Name, c.Count)
 		if failed {
 			fmt.Fprintf(t, "\t%d\t%d", c.Waiting, c.Dead)
+		}
+		if ages && c.AgeSeconds != nil {
+			fmt.Fprintf(t, "\t%s\t%v", oneLine(c.OldestID), roundAge(time.Duration(*c.AgeSeconds*float64(time.Second))))
 		}
 		fmt.Fprintln(t)
 	}

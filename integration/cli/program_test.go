@@ -28,6 +28,8 @@ const (
 	envHold    = "SHOP_HOLD_AT" // the AuditLogged with this number waits for fileRelease
 	envOpen    = "SHOP_OPEN"    // an error that opening the bus returns
 	envMissing = "SHOP_MISSING" // a signal that has no sender
+	envHang    = "SHOP_HANG"    // signals whose sender hangs and heeds nothing, separated by commas
+	envTimeout = "SHOP_TIMEOUT" // the flush timeout
 	envTTY     = "SHOP_TTY"     // signalbus: standard error is the terminal
 )
 
@@ -114,6 +116,13 @@ func open(context.Context) (*entsignal.Bus, func() error, error) {
 		UserJoined:    sender(func(s *ent.UserJoined) int { return s.Number }),
 	}
 	var opts []entsignal.BusOption
+	if text := os.Getenv(envTimeout); text != "" {
+		timeout, err := time.ParseDuration(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		opts = append(opts, entsignal.WithFlushTimeout(timeout))
+	}
 	if os.Getenv(envMissing) == "OrderPlaced" {
 		senders.OrderPlaced = nil
 		opts = append(opts, entsignal.WithMissingSenders())
@@ -145,6 +154,9 @@ func sender[T any](number func(T) int) entsignal.Sender[T] {
 		name := batch.Signal.Name
 		if exists(fileDown) {
 			return errors.Join(entsignal.Unavailable(errors.New("the broker is down")), note(fileTries, name))
+		}
+		if slices.Contains(strings.Split(os.Getenv(envHang), ","), name) {
+			<-time.After(time.Hour)
 		}
 		if slices.Contains(strings.Split(os.Getenv(envFail), ","), name) {
 			return errors.Join(errors.New("the broker refused it"), note(fileTries, name))

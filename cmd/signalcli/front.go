@@ -1,0 +1,129 @@
+package signalcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
+
+// readyTimeout bounds how long /readyz waits for the database.
+const readyTimeout = 2 * time.Second
+
+// front is what a relay serves by HTTP.
+type front struct {
+	stopping context.Context
+	bus      atomic.Pointer[entsignal.Bus] // nil: it isn't open
+	server   *http.Server                  // nil: it serves nothing
+	addr     string
+	done     chan struct{}
+}
+
+// newFront serves at an address, which may be empty.
+func newFront(stopping context.Context, address string, log *slog.Logger) (*front, error) {
+	f := &front{stopping: stopping}
+	if address == "" {
+		return f, nil
+	}
+	if strings.HasPrefix(address, ":") { // what is on the network is to be asked for
+		address = "127.0.0.1" + address
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	f.addr = listener.Addr().String()
+	f.server = &http.Server{
+		Handler:           f.mux(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	f.done = make(chan struct{})
+	go func() {
+		defer close(f.done)
+		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("serving HTTP failed", "error", err.Error())
+		}
+	}()
+	return f, nil
+}
+
+// mux has all paths.
+func (f *front) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", f.health)
+	mux.HandleFunc("GET /readyz", f.ready)
+	return mux
+}
+
+// serves sets the bus that the answers are about.
+func (f *front) serves(bus *entsignal.Bus) { f.bus.Store(bus) }
+
+// listens returns the address, or nothing.
+func (f *front) listens() string { return f.addr }
+
+// close ends the service.
+func (f *front) close() {
+	if f.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if f.server.Shutdown(ctx) != nil {
+		_ = f.server.Close()
+	}
+	<-f.done
+}
+
+// health answers whether the loops move.
+func (f *front) health(w http.ResponseWriter, _ *http.Request) {
+	bus := f.bus.Load()
+	if bus == nil {
+		answer(w, http.StatusOK, "starting, or stopping")
+		return
+	}
+	if stuck := bus.RunState().Stuck(); len(stuck) > 0 {
+		answer(w, http.StatusServiceUnavailable, "stuck: "+strings.Join(stuck, ", "))
+		return
+	}
+	answer(w, http.StatusOK, "ok")
+}
+
+// ready answers whether the relay works and the database answers.
+func (f *front) ready(w http.ResponseWriter, r *http.Request) {
+	bus := f.bus.Load()
+	switch {
+	case f.stopping.Err() != nil:
+		answer(w, http.StatusServiceUnavailable, "stopping")
+		return
+	case bus == nil:
+		answer(w, http.StatusServiceUnavailable, "starting")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if bus.Ping(ctx) != nil { // why is for the log: anybody may ask here
+		answer(w, http.StatusServiceUnavailable, "the database doesn't answer")
+		return
+	}
+	answer(w, http.StatusOK, "ok")
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
+}
