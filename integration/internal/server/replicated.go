@@ -16,9 +16,14 @@ type Replicated struct {
 
 // StartReplicated starts them. Stop must be called at the end, also after an
 // error.
-func StartReplicated() (*Replicated, error) {
-	r := &Replicated{servers: &Servers{names: []string{"postgres", "standby", "mariadb"}}}
-	port, err := freePorts(len(r.servers.names))
+func StartReplicated() (*Replicated, error) { return startReplicated("postgres", "standby", "mariadb") }
+
+// StartPair starts a PostgreSQL and its standby alone.
+func StartPair() (*Replicated, error) { return startReplicated("postgres", "standby") }
+
+func startReplicated(names ...string) (*Replicated, error) {
+	r := &Replicated{servers: &Servers{names: names}}
+	port, err := freePorts(3)
 	if err != nil {
 		return r, err
 	}
@@ -37,12 +42,20 @@ func StartReplicated() (*Replicated, error) {
 	if err := r.servers.watch(); err != nil {
 		return r, err
 	}
-	if _, err := r.servers.run("up", "postgres", "mariadb"); err != nil {
-		return r, err
+	for _, name := range names {
+		if name == "standby" { // it copies the first, which has to be there
+			continue
+		}
+		if _, err := r.servers.run("up", name); err != nil {
+			return r, err
+		}
 	}
-	_, err = r.servers.run("up", "standby") // it copies the first
+	_, err = r.servers.run("up", "standby")
 	return r, err
 }
+
+// Kill ends the named server as a crash does.
+func (r *Replicated) Kill(name string) error { return r.servers.Kill(name) }
 
 // Stop stops them.
 func (r *Replicated) Stop() error { return r.servers.Stop() }
