@@ -25,7 +25,9 @@ type job struct {
 	Parallel int    // workers, writers, or connections to the broker
 	Burst    int    // rows of a batch
 	Window   int    // messages without a confirm
+	Rate     int    // commits per second; 0: as many as there can be
 
+	Woken       bool // with a wake-up
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 
@@ -58,6 +60,8 @@ func programs() map[string]program {
 		"FlushMany, nothing":     {run: flushToNothing, parallel: "workers", drains: true},
 		"autoflush":              {run: autoflush, parallel: "writers", sends: true},
 		"autoflush, async":       {run: autoflushAsync, parallel: "writers", sends: true},
+		"relay":                  {run: relayed, parallel: "writers", sends: true},
+		"commit that leaves it":  {run: notified, parallel: "writers", records: true},
 	}
 }
 
@@ -78,6 +82,12 @@ func (j job) name() string {
 	}
 	if j.Window > 0 {
 		add("window %d", j.Window)
+	}
+	if j.Rate > 0 {
+		add("%d/s", j.Rate)
+	}
+	if j.Woken {
+		add("woken")
 	}
 	if j.Unprepared {
 		add("no statement cache")

@@ -123,6 +123,7 @@ func (s *stage) families(at places, sc scale) []family {
 		s.flushes(sc),
 		[]family{s.growth(sc)},
 		s.autoflushes(sc),
+		s.relays(sc),
 		s.drains(sc),
 		[]family{collecting(at.repository)},
 		s.variants(sc),

@@ -21,6 +21,8 @@ type Figure struct {
 
 	First, Last time.Duration // of one row: mean of the first tenth and of the last
 
+	P50, P99 time.Duration // of the latencies
+
 	Allocations float64 // for each of Count
 }
 
@@ -34,6 +36,8 @@ func brokerCPU(f Figure) float64   { return micros(f.Broker) / float64(f.Count) 
 func memory(f Figure) float64      { return float64(f.Memory) / (1 << 20) }
 func firstTenth(f Figure) float64  { return micros(f.First) }
 func lastTenth(f Figure) float64   { return micros(f.Last) }
+func p50(f Figure) float64         { return micros(f.P50) / 1000 }
+func p99(f Figure) float64         { return micros(f.P99) / 1000 }
 func allocations(f Figure) float64 { return f.Allocations }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

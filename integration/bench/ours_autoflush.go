@@ -53,17 +53,23 @@ func autoflushWith(ctx context.Context, j job, m *meter, opts ...entsignal.BusOp
 
 // order records an order and its event.
 func (a *application) order(ctx context.Context, body []byte) error {
+	_, err := a.orderOf(ctx, body)
+	return err
+}
+
+// orderOf is order, and returns the id of the order.
+func (a *application) orderOf(ctx context.Context, body []byte) (int, error) {
 	tx, err := a.Tx(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 	order, err := tx.Order.Create().SetCustomer(customer).Save(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := tx.Event.Create().SetOrderID(order.ID).SetPayload(body).Exec(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	return tx.Commit()
+	return order.ID, tx.Commit()
 }

@@ -16,6 +16,7 @@ type scale struct {
 	small    int  // the two backlogs that cost and memory are compared of
 	large    int
 	commits  int // of 32 writers; one writer does a quarter
+	relayed  int // commits at a rate, of which a relay is told
 	burst    int
 	windows  []int // of which the raw broker takes the fastest
 }
@@ -24,7 +25,7 @@ func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 2,
 		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 12_000, drained: 100_000,
-		small: 10_000, large: 1_000_000, commits: 6_000, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, large: 1_000_000, commits: 6_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
@@ -32,7 +33,7 @@ func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, fewer: true, drained: 40_000,
-		small: 10_000, large: 100_000, commits: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, large: 100_000, commits: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 

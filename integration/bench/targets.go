@@ -12,6 +12,7 @@ const (
 	rowAutoflush32     = "autoflush, 32 writers"
 	rowAutoflush1      = "autoflush, 1 writer"
 	rowAsync           = "autoflush async, 32 writers"
+	rowNotify          = "commits that wake a relay, 32 writers"
 	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
 	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
 	rowHookAllocations = "hook and collector, allocations per entity"
@@ -42,6 +43,7 @@ func targets() []target {
 		{rowAutoflush32, 0.58, higher},
 		{rowAutoflush1, 0.40, higher},
 		{rowAsync, 0.85, higher},
+		{rowNotify, 0.97, higher},
 		{rowSQLite, 0.7, higher},
 		{rowHookTime, 1, lower},
 		{rowHookAllocations, 6, lower},

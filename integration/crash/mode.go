@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -33,6 +34,8 @@ var Modes = []Mode{
 	{Name: "flushordered", signal: ent.TypePosted, inHand: 1, flush: flushOrdered, ordersKeys: true, ordersIDs: true},
 	{Name: "flushordered side by side", signal: ent.TypeMoved, inHand: orderedWorkers, flush: flushSideBySide, ordersKeys: true},
 	{Name: "flushordered by key", signal: ent.TypeChanged, inHand: 1, flush: flushOrdered, ordersKeys: true},
+	{Name: "relay beside autoflush", signal: ent.TypePosted, autoFlush: true, inHand: workers + 1, flush: relay},
+	{Name: "relay in order", signal: ent.TypeChanged, inHand: 1, flush: relay, ordersKeys: true},
 }
 
 func flush(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
@@ -52,6 +55,25 @@ const orderedWorkers = 3
 
 func flushSideBySide(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
 	return bus.FlushOrdered(ctx, append(opts, entsignal.Workers(orderedWorkers))...)
+}
+
+// relayTime is how long a relay runs. Then it tells whether a pass has failed, which
+// Run itself does not.
+const relayTime = 300 * time.Millisecond
+
+// relay runs a relay for a while. It takes all that is pending, and not only what the
+// autoflushes of the writers have left behind for a minute.
+func relay(ctx context.Context, bus *entsignal.Bus, opts ...entsignal.FlushOption) (int, error) {
+	bus.SetAutoFlush(false)
+	before := bus.RunState()
+	ctx, cancel := context.WithTimeout(ctx, relayTime)
+	defer cancel()
+	err := bus.Run(ctx, append(opts, entsignal.Poll(10*time.Millisecond))...)
+	after := bus.RunState()
+	if err == nil && after.Failed > before.Failed {
+		err = errors.New("a pass has failed")
+	}
+	return int(after.Sent - before.Sent), err
 }
 
 // modeOf returns the mode of that name.
