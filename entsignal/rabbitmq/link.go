@@ -15,7 +15,7 @@ import (
 type link struct {
 	p *Publisher
 
-	running int // calls of Publish
+	running int   // calls of Publish
 	route   route // used by the attempt only
 	current *session
 	attempt *attempt

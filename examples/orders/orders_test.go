@@ -101,7 +101,7 @@ func testOutage(t *testing.T, broker *broker) {
 	t.Logf("%d received, %d repeats dropped", len(shop.committed), len(in.repeats))
 }
 
-// testRelay has a flush run as a service while the broker stops and comes back.
+// testRelay has the relay run as a service while the broker stops and comes back.
 func testRelay(t *testing.T, broker *broker) {
 	t.Setenv("DATABASE_URL", newDatabase(t))
 	command(t, "setup")
@@ -113,7 +113,7 @@ func testRelay(t *testing.T, broker *broker) {
 		ended  = make(chan int, 1)
 		sent   = func() bool { return len(pendingMessages(t)) == 0 }
 	)
-	go func() { ended <- run(ctx, []string{"signalbus", "flushmany", "--repeat", "1s"}, &stdout, log) }()
+	go func() { ended <- run(ctx, []string{"signalbus", "run"}, &stdout, log) }()
 
 	placeQuietly(t, 5)
 	require.Eventually(t, sent, 2*time.Minute, 50*time.Millisecond)

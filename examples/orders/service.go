@@ -27,6 +27,7 @@ type service struct {
 	client    *ent.Client
 	bus       *entsignal.Bus
 	publisher *rabbitmq.Publisher
+	wakeUp    *pqconn.WakeUp
 }
 
 // open returns the service for the database and the broker that the
@@ -51,14 +52,19 @@ func open(log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("AMQP_URL: %w", err), db.Close())
 	}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		OrderPlaced: rabbitmq.Sender(publisher, encode),
-	}, entsignal.WithLogger(log))
+	// Commits that leave a signal pending wake the relay, "signalbus run".
+	wakeUp, err := pqconn.NewWakeUp(databaseURL)
 	if err != nil {
 		return nil, errors.Join(err, publisher.Close(context.Background()), db.Close())
 	}
+	bus, err := ent.NewSignalBus(ent.SignalSenders{
+		OrderPlaced: rabbitmq.Sender(publisher, encode),
+	}, entsignal.WithLogger(log), entsignal.WithWakeUp(wakeUp))
+	if err != nil {
+		return nil, errors.Join(err, wakeUp.Close(), publisher.Close(context.Background()), db.Close())
+	}
 	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)), ent.WithSignalBus(bus))
-	return &service{client: client, bus: bus, publisher: publisher}, nil
+	return &service{client: client, bus: bus, publisher: publisher, wakeUp: wakeUp}, nil
 }
 
 // close ends the service in the order in which its parts need each other: the
@@ -67,7 +73,7 @@ func open(log *slog.Logger) (*service, error) {
 func (s *service) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(s.bus.Close(ctx), s.publisher.Close(ctx), s.client.Close())
+	return errors.Join(s.bus.Close(ctx), s.wakeUp.Close(), s.publisher.Close(ctx), s.client.Close())
 }
 
 // orderPlaced is the body of a message, the contract with the consumers. The

@@ -185,6 +185,37 @@ func shutdown(ctx context.Context, bus *entsignal.Bus, pub *rabbitmq.Publisher, 
 	// end snippet
 }
 
+// relay runs the relay in the application.
+func relay(ctx context.Context, bus *entsignal.Bus, log *slog.Logger) {
+	// snippet: relay
+	// Run returns when ctx ends or the bus is closed, after the batches in hand.
+	go func() {
+		if err := bus.Run(ctx); err != nil {
+			log.Error("the relay can't run", "error", err)
+		}
+	}()
+	// end snippet
+}
+
+// awaited returns a bus that is woken by other processes.
+func awaited(dsn string, senders ent.SignalSenders) *entsignal.Bus {
+	// snippet: wakeup
+	wakeUp, err := pqconn.NewWakeUp(dsn)
+	check(err)
+	bus, err := ent.NewSignalBus(senders, entsignal.WithWakeUp(wakeUp))
+	check(err)
+	// end snippet
+	return bus
+}
+
+// clustered returns a publisher for a cluster.
+func clustered(amqpURL string) (*rabbitmq.Publisher, error) {
+	// snippet: nodes
+	pub, err := rabbitmq.NewPublisher(amqpURL, rabbitmq.WithAddresses("b.example.com", "c.example.com:5673"))
+	// end snippet
+	return pub, err
+}
+
 // snippet: consumer
 
 // handle applies a message once, however often it arrives. The transaction that
