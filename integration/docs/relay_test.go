@@ -22,5 +22,5 @@ func TestSnippetsOfTheRelay(t *testing.T) {
 	})
 	var log testlog.Log
 	relay(t.Context(), bus, log.Logger()) // of a bus that no client was opened with
-	require.Eventually(t, func() bool { return log.Count("bound to no client") == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return log.Count("the relay can't run") == 1 }, time.Minute, time.Millisecond)
 }
