@@ -233,7 +233,7 @@ func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 	}()
 	bytes, started := 0, time.Now()
 	for i := range out {
-		if i == window || i > 0 && (bytes >= windowBytes || time.Since(started) > b.p.cfg.confirmTimeout) {
+		if i == window || i > 0 && (bytes >= windowBytes || time.Since(started) > b.p.cfg.answerTimeout) {
 			return i, nil
 		}
 		if err := ctx.Err(); err != nil {
@@ -261,7 +261,7 @@ func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 // await waits for the confirm of each message. amqp091-go releases the waits when
 // the channel or the connection ends.
 func (b *batch) await(ctx context.Context, out []outgoing) error {
-	timeout := b.p.cfg.confirmTimeout
+	timeout := b.p.cfg.answerTimeout
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for _, o := range out {

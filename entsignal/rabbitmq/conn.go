@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 
@@ -11,11 +12,39 @@ import (
 	"github.com/entsignal/signalbus/internal/foreign"
 )
 
-// dialer connects to one broker. It is a function so that no field of a Publisher
-// contains the password.
+// broker is what a publisher or a consumer connects to.
+type broker struct {
+	addr  string // of all nodes, for the log
+	nodes []node
+}
+
+// newBroker checks the URL and warns of one that sends the password in clear text.
+func newBroker(cfg *connectionConfig, url string) (broker, error) {
+	uri, err := checkURL(url)
+	if err != nil {
+		return broker{}, err
+	}
+	if cfg.tls != nil && uri.Scheme != "amqps" {
+		return broker{}, errors.New("rabbitmq: WithTLSConfig needs an amqps URL")
+	}
+	nodes, err := newNodes(cfg, url, uri)
+	if err != nil {
+		return broker{}, err
+	}
+	for _, n := range nodes {
+		if uri.Scheme == "amqp" && !n.local {
+			cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", n.addr)
+			break
+		}
+	}
+	return broker{addr: addresses(nodes), nodes: nodes}, nil
+}
+
+// dialer connects to one broker. It is a function so that no field of a Publisher or
+// a Consumer contains the password.
 type dialer func(ctx context.Context) (*amqp.Connection, *socket, error)
 
-func newDialer(cfg *config, url string) dialer {
+func newDialer(cfg *connectionConfig, url string) dialer {
 	return func(ctx context.Context) (*amqp.Connection, *socket, error) {
 		ctx, cancel := context.WithTimeout(ctx, cfg.dialTimeout)
 		defer cancel()
@@ -50,7 +79,7 @@ func newDialer(cfg *config, url string) dialer {
 
 // dialError reports a timeout as such. amqp091-go would report a connection that
 // was closed because of it as something else, such as a wrong password.
-func dialError(ctx context.Context, cfg *config, err error) error {
+func dialError(ctx context.Context, cfg *connectionConfig, err error) error {
 	switch ctx.Err() {
 	case nil:
 		return fmt.Errorf("connect: %w", wrapBroker(err))

@@ -1,5 +1,6 @@
 // Package rabbitmq publishes messages to RabbitMQ and reports for each one whether
-// the broker has stored it. Use it in the sender of a signal:
+// the broker has stored it. At the other end, a [Consumer] acknowledges messages after
+// they were handled. Use the publisher in the sender of a signal:
 //
 //	pub, err := rabbitmq.NewPublisher(os.Getenv("AMQP_URL"), rabbitmq.WithAppID("shop"))
 //	if err != nil {
@@ -46,8 +47,9 @@
 //
 // # Topology
 //
-// The package declares no exchange, queue or binding. The broker's user needs no
-// configure and no read permission, only write permission on the exchanges.
+// The package declares no exchange, queue or binding. A publisher's user needs no
+// configure and no read permission, only write permission on the exchanges. A
+// consumer's user needs only read permission on its queue.
 //
 // # Timeouts
 //

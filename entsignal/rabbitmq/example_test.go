@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/rabbitmq"
 )
 
@@ -44,4 +45,27 @@ func ExampleNewPublisher() {
 	fmt.Println(err)
 	// Output:
 	// rabbitmq: the broker URL can't be parsed; want amqp://user:password@host:port/vhost or amqps://…, with / : @ ? # % in user, password and vhost percent-encoded
+}
+
+// A consumer calls its handler for each message. Run returns when its context ends.
+func ExampleConsumer() {
+	consumer, err := rabbitmq.NewConsumer("amqp://localhost", "billing.orders", func(_ context.Context, d rabbitmq.Delivery) error {
+		var placed struct {
+			OrderID int `json:"order_id"`
+		}
+		if err := json.Unmarshal(d.Body, &placed); err != nil {
+			return entsignal.Permanent(err) // to the dead-letter exchange: it will never be readable
+		}
+		fmt.Printf("order %d, message %s of %s\n", placed.OrderID, d.MessageID, d.AppID)
+		return nil // acknowledged
+	}, rabbitmq.WithPrefetch(10))
+	if err != nil {
+		panic(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // a program ends it with signal.NotifyContext
+	if err := consumer.Run(ctx); err != nil {
+		panic(err)
+	}
+	// Output:
 }

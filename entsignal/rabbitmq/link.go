@@ -82,12 +82,12 @@ func (l *link) try(a *attempt) {
 	if err != nil {
 		a.err = entsignal.Unavailable(err)
 		if l.failed(a.err, pause(time.Since(started), err)) {
-			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.addr, "error", err)
+			p.cfg.log.Warn("rabbitmq: can't connect", "address", p.broker.addr, "error", err)
 		}
 		return
 	}
 	p.cfg.log.Info("rabbitmq: connected", "address", addr)
-	a.session = newSession(conn, raw, p.cfg, &p.tasks)
+	a.session = newSession(conn, raw, &p.cfg.connectionConfig, &p.tasks)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.attempt, l.current, l.down = nil, a.session, false

@@ -20,7 +20,7 @@ type node struct {
 }
 
 // newNodes returns the node of the URL, and those of WithAddresses.
-func newNodes(cfg *config, raw string, uri amqp.URI) ([]node, error) {
+func newNodes(cfg *connectionConfig, raw string, uri amqp.URI) ([]node, error) {
 	port := strconv.Itoa(uri.Port)
 	nodes := []node{{net.JoinHostPort(uri.Host, port), isLocal(uri.Host), newDialer(cfg, raw)}}
 	for _, address := range cfg.addresses {
@@ -59,7 +59,7 @@ type route struct {
 
 // route returns the route of the connection with that number. Several begin at
 // different nodes.
-func (p *Publisher) route(number int) route { return route{p.nodes, number % len(p.nodes)} }
+func (b broker) route(number int) route { return route{b.nodes, number % len(b.nodes)} }
 
 // dial connects to the first node that answers, and returns its address. If a
 // connection was lost it begins with the next node: that of the connection may be there

@@ -102,7 +102,7 @@ func TestAddressesGetWhatTheURLSays(t *testing.T) {
 		p, err := NewPublisher(raw, opts...)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, p.Close(context.Background())) }()
-		for _, n := range p.nodes {
+		for _, n := range p.broker.nodes {
 			addrs = append(addrs, n.addr)
 		}
 		return addrs

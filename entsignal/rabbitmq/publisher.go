@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -16,9 +15,8 @@ import (
 // when it is lost. It is safe for concurrent use. Up to 64 calls per connection
 // publish at the same time; further calls wait.
 type Publisher struct {
-	cfg   *config
-	addr  string // of all nodes, for the log
-	nodes []node
+	cfg    *config
+	broker broker
 
 	life context.Context // ends when Close stops connecting
 	end  context.CancelFunc
@@ -48,33 +46,19 @@ func NewPublisher(url string, opts ...Option) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	uri, err := checkURL(url)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.tls != nil && uri.Scheme != "amqps" {
-		return nil, errors.New("rabbitmq: WithTLSConfig needs an amqps URL")
-	}
-	nodes, err := newNodes(cfg, url, uri)
+	b, err := newBroker(&cfg.connectionConfig, url)
 	if err != nil {
 		return nil, err
 	}
 	p := &Publisher{
-		cfg:   cfg,
-		addr:  addresses(nodes),
-		nodes: nodes,
-		gone:  make(chan struct{}),
-		idle:  make(chan struct{}),
+		cfg:    cfg,
+		broker: b,
+		gone:   make(chan struct{}),
+		idle:   make(chan struct{}),
 	}
 	p.life, p.end = context.WithCancel(context.Background())
 	for i := range cfg.connections {
-		p.links = append(p.links, &link{p: p, route: p.route(i)})
-	}
-	for _, n := range nodes {
-		if uri.Scheme == "amqp" && !n.local {
-			cfg.log.Warn("rabbitmq: password and messages go over the network in clear text; use amqps", "address", n.addr)
-			break
-		}
+		p.links = append(p.links, &link{p: p, route: b.route(i)})
 	}
 	return p, nil
 }

@@ -34,12 +34,12 @@ type session struct {
 	exchanges map[string]struct{} // that are known to exist
 }
 
-func newSession(conn *amqp.Connection, raw *socket, cfg *config, tasks *sync.WaitGroup) *session {
+func newSession(conn *amqp.Connection, raw *socket, cfg *connectionConfig, tasks *sync.WaitGroup) *session {
 	s := &session{
 		conn:      conn,
 		raw:       raw,
 		log:       cfg.log,
-		timeout:   cfg.confirmTimeout,
+		timeout:   cfg.answerTimeout,
 		tasks:     tasks,
 		slots:     make(chan struct{}, min(maxChannels, int(conn.Config.ChannelMax))),
 		done:      make(chan struct{}),
