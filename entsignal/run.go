@@ -31,6 +31,8 @@ import (
 // the turns of the flushes share the work. What Run does is logged when it changes,
 // and [Bus.RunState] tells it.
 //
+// It also purges the inboxes of the client (see mixin.Inbox), about once an hour.
+//
 // Options: Only, Exclude, Workers, Burst, HoldBack, SkipDead, Poll. Each is used
 // for the types that it fits.
 func (b *Bus) Run(ctx context.Context, opts ...FlushOption) error {

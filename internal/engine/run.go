@@ -56,6 +56,7 @@ func (e *Engine) Run(ctx context.Context, o option.Flush) error {
 	for _, l := range loops {
 		all.Go(func() { l.run(ctx) })
 	}
+	all.Go(func() { e.keepPurging(ctx) })
 	<-ctx.Done()
 	all.Wait()
 	e.log.InfoContext(ctx, "relay stopped")
