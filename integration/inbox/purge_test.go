@@ -170,6 +170,20 @@ func TestBusPurgesAllInboxesOfItsClient(t *testing.T) {
 	})
 }
 
+func TestRelayPurgesTheInboxes(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, c *consumer) {
+		c.receive(t, 0, 3)
+		c.age(t, "receiveds", 61)
+		running, stop := context.WithCancel(ctx(t))
+		ended := make(chan error, 1)
+		go func() { ended <- c.bus.Run(running) }()
+		require.Eventually(t, func() bool { return c.Received.Query().CountX(ctx(t)) == 0 }, 50*time.Second, 10*time.Millisecond)
+		stop()
+		require.NoError(t, <-ended)
+	})
+}
+
 func TestPurgeInATransactionIsRefused(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, c *consumer) {
