@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+
+	"github.com/entsignal/signalbus/internal/budget"
 )
 
 // Purge deletes, from the inboxes of the client that the bus serves, the keys that are
@@ -19,9 +21,17 @@ func (e *Engine) Purge(ctx context.Context) (total int, _ error) {
 	}
 	var errs []error
 	for _, in := range e.client.Inboxes() {
-		n, err := in.Purge(ctx, st.driver)
-		total += n
-		errs = append(errs, err)
+		for more := true; more && ctx.Err() == nil; {
+			n, err := budget.Ask(ctx, e.budget, func(ctx context.Context) (n int, err error) {
+				n, more, err = in.PurgeBatch(ctx, st.driver)
+				return n, err
+			})
+			total += n
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+		}
 	}
 	return total, errors.Join(errs...)
 }

@@ -134,21 +134,26 @@ func (in Inbox) CheckTable(ctx context.Context, drv dialect.Driver) error {
 // Purge deletes the keys that are older than the retention, in batches with a
 // transaction each, and returns how many it has deleted, also with an error.
 func (in Inbox) Purge(ctx context.Context, drv dialect.Driver) (total int, _ error) {
-	seconds := int64((in.Retention + time.Second - 1) / time.Second)
 	for {
-		n := 0
-		err := txn.Run(ctx, txn.Defaults(), func(int) (again bool, err error) {
-			n, err = in.rows().DeleteOld(ctx, drv, seconds, purgeAtOnce)
-			return entsignal.IsSerializationFailure(err), err
-		})
-		if err != nil {
-			return total, in.wrap(fmt.Errorf("purge: %w", err))
-		}
+		n, more, err := in.PurgeBatch(ctx, drv)
 		total += n
-		if n < purgeAtOnce {
-			return total, nil
+		if err != nil || !more {
+			return total, err
 		}
 	}
+}
+
+// PurgeBatch deletes one batch of these keys, and reports whether there may be more.
+func (in Inbox) PurgeBatch(ctx context.Context, drv dialect.Driver) (n int, more bool, _ error) {
+	seconds := int64((in.Retention + time.Second - 1) / time.Second)
+	err := txn.Run(ctx, txn.Defaults(), func(int) (again bool, err error) {
+		n, err = in.rows().DeleteOld(ctx, drv, seconds, purgeAtOnce)
+		return entsignal.IsSerializationFailure(err), err
+	})
+	if err != nil {
+		return 0, false, in.wrap(fmt.Errorf("purge: %w", err))
+	}
+	return n, n == purgeAtOnce, nil
 }
 
 func (in Inbox) rows() database.Inbox {
