@@ -21,10 +21,10 @@ type parcel struct {
 	raw   *amqp.Delivery
 	st    *stream
 	tries int  // before this one, as far as is known
-	blind bool // nobody knows how often it came
+	blind bool // it came before, and nobody knows how often
 }
 
-// unpack finds out how often it came.
+// unpack finds out how often a delivery came before.
 func (r *run) unpack(st *stream, raw *amqp.Delivery) *parcel {
 	p := &parcel{Delivery: newDelivery(raw), raw: raw, st: st}
 	counted, known := deliveryCount(p.Headers)
