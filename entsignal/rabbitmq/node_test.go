@@ -124,3 +124,24 @@ func TestClearTextToAnotherMachineIsLoggedForEachNode(t *testing.T) {
 	assert.Equal(t, 1, log.Count("in clear text"))
 	assert.Contains(t, log.String(), "b.example.com:5672")
 }
+func TestConsumerGoesOnAtAnotherNode(t *testing.T) {
+	t.Parallel()
+	a, b, rawURL := twoNodes(t)
+	admin := newAdmin(t)
+	queue := admin.shared("classic", nil)
+	admin.put(queue, "1")
+	got := make(chan string, 10)
+	c := consume(t, rawURL, queue, func(_ context.Context, d Delivery) error {
+		got <- d.MessageID
+		return nil
+	}, WithAddresses(b.Addr()))
+	assert.Equal(t, "1", next(t, got))
+	assert.Zero(t, b.Accepted(), "the URL's goes first")
+	a.Redirect(noOne) // it stays dead
+	a.Cut()
+	admin.put(queue, "2")
+	for next(t, got) != "2" { // the acknowledgement of 1 may have been lost
+	}
+	assert.Positive(t, b.Accepted())
+	c.says("rabbitmq: consuming\" queue=" + queue + " address=" + b.Addr())
+}
