@@ -40,7 +40,7 @@ func relayed(ctx context.Context, j job, m *meter) error {
 	}
 	writer.bus.SetAutoFlush(false)
 	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() { ended <- relay.bus.Run(running) }()
 	err = l.measure(ctx, j, m, writer, relay)
 	stop()
@@ -163,8 +163,14 @@ func notified(ctx context.Context, j job, m *meter) error {
 		opts = append(opts, entsignal.WithWakeUp(w))
 		listening, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- w.Listen(listening, func([]string) {}) }()
-		defer func() { stop(); <-ended }()
+		go func() {
+			defer close(ended)
+			_ = w.Listen(listening, func([]string) {}) // Prove tells what is wrong with it
+		}()
+		defer func() {
+			stop()
+			<-ended
+		}()
 		if err := w.Prove(ctx); err != nil {
 			return fmt.Errorf("the wake-up: %w", err)
 		}
