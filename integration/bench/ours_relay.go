@@ -40,7 +40,7 @@ func relayed(ctx context.Context, j job, m *meter) error {
 	}
 	writer.bus.SetAutoFlush(false)
 	running, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() { ended <- relay.bus.Run(running) }()
 	err = l.measure(ctx, j, m, writer, relay)
 	stop()
@@ -162,7 +162,7 @@ func notified(ctx context.Context, j job, m *meter) error {
 		defer w.Close()
 		opts = append(opts, entsignal.WithWakeUp(w))
 		listening, stop := context.WithCancel(ctx)
-		ended := make(chan error, 1)
+		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			_ = w.Listen(listening, func([]string) {}) // Prove tells what is wrong with it
