@@ -201,6 +201,7 @@ func TestHandlerGetsTheWholeMessage(t *testing.T) {
 		RoutingKey: queue, ContentType: "application/json", ContentEncoding: "gzip", CorrelationID: "c", ReplyTo: "r", Priority: 3,
 		Timestamp: time.Unix(1_700_000_000, 0),
 	}, next(t, got))
+	assert.Equal(t, entsignal.MessageKey{Source: "shop", ID: "OrderPlaced:17"}, Delivery{AppID: "shop", MessageID: "OrderPlaced:17"}.Key())
 	assert.ErrorContains(t, consumer.Run(ctx), "is already running")
 	cancel()
 	require.NoError(t, inTime(t, result))
@@ -533,16 +534,16 @@ func TestMemoryOfFailuresIsBounded(t *testing.T) {
 	t.Parallel()
 	var m memory
 	for i := range 3 * remembered {
-		m.add(messageKey{"a", fmt.Sprint(i)}, failure{failed: 1})
+		m.add(entsignal.MessageKey{Source: "a", ID: fmt.Sprint(i)}, failure{failed: 1})
 	}
-	m.add(messageKey{"a", fmt.Sprint(3*remembered - 1)}, failure{failed: 1, away: 1})
-	m.add(messageKey{"a", ""}, failure{failed: 1})
+	m.add(entsignal.MessageKey{Source: "a", ID: fmt.Sprint(3*remembered - 1)}, failure{failed: 1, away: 1})
+	m.add(entsignal.MessageKey{Source: "a", ID: ""}, failure{failed: 1})
 	assert.Len(t, m.counts, remembered)
 	assert.Len(t, m.ring, remembered)
-	assert.Equal(t, failure{2, 1}, m.of(messageKey{"a", fmt.Sprint(3*remembered - 1)}))
-	assert.Zero(t, m.of(messageKey{"a", "0"}))
-	m.forget(messageKey{"a", fmt.Sprint(3*remembered - 1)})
-	assert.Zero(t, m.of(messageKey{"a", fmt.Sprint(3*remembered - 1)}))
+	assert.Equal(t, failure{2, 1}, m.of(entsignal.MessageKey{Source: "a", ID: fmt.Sprint(3*remembered - 1)}))
+	assert.Zero(t, m.of(entsignal.MessageKey{Source: "a", ID: "0"}))
+	m.forget(entsignal.MessageKey{Source: "a", ID: fmt.Sprint(3*remembered - 1)})
+	assert.Zero(t, m.of(entsignal.MessageKey{Source: "a", ID: fmt.Sprint(3*remembered - 1)}))
 }
 
 // Anybody may write these headers.

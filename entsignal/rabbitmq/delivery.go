@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"time"
 
+	"github.com/entsignal/signalbus/entsignal"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -42,6 +43,11 @@ type Delivery struct {
 	UserID          string // checked by the broker, if the publisher has set it
 	Priority        uint8
 	Timestamp       time.Time // in whole seconds; the zero time if there is none
+}
+
+// Key returns what identifies the message, for the inbox of mixin.Inbox.
+func (d Delivery) Key() entsignal.MessageKey {
+	return entsignal.MessageKey{Source: d.AppID, ID: d.MessageID}
 }
 
 func newDelivery(raw *amqp.Delivery) Delivery {

@@ -1,6 +1,10 @@
 package rabbitmq
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/entsignal/signalbus/entsignal"
+)
 
 // remembered bounds how many failing messages a consumer remembers.
 const remembered = 10_000
@@ -9,33 +13,31 @@ const remembered = 10_000
 // queue doesn't count.
 type memory struct {
 	mu     sync.Mutex
-	counts map[messageKey]failure
-	ring   []messageKey // those in counts, and some that are forgotten
-	at     int          // what in ring is replaced next
+	counts map[entsignal.MessageKey]failure
+	ring   []entsignal.MessageKey // those in counts, and some that are forgotten
+	at     int                    // what in ring is replaced next
 }
-
-type messageKey struct{ appID, messageID string }
 
 type failure struct {
 	failed int
 	away   int // because of entsignal.Unavailable
 }
 
-func (m *memory) of(k messageKey) failure {
+func (m *memory) of(k entsignal.MessageKey) failure {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counts[k]
 }
 
 // add counts a failure. A message without an id can't be told from another one.
-func (m *memory) add(k messageKey, more failure) {
-	if k.messageID == "" {
+func (m *memory) add(k entsignal.MessageKey, more failure) {
+	if k.ID == "" {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.counts == nil {
-		m.counts = make(map[messageKey]failure)
+		m.counts = make(map[entsignal.MessageKey]failure)
 	}
 	was, known := m.counts[k]
 	if !known {
@@ -45,7 +47,7 @@ func (m *memory) add(k messageKey, more failure) {
 }
 
 // place notes a new key, in the place of the oldest one if there are too many.
-func (m *memory) place(k messageKey) {
+func (m *memory) place(k entsignal.MessageKey) {
 	if len(m.ring) < remembered {
 		m.ring = append(m.ring, k)
 		return
@@ -55,7 +57,7 @@ func (m *memory) place(k messageKey) {
 	m.at = (m.at + 1) % remembered
 }
 
-func (m *memory) forget(k messageKey) {
+func (m *memory) forget(k entsignal.MessageKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.counts, k)

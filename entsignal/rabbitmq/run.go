@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/internal/backoff"
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // reconnect has the pauses before a consumer that was lost is started again.
@@ -108,11 +109,22 @@ func (r *run) consuming() {
 // failed logs what is wrong, once for each reason of an outage. That a connection is
 // lost was logged by its session.
 func (r *run) failed(err error) {
-	if code := code(err); !errors.Is(err, errLost) && (!r.down || code != r.code) {
+	if code := reason(err); !errors.Is(err, errLost) && (!r.down || code != r.code) {
 		r.log.Warn("rabbitmq: not consuming, going to try again", "address", r.c.broker.addr, "error", err)
 		r.code = code
 	}
 	r.down = true
+}
+
+// reason returns by what outages are told apart: the broker's code, or 0 for whatever
+// happens to the network.
+func reason(err error) int {
+	switch code := code(err); code {
+	case amqp.FrameError, amqp.ChannelError: // amqp091-go's own
+		return 0
+	default:
+		return code
+	}
 }
 
 // deliver gives the deliveries of a stream to workers. It returns nil when ctx has

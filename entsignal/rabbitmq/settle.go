@@ -28,14 +28,12 @@ type parcel struct {
 func (r *run) unpack(st *stream, raw *amqp.Delivery) *parcel {
 	p := &parcel{Delivery: newDelivery(raw), raw: raw, st: st}
 	counted, known := deliveryCount(p.Headers)
-	was := r.memory.of(p.key())
+	was := r.memory.of(p.Key())
 	p.tries = max(counted, was.failed+was.away)
 	p.Deliveries = 1 + max(counted-was.away, was.failed) + deaths(p.Headers, r.c.queue)
 	p.blind = p.Redelivered && !known && p.MessageID == ""
 	return p
 }
-
-func (p *parcel) key() messageKey { return messageKey{p.AppID, p.MessageID} }
 
 // handle gets one delivery through its handler and settles it.
 func (r *run) handle(st *stream, raw *amqp.Delivery) {
@@ -63,7 +61,7 @@ func (r *run) call(p *parcel) error {
 func (r *run) settle(p *parcel, err error) {
 	switch {
 	case err == nil:
-		r.memory.forget(p.key())
+		r.memory.forget(p.Key())
 		r.told(p, p.raw.Ack(false))
 	case r.work.Err() != nil: // the end of its context is not the message's fault
 		r.told(p, p.raw.Nack(false, true))
@@ -81,14 +79,14 @@ func (r *run) settle(p *parcel, err error) {
 // reject makes the broker move a message to the dead-letter exchange.
 func (r *run) reject(p *parcel, err error) {
 	r.log.Error("rabbitmq: message rejected; it goes to the dead-letter exchange, if the queue has one", p.words(err)...)
-	r.memory.forget(p.key())
+	r.memory.forget(p.Key())
 	r.told(p, p.raw.Nack(false, false))
 }
 
 // giveBack puts a message back into the queue after a pause. The broker would deliver
 // it again at once.
 func (r *run) giveBack(p *parcel, err error, f failure) {
-	r.memory.add(p.key(), f)
+	r.memory.add(p.Key(), f)
 	pause := r.cfg.pause.Pause(p.tries)
 	if p.blind {
 		pause = r.cfg.pause.Max
