@@ -48,7 +48,7 @@ func (e *Engine) listen(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			err = errors.New("Listen returned, and its context has not ended")
+			err = errors.New("the method Listen returned, and its context has not ended")
 		}
 		wake(nil) // what was told meanwhile is lost
 		if time.Since(began) > maxListenPause {
@@ -90,7 +90,7 @@ func (e *Engine) awaitEnd(ctx context.Context, returned <-chan error) error {
 	case err := <-returned:
 		return err
 	case <-timer.C:
-		e.life.LeaveBehind(func() { <-returned })
+		e.life.LeaveBehind(func() { <-returned }) //nolint:errcheck // nobody waits for its error any more
 		return fmt.Errorf("%w: %w", budget.ErrStuck, ctx.Err())
 	}
 }
