@@ -72,7 +72,7 @@ func TestNodeThatAnswersNothingIsLeft(t *testing.T) {
 	admin := newAdmin(t)
 	queue := admin.queue(nil)
 	a.BlackHole(true)
-	p := newPublisher(t, rawURL, WithAddresses(b.Addr()), WithDialTimeout(200*time.Millisecond))
+	p := newPublisher(t, rawURL, WithAddresses(b.Addr()), WithDialTimeout(3*time.Second))
 	require.NoError(t, p.Publish(t.Context(), to(queue, "1")))
 	assert.EqualValues(t, 1, b.Accepted())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
+	"github.com/entsignal/signalbus/integration/retry/ent/badgegiven"
 )
 
 // history keeps what an observer is told, without times.
@@ -91,7 +92,7 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 		w.BadgeGiven.MapCreateBulk(make([]struct{}, 3), func(c *ent.BadgeGivenCreate, i int) { c.SetNumber(i) }).ExecX(ctx(t))
 		h.take()
 		w.badges.Before(failing(func(b *ent.BadgeGiven) int { return b.Number }, errPoison, 1))
-		id := fmt.Sprint(w.BadgeGiven.Query().AllX(ctx(t))[1].ID)
+		id := fmt.Sprint(w.BadgeGiven.Query().Where(badgegiven.Number(1)).OnlyX(ctx(t)).ID)
 		n, err = w.BadgeGiven.FlushMany(ctx(t), entsignal.Burst(10))
 		require.ErrorIs(t, err, errPoison)
 		require.Equal(t, 2, n)
