@@ -101,7 +101,7 @@ func TestNodesOfAGaleraClusterFlushAtOneOfThem(t *testing.T) {
 		var sent []int
 		for _, p := range flushers {
 			sent = append(sent, p.to.Keys()...)
-			assert.Equal(t, 1, p.log.Count("run all programs that flush or autoflush against one node"))
+			assert.Equal(t, 1, p.log.Count("run all programs that flush or autoflush against the same node"))
 			assert.Equal(t, 1, p.log.Count("setting=wsrep_on"))
 		}
 		slices.Sort(sent)

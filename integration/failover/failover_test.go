@@ -104,7 +104,7 @@ func (r *relay) fails(t *testing.T, row *ent.AuditLogged) {
 	assert.Zero(t, n)
 }
 
-const away = "broker or database is away"
+const away = "broker or database is unavailable"
 
 // record records a signal at the server of a URL.
 func record(t *testing.T, name, driver, dsn string) *ent.AuditLogged {
@@ -205,7 +205,7 @@ func TestPoolThatLeadsToAStandbyFindsThePrimaryAgain(t *testing.T) {
 					return err == nil && n == 1
 				}, 2*time.Minute, 10*time.Millisecond)
 			}
-			assert.Equal(t, 1, r.log.Count("are back"), "%s", &r.log)
+			assert.Equal(t, 1, r.log.Count("are available again"), "%s", &r.log)
 		})
 	}
 }

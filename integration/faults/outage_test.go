@@ -81,7 +81,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 	ctl(t, "stop_app")
 	t.Cleanup(func() { ctl(t, "start_app") })
 	down := time.Now()
-	r.log.await(t, "broker or database is away")
+	r.log.await(t, "broker or database is unavailable")
 	at := committed.Load()
 	<-time.After(outage(t) - time.Since(down)) // the outage itself
 	duringGoroutines, duringHeap := state()
@@ -103,7 +103,7 @@ func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 	assert.LessOrEqual(t, duringHeap, heap+16<<20)
 
 	ctl(t, "start_app")
-	r.log.await(t, "broker and database are back")
+	r.log.await(t, "broker and database are available again")
 	close(over)
 	tasks.Wait()
 	_, err := r.OrderPlaced.FlushMany(ctx(t), entsignal.Burst(500))

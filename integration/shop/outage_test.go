@@ -148,7 +148,7 @@ func TestSenderThatHangsIsTriedNowAndThen(t *testing.T) {
 		}
 		assert.LessOrEqual(t, calls.Load(), int32(6), "tries") // 3, and one more for each pause on a slow machine
 		assert.Equal(t, 20, s.pending(t, "OrderPlaced"))
-		assert.Equal(t, 1, log.Count("broker or database is away"))
+		assert.Equal(t, 1, log.Count("broker or database is unavailable"))
 
 		s.orders.Before(nil)
 		n, err := s.OrderPlaced.FlushMany(ctx(t))
