@@ -171,17 +171,23 @@ func (k *checker) oldest(ctx context.Context, bus *entsignal.Bus, selected selec
 	}
 	// What is the oldest now, and what is so until the limit is over, is too old.
 	pause := min(max(k.age.d/20, 10*time.Millisecond), time.Second)
-	for began := time.Now(); ; {
+	var first map[string]string // by signal, the id of the oldest at the first look
+	for {
 		all, err := bus.Oldest(ctx, selected.options()...)
 		if err != nil {
 			return nil, err
 		}
-		wait := false
-		for _, o := range all {
-			// One that wasn't there at first can't get too old in this check.
-			wait = wait || o.ID != "" && !o.Since.After(began.Add(pause)) && o.Age(time.Now()) < k.age.d
+		if first == nil {
+			first = make(map[string]string, len(all))
+			for _, o := range all {
+				first[o.Signal] = o.ID
+			}
 		}
-		if !wait {
+		// One that wasn't the oldest at first can't get too old in this check.
+		young := func(o entsignal.Oldest) bool {
+			return o.ID != "" && o.ID == first[o.Signal] && o.Age(time.Now()) < k.age.d
+		}
+		if !slices.ContainsFunc(all, young) {
 			return all, nil
 		}
 		backoff.Wait(ctx, pause, nil)
