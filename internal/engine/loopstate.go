@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -61,7 +62,8 @@ func (s *loopState) ended(p aPass, cut bool) {
 	s.moves(0)
 	s.state.Begun = true
 	s.state.Sent += int64(p.sent)
-	if cut && onlyOf(p.err, entsignal.ErrBusy, entsignal.ErrClosed, context.Canceled, context.DeadlineExceeded) {
+	// The end of the loop ends queries too, of which drivers tell as of failures.
+	if cut && (onlyBusy(p.err) || errors.Is(p.err, entsignal.ErrClosed) || errors.Is(p.err, context.Canceled) || errors.Is(p.err, context.DeadlineExceeded)) {
 		return
 	}
 	s.state.Passes++
