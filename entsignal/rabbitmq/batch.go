@@ -227,8 +227,8 @@ func (b *batch) round(ctx context.Context, out []outgoing, written func()) (n in
 func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 	b.s.raw.hold()
 	defer func() {
-		if b.s.raw.release() != nil {
-			b.s.kill() // what was held is lost
+		if err := b.s.raw.release(); err != nil {
+			b.s.fail(err) // what was held is lost
 		}
 	}()
 	bytes, started := 0, time.Now()
@@ -249,7 +249,7 @@ func (b *batch) publish(ctx context.Context, out []outgoing) (int, error) {
 		if err != nil {
 			if !b.ch.IsClosed() {
 				// The write failed, perhaps in the middle of the message.
-				b.s.kill()
+				b.s.fail(err)
 			}
 			return i + 1, nil
 		}

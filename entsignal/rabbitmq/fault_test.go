@@ -128,6 +128,26 @@ func TestHalfOpenConnectionWithAFullSocketEndsWithTheWriteTimeout(t *testing.T) 
 	assert.True(t, entsignal.IsUnavailable(inTime(t, small)), "the others on the connection must be freed too")
 }
 
+// A write may notice the loss before anything is read.
+func TestWriteThatFailsTellsOfTheLostConnection(t *testing.T) {
+	t.Parallel()
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	var log testlog.Log
+	p := newPublisher(t, brokerURL(t), WithLogger(log.Logger()))
+	require.NoError(t, p.Publish(t.Context(), to(queue, "before")))
+	s := p.links[0].current
+	s.raw.mu.Lock()
+	s.raw.timeout = -time.Second // each write is late
+	s.raw.mu.Unlock()
+
+	errs := failures(t, inTime(t, start(t, t.Context(), p, to(queue, "late"))), 1)
+	assert.True(t, entsignal.IsUnavailable(errs[0]))
+	<-s.done
+	assert.Equal(t, 1, log.Count("connection lost"), log.String())
+	require.NoError(t, p.Publish(t.Context(), to(queue, "after")), "the next call must reconnect")
+}
+
 func TestEndOfTheContextWhileWaitingForConfirms(t *testing.T) {
 	t.Parallel()
 	a := newAdmin(t)

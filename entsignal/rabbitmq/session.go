@@ -26,7 +26,7 @@ type session struct {
 	slots   chan struct{}   // one token for each channel that is out of the pool
 	done    chan struct{}   // closed when the connection has ended
 
-	killed  atomic.Bool
+	killed  atomic.Bool // or lost, and the log has it
 	blocked atomic.Pointer[string] // the broker's reason while it reads nothing
 
 	mu        sync.Mutex
@@ -63,8 +63,8 @@ func (s *session) watch(blocked <-chan amqp.Blocking, closed <-chan *amqp.Error)
 			}
 			s.setBlocked(b)
 		case err := <-closed:
-			if err != nil && !s.killed.Load() {
-				s.log.Warn("rabbitmq: connection lost", "error", wrapBroker(err))
+			if err != nil {
+				s.lost(err)
 			}
 			return
 		}
@@ -97,6 +97,22 @@ func (s *session) blockedError() error {
 }
 
 func (s *session) dead() bool { return s.killed.Load() || s.conn.IsClosed() }
+
+// lost logs that the connection is lost, once, and not if it was killed.
+func (s *session) lost(err error) {
+	if !s.killed.Swap(true) {
+		s.log.Warn("rabbitmq: connection lost", "error", wrapBroker(err))
+	}
+}
+
+// fail ends a connection after a failed write, which may be the first to notice
+// that the connection is lost. If it isn't, watch has a better reason to log.
+func (s *session) fail(err error) {
+	if !s.conn.IsClosed() {
+		s.lost(err)
+		s.kill()
+	}
+}
 
 // kill closes the connection without AMQP's handshake. This always works, and
 // releases everything that waits.
