@@ -62,7 +62,7 @@ func (BadgeGiven) Fields() []ent.Field {
 type StepDone struct{ ent.Schema }
 
 func (StepDone) Mixin() []ent.Mixin {
-	return []ent.Mixin{mixin.Signal{}, mixin.Retry{MaxAttempts: 2}}
+	return []ent.Mixin{mixin.Signal{}, mixin.Retry{MaxAttempts: 2, MinBackoff: time.Hour}}
 }
 
 func (StepDone) Annotations() []schema.Annotation {
