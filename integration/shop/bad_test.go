@@ -54,27 +54,27 @@ func TestHealthySignalsLeaveWhateverIsAroundThem(t *testing.T) {
 		{"all but every tenth", 300, func(n int) bool { return n%10 != 7 }},
 		{"several clusters", 400, func(n int) bool { return n/60%2 == 0 }},
 	} {
-		for name, flush := range map[string]func(s *shop, ctx context.Context) (int, error){
-			"flush": func(s *shop, ctx context.Context) (int, error) {
-				return flushes["flush"](s, ctx, entsignal.Burst(1))
-			},
-			"flushmany": func(s *shop, ctx context.Context) (int, error) {
-				return s.bus.FlushMany(ctx, entsignal.Only("AuditLogged"), entsignal.Workers(4), entsignal.Burst(100))
-			},
-		} {
-			t.Run(c.name+", "+name, func(t *testing.T) {
-				t.Parallel()
-				testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-					s := open(t, db)
-					s.audit(t, c.n)
-					s.refuse(c.bad)
-					for range 2 {
-						_, err := flush(s, minutes(t))
-						require.ErrorContains(t, err, "refused")
-					}
-					assert.Equal(t, slices.DeleteFunc(numbers(c.n), c.bad), slices.Sorted(slices.Values(s.audits.Keys())))
+		for _, burst := range []int{1, 100} {
+			for name, flush := range map[string]func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error){
+				"flush": flushes["flush"],
+				"flushmany": func(s *shop, ctx context.Context, opts ...entsignal.FlushOption) (int, error) {
+					return s.bus.FlushMany(ctx, append(opts, entsignal.Only("AuditLogged"), entsignal.Workers(4))...)
+				},
+			} {
+				t.Run(fmt.Sprintf("%s, burst %d, %s", c.name, burst, name), func(t *testing.T) {
+					t.Parallel()
+					testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
+						s := open(t, db)
+						s.audit(t, c.n)
+						s.refuse(c.bad)
+						for range 2 {
+							_, err := flush(s, minutes(t), entsignal.Burst(burst))
+							require.ErrorContains(t, err, "refused")
+						}
+						assert.Equal(t, slices.DeleteFunc(numbers(c.n), c.bad), slices.Sorted(slices.Values(s.audits.Keys())))
+					})
 				})
-			})
+			}
 		}
 	}
 }
