@@ -21,11 +21,12 @@ type Created struct {
 
 // committed is called with the signals of a successful commit.
 func (e *Engine) committed(ctx context.Context, created []Created) {
-	e.observeRecorded(ctx, created)
-	if created = e.toSend(created); len(created) == 0 {
+	groups := byType(created)
+	e.observeRecorded(ctx, groups)
+	if groups = e.toSend(groups); len(groups) == 0 {
 		return
 	}
-	if d := e.deferredOf(ctx); d != nil && d.add(created) {
+	if d := e.deferredOf(ctx); d != nil && d.add(groups) {
 		return
 	}
 	if err := e.life.Enter(); err != nil {
@@ -34,13 +35,17 @@ func (e *Engine) committed(ctx context.Context, created []Created) {
 	}
 	if e.queue == nil {
 		defer e.life.Leave()
-		e.autoFlush(ctx, created)
+		e.autoFlush(ctx, groups)
 		return
 	}
-	ok, news := e.queue.put(len(created))
+	n := 0
+	for _, group := range groups {
+		n += len(group.ids)
+	}
+	ok, news := e.queue.put(n)
 	if !ok {
 		defer e.life.Leave()
-		e.leavePending(namesOf(created)...)
+		e.leavePending(namesOf(groups)...)
 		if news {
 			e.report(context.WithoutCancel(ctx), entsignal.ErrQueueFull)
 		}
@@ -48,18 +53,18 @@ func (e *Engine) committed(ctx context.Context, created []Created) {
 	}
 	go func() {
 		defer e.life.Leave()
-		defer e.queue.remove(len(created))
-		e.autoFlush(ctx, created)
+		defer e.queue.remove(n)
+		e.autoFlush(ctx, groups)
 	}()
 }
 
 // autoFlush sends signals whose transaction was committed, and what the senders
 // commit meanwhile. It never fails: signals that can't be sent stay pending, and
 // the errors are reported. The caller has entered the bus.
-func (e *Engine) autoFlush(ctx context.Context, created []Created) {
+func (e *Engine) autoFlush(ctx context.Context, groups []typeGroup) {
 	// The signals of a request must be sent even if the request's context ends.
 	ctx = context.WithoutCancel(ctx)
-	errs, err := foreign.Call(func() ([]error, error) { return e.autoFlushAll(ctx, created), nil })
+	errs, err := foreign.Call(func() ([]error, error) { return e.autoFlushAll(ctx, groups), nil })
 	if err != nil {
 		errs = []error{err}
 	}
@@ -68,7 +73,7 @@ func (e *Engine) autoFlush(ctx context.Context, created []Created) {
 	}
 }
 
-func (e *Engine) autoFlushAll(ctx context.Context, created []Created) (errs []error) {
+func (e *Engine) autoFlushAll(ctx context.Context, groups []typeGroup) (errs []error) {
 	st, err := e.store()
 	if err != nil {
 		return []error{err}
@@ -79,8 +84,7 @@ func (e *Engine) autoFlushAll(ctx context.Context, created []Created) (errs []er
 		ctx, cancel = e.budget.WithWork(ctx)
 		defer cancel()
 	}
-	for ; created != nil; created = next() {
-		groups := byType(created)
+	for ; groups != nil; groups = next() {
 		for i, group := range groups {
 			if err := e.autoFlushType(ctx, st, group, len(groups)-i); err != nil {
 				errs = append(errs, &entsignal.FlushError{Signal: group.name, Err: err})
@@ -149,23 +153,36 @@ func (t *signalType) storedIDs(ids []any) (stored []any, err error) {
 	return stored, err
 }
 
+// typeGroup is the signals of one type.
 type typeGroup struct {
 	name string
 	ids  []any
 }
 
 // byType groups signals by type, in the order in which they were created.
-func byType(created []Created) []typeGroup {
-	var groups []typeGroup
-	index := make(map[string]int)
+func byType(created []Created) (groups []typeGroup) {
 	for _, c := range created {
-		i, ok := index[c.Signal]
-		if !ok {
-			i = len(groups)
-			index[c.Signal] = i
-			groups = append(groups, typeGroup{name: c.Signal})
-		}
-		groups[i].ids = append(groups[i].ids, c.ID)
+		groups = addGroup(groups, c.Signal, c.ID)
 	}
 	return groups
+}
+
+// addGroup adds signals to the group of their type.
+func addGroup(groups []typeGroup, name string, ids ...any) []typeGroup {
+	i := slices.IndexFunc(groups, func(g typeGroup) bool { return g.name == name })
+	if i < 0 {
+		i = len(groups)
+		groups = append(groups, typeGroup{name: name})
+	}
+	groups[i].ids = append(groups[i].ids, ids...)
+	return groups
+}
+
+// namesOf returns the types of the groups.
+func namesOf(groups []typeGroup) []string {
+	names := make([]string, len(groups))
+	for i, group := range groups {
+		names[i] = group.name
+	}
+	return names
 }

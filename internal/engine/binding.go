@@ -81,7 +81,7 @@ func (b *Binding) Executed(ctx context.Context, drv dialect.Driver, created []Cr
 	case b.err != nil, b.engine.vouchesFor(drv):
 		b.Committed(ctx, created)
 	case !b.engine.autoFlushesAny(created): // nothing is to be sent at once
-		b.engine.leavePending(namesOf(created)...)
+		b.engine.leavePending(namesOf(byType(created))...)
 	case entdriver.IsTx(drv):
 		b.Missed(ctx, fmt.Errorf("%w: %s is in a transaction that ent doesn't know about", entsignal.ErrNotCollected, entdriver.Name(drv)))
 	default:

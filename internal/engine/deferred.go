@@ -13,9 +13,9 @@ type deferredKey struct{ of *Engine }
 // is sent after that flush. Sending it at once would happen within a claim, and on
 // SQLite such a claim would wait for itself.
 type deferred struct {
-	mu      sync.Mutex
-	over    bool
-	created []Created
+	mu     sync.Mutex
+	over   bool
+	groups []typeGroup
 }
 
 // deferredOf returns what is deferred in the flush of this bus from whose sender
@@ -28,26 +28,28 @@ func (e *Engine) deferredOf(ctx context.Context) *deferred {
 // withDeferred returns the context of a flush, which its senders inherit, and a
 // function that returns the signals they have committed since its last call. Once
 // it returns none, later signals are no longer deferred.
-func (e *Engine) withDeferred(ctx context.Context) (context.Context, func() []Created) {
+func (e *Engine) withDeferred(ctx context.Context) (context.Context, func() []typeGroup) {
 	d := &deferred{}
 	return context.WithValue(ctx, deferredKey{e}, d), d.take
 }
 
 // add defers signals. It returns false if it is too late for that.
-func (d *deferred) add(created []Created) bool {
+func (d *deferred) add(groups []typeGroup) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.over {
 		return false
 	}
-	d.created = append(d.created, created...)
+	for _, group := range groups {
+		d.groups = addGroup(d.groups, group.name, group.ids...)
+	}
 	return true
 }
 
-func (d *deferred) take() []Created {
+func (d *deferred) take() []typeGroup {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	created := d.created
-	d.created, d.over = nil, len(created) == 0
-	return created
+	groups := d.groups
+	d.groups, d.over = nil, len(groups) == 0
+	return groups
 }

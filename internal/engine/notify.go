@@ -91,33 +91,21 @@ func (e *Engine) notifyOf(signals []string) {
 	}
 }
 
-// toSend returns those of the signals of a commit that an autoflush is to send. Of
+// toSend returns those of the groups of a commit that an autoflush is to send. Of
 // the others the relays are told.
-func (e *Engine) toSend(created []Created) []Created {
+func (e *Engine) toSend(groups []typeGroup) (send []typeGroup) {
 	on := e.AutoFlush()
-	left := 0
-	for _, c := range created {
-		if !on || !e.autoFlushes(c.Signal) {
-			left++
-		}
-	}
-	switch {
-	case left == 0:
-		return created
-	case left == len(created) && created[0].Signal == created[left-1].Signal: // as mostly
-		e.leavePending(created[0].Signal)
-		return nil
-	}
-	var send []Created
-	names := make(map[string]bool)
-	for _, c := range created {
-		if on && e.autoFlushes(c.Signal) {
-			send = append(send, c)
+	var left []string
+	for _, group := range groups {
+		if on && e.autoFlushes(group.name) {
+			send = append(send, group)
 		} else {
-			names[c.Signal] = true
+			left = append(left, group.name)
 		}
 	}
-	e.leavePending(slices.Sorted(maps.Keys(names))...)
+	if len(left) > 0 {
+		e.leavePending(left...)
+	}
 	return send
 }
 
@@ -134,13 +122,4 @@ func (e *Engine) autoFlushes(name string) bool {
 // autoFlushesAny reports whether commits send any of the signals.
 func (e *Engine) autoFlushesAny(created []Created) bool {
 	return slices.ContainsFunc(created, func(c Created) bool { return e.autoFlushes(c.Signal) })
-}
-
-// namesOf returns the types of the signals.
-func namesOf(created []Created) []string {
-	names := make(map[string]bool)
-	for _, c := range created {
-		names[c.Signal] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }

@@ -40,11 +40,11 @@ func (e *Engine) logEvent(ctx context.Context, event entsignal.Event) {
 }
 
 // observeRecorded makes the events of a commit.
-func (e *Engine) observeRecorded(ctx context.Context, created []Created) {
+func (e *Engine) observeRecorded(ctx context.Context, groups []typeGroup) {
 	if !e.observed() {
 		return
 	}
-	for _, group := range byType(created) {
+	for _, group := range groups {
 		e.observe(ctx, entsignal.Recorded{Signal: group.name, Count: len(group.ids)})
 	}
 }
