@@ -66,16 +66,22 @@ var ErrStuck = errors.New("abandoned, still running")
 // returns its result. If the budget is used up first, it returns without a result.
 // The context of call ends with the work time.
 func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, error)) (R, error) {
-	type result struct {
-		value R
-		err   error
-	}
-	var none R
 	if ctx.Err() != nil {
+		var none R
 		return none, whyEnded(ctx)
 	}
 	ctx, cancel := b.WithWork(ctx)
 	defer cancel()
+	return Await(ctx, b, func() (R, error) { return call(ctx) })
+}
+
+// Await runs call, which uses ctx, and returns its result. If call still runs when
+// ctx has ended and the settle time is over, Await returns without a result.
+func Await[R any](ctx context.Context, b *Budget, call func() (R, error)) (R, error) {
+	type result struct {
+		value R
+		err   error
+	}
 	results := make(chan result, 1)
 	w := witnessOf(ctx)
 	w.Began()
@@ -83,7 +89,7 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 	go func() {
 		r := result{err: errors.New("the sender ended its goroutine (runtime.Goexit)")}
 		defer func() { results <- r }()
-		r.value, r.err = foreign.Call(func() (R, error) { return call(ctx) })
+		r.value, r.err = foreign.Call(call)
 	}()
 	select {
 	case r := <-results:
@@ -101,6 +107,7 @@ func Do[R any](ctx context.Context, b *Budget, call func(context.Context) (R, er
 			<-results
 			returned()
 		})
+		var none R
 		return none, fmt.Errorf("%w: %w", ErrStuck, whyEnded(ctx))
 	}
 }

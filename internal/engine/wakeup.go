@@ -3,22 +3,18 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/backoff"
 	"github.com/entsignal/signalbus/internal/budget"
-	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 const (
 	proveTime = 1500 * time.Millisecond
 	// proveAgain is how long after a proof that failed to try once more.
 	proveAgain = time.Minute
-	// The pauses before Listen is called again after an error.
-	minListenPause = 500 * time.Millisecond
-	maxListenPause = 30 * time.Second
 )
 
 // listen has the wake-up wake the loops until ctx ends.
@@ -40,10 +36,10 @@ func (e *Engine) listen(ctx context.Context) {
 		}
 		e.relay.awaken(signals)
 	}
-	failed := false
-	for pause := minListenPause; ; pause = min(2*pause, maxListenPause) {
+	pauses := backoff.Doubling{Min: 500 * time.Millisecond, Max: 30 * time.Second}
+	for failures := 0; ; failures++ {
 		began := time.Now()
-		err := e.listenOnce(ctx, wake)
+		_, err := budget.Await(ctx, e.budget, func() (struct{}, error) { return struct{}{}, e.wakeUp.Listen(ctx, wake) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -51,47 +47,16 @@ func (e *Engine) listen(ctx context.Context) {
 			err = errors.New("the method Listen returned, and its context has not ended")
 		}
 		wake(nil) // what was told meanwhile is lost
-		if time.Since(began) > maxListenPause {
-			pause, failed = minListenPause, false
+		if time.Since(began) > pauses.Max {
+			failures = 0
 		}
 		e.relay.disproven(err)
-		if !failed {
+		if failures == 0 {
 			e.log.WarnContext(ctx, "relay: listening for the wake-up failed, polling meanwhile", slog.Any("error", err))
 		}
-		failed = true
-		if !e.pause(ctx, pause) {
+		if !e.pause(ctx, pauses.Pause(failures)) {
 			return
 		}
-	}
-}
-
-// listenOnce calls Listen. If that doesn't return when ctx has ended, it is left
-// behind.
-func (e *Engine) listenOnce(ctx context.Context, wake func([]string)) error {
-	returned := make(chan error, 1)
-	go func() {
-		_, err := foreign.Call(func() (struct{}, error) { return struct{}{}, e.wakeUp.Listen(ctx, wake) })
-		returned <- err
-	}()
-	select {
-	case err := <-returned:
-		return err
-	case <-ctx.Done():
-	}
-	return e.awaitEnd(ctx, returned)
-}
-
-// awaitEnd waits for a call whose context has ended, and leaves it behind if it
-// takes its time.
-func (e *Engine) awaitEnd(ctx context.Context, returned <-chan error) error {
-	timer := time.NewTimer(e.budget.Settle())
-	defer timer.Stop()
-	select {
-	case err := <-returned:
-		return err
-	case <-timer.C:
-		e.life.LeaveBehind(func() { <-returned }) //nolint:errcheck // nobody waits for its error any more
-		return fmt.Errorf("%w: %w", budget.ErrStuck, ctx.Err())
 	}
 }
 
@@ -107,7 +72,7 @@ func (e *Engine) prove(ctx context.Context, changed <-chan struct{}) {
 		if ctx.Err() != nil {
 			return
 		}
-		again := (<-chan time.Time)(nil)
+		var again <-chan time.Time
 		if err == nil {
 			if e.relay.proven() && told {
 				e.log.InfoContext(ctx, "relay: the wake-up works")
@@ -119,9 +84,7 @@ func (e *Engine) prove(ctx context.Context, changed <-chan struct{}) {
 				e.log.WarnContext(ctx, "relay: the wake-up does not work, polling instead", slog.Any("error", err))
 			}
 			told = true
-			timer := time.NewTimer(proveAgain)
-			defer timer.Stop()
-			again = timer.C
+			again = time.After(proveAgain)
 		}
 		select {
 		case <-changed:
@@ -135,17 +98,8 @@ func (e *Engine) prove(ctx context.Context, changed <-chan struct{}) {
 func (e *Engine) proveOnce(ctx context.Context, prover entsignal.Prover) error {
 	ctx, cancel := context.WithTimeout(ctx, proveTime)
 	defer cancel()
-	returned := make(chan error, 1)
-	go func() {
-		_, err := foreign.Call(func() (struct{}, error) { return struct{}{}, prover.Prove(ctx) })
-		returned <- err
-	}()
-	select {
-	case err := <-returned:
-		return err
-	case <-ctx.Done():
-		return e.awaitEnd(ctx, returned)
-	}
+	_, err := budget.Await(ctx, e.budget, func() (struct{}, error) { return struct{}{}, prover.Prove(ctx) })
+	return err
 }
 
 // awaken wakes the loops of these signals; nil stands for all.
