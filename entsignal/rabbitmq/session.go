@@ -26,7 +26,7 @@ type session struct {
 	slots   chan struct{}   // one token for each channel that is out of the pool
 	done    chan struct{}   // closed when the connection has ended
 
-	killed  atomic.Bool // or lost, and the log has it
+	killed  atomic.Bool            // or lost, and the log has it
 	blocked atomic.Pointer[string] // the broker's reason while it reads nothing
 
 	mu        sync.Mutex

@@ -171,17 +171,9 @@ func (t *tx) lockFree(ctx context.Context, table Table, ids []any) ([]any, error
 	s := b.Select(table.IDColumn).From(b.Table(table.Name).Schema(table.Schema)).
 		Where(In(t, table.IDColumn, table.Counted, ids)).OrderBy(table.IDColumn).Limit(len(ids))
 	skipLocked(s)
-	query, args := s.Query()
-	var rows sql.Rows
-	if err := t.Query(ctx, query, args, &rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
+	text, args := s.Query()
 	found := 0
-	for rows.Next() {
-		found++
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := query(ctx, t, text, args, func(*sql.Rows) error { found++; return nil }); err != nil {
 		return nil, err
 	}
 	switch {

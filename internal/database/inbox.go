@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -73,21 +72,17 @@ func (in Inbox) insert(drv dialect.Driver, keys []ReceivedKey) *sql.InsertBuilde
 }
 
 // scan returns the keys that a query selects.
-func (in Inbox) scan(ctx context.Context, drv dialect.Driver, query string, args []any) (map[[2]string]bool, error) {
+func (in Inbox) scan(ctx context.Context, drv dialect.Driver, text string, args []any) (map[[2]string]bool, error) {
 	keys := make(map[[2]string]bool)
-	var rows sql.Rows
-	if err := drv.Query(ctx, query, args, &rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := query(ctx, drv, text, args, func(rows *sql.Rows) error {
 		var k [2]string
 		if err := rows.Scan(&k[0], &k[1]); err != nil {
-			return nil, err
+			return err
 		}
 		keys[k] = true
-	}
-	return keys, errors.Join(rows.Err(), rows.Close())
+		return nil
+	})
+	return keys, err
 }
 
 // insertMySQL inserts all keys with one statement, which the server takes back as a

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	stdsql "database/sql"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -232,28 +231,6 @@ func pgLiteral(text string) string {
 		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
 	}
 	return quoted
-}
-
-// query runs a query and calls scan for each row. On PostgreSQL, a query outside a
-// transaction must have no arguments. With arguments lib/pq, and pgx by default,
-// prepare the statement first, and a pooler that assigns connections per
-// transaction may then run it on another connection, where it is unknown or belongs
-// to another program.
-func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any, scan func(*sql.Rows) error) error {
-	if args == nil {
-		args = []any{}
-	}
-	var rows sql.Rows
-	if err := drv.Query(ctx, text, args, &rows); err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(&rows); err != nil {
-			return err
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
 }
 
 // isPostgresRefusal reports whether the server understood a statement but doesn't

@@ -2,13 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
+
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/table"
 )
 
@@ -46,19 +46,7 @@ func (e *Engine) Ping(ctx context.Context) error {
 		return err
 	}
 	_, err = budget.Ask(st.detach(ctx), e.budget, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, st.Read(ctx, st.driver, func(drv dialect.Driver) error {
-			var rows sql.Rows
-			if err := drv.Query(ctx, "SELECT 1", []any{}, &rows); err != nil {
-				return err
-			}
-			return errors.Join(drain(&rows), rows.Close())
-		})
+		return struct{}{}, st.Read(ctx, st.driver, func(drv dialect.Driver) error { return database.Ping(ctx, drv) })
 	})
 	return err
-}
-
-func drain(rows *sql.Rows) error {
-	for rows.Next() {
-	}
-	return rows.Err()
 }
