@@ -13,7 +13,7 @@ type Consumer struct {
 	cfg     *consumerConfig
 	broker  broker
 	queue   string
-	handle  func(context.Context, Delivery) error
+	handle  Handler // with its middleware
 	running atomic.Bool
 }
 
@@ -53,11 +53,15 @@ func NewConsumer(url, queue string, handle func(ctx context.Context, d Delivery)
 	if handle == nil {
 		return nil, errors.New("rabbitmq: NewConsumer: the handler is nil")
 	}
+	wrapped, err := cfg.wrap(handle)
+	if err != nil {
+		return nil, err
+	}
 	b, err := newBroker(&cfg.connectionConfig, url)
 	if err != nil {
 		return nil, err
 	}
-	return &Consumer{cfg: cfg, broker: b, queue: queue, handle: handle}, nil
+	return &Consumer{cfg: cfg, broker: b, queue: queue, handle: wrapped}, nil
 }
 
 // Run consumes until ctx ends. It never returns because of the broker: while that

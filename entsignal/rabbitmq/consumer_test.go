@@ -197,8 +197,8 @@ func TestHandlerGetsTheWholeMessage(t *testing.T) {
 	go func() { result <- consumer.Run(ctx) }()
 	assert.Equal(t, Delivery{
 		AppID: "shop", MessageID: "OrderPlaced:17", Type: "order.placed", Body: []byte("{}"), Deliveries: 1,
-		Headers:    map[string]any{"n": int32(1), "map": map[string]any{"list": []any{"a", map[string]any{"b": true}}}},
-		RoutingKey: queue, ContentType: "application/json", ContentEncoding: "gzip", CorrelationID: "c", ReplyTo: "r", Priority: 3,
+		Headers: map[string]any{"n": int32(1), "map": map[string]any{"list": []any{"a", map[string]any{"b": true}}}},
+		Queue:   queue, RoutingKey: queue, ContentType: "application/json", ContentEncoding: "gzip", CorrelationID: "c", ReplyTo: "r", Priority: 3,
 		Timestamp: time.Unix(1_700_000_000, 0),
 	}, next(t, got))
 	assert.Equal(t, entsignal.MessageKey{Source: "shop", ID: "OrderPlaced:17"}, Delivery{AppID: "shop", MessageID: "OrderPlaced:17"}.Key())
@@ -524,6 +524,8 @@ func TestUnusableConsumersAreRefused(t *testing.T) {
 		"WithAnswerTimeout: -1s is too": WithAnswerTimeout(-time.Second),
 		"WithDialTimeout: 0s is too":    WithDialTimeout(0),
 		"WithLogger: the logger is nil": WithLogger(nil),
+		"middleware number 2 is nil":    WithMiddleware(func(next Handler) Handler { return next }, nil),
+		"returns a nil handler":         WithMiddleware(func(Handler) Handler { return nil }),
 	} {
 		_, err := NewConsumer("amqp://h", "q", handle, opt)
 		require.ErrorContains(t, err, want)

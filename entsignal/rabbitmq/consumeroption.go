@@ -27,6 +27,7 @@ type consumerConfig struct {
 	pause          backoff.Doubling
 	handlerTimeout time.Duration
 	stopTimeout    time.Duration
+	middleware     []func(Handler) Handler // the outermost first
 }
 
 func newConsumerConfig(opts []ConsumerOption) (*consumerConfig, error) {

@@ -33,6 +33,7 @@ type Delivery struct {
 	// the consumer remembers them.
 	Deliveries int
 
+	Queue      string // of the consumer
 	Exchange   string // to which it was published
 	RoutingKey string
 
@@ -50,7 +51,7 @@ func (d Delivery) Key() entsignal.MessageKey {
 	return entsignal.MessageKey{Source: d.AppID, ID: d.MessageID}
 }
 
-func newDelivery(raw *amqp.Delivery) Delivery {
+func newDelivery(raw *amqp.Delivery, queue string) Delivery {
 	return Delivery{
 		AppID:           raw.AppId,
 		MessageID:       raw.MessageId,
@@ -58,6 +59,7 @@ func newDelivery(raw *amqp.Delivery) Delivery {
 		Headers:         plainMap(raw.Headers),
 		Body:            raw.Body,
 		Redelivered:     raw.Redelivered,
+		Queue:           queue,
 		Exchange:        raw.Exchange,
 		RoutingKey:      raw.RoutingKey,
 		ContentType:     raw.ContentType,

@@ -26,7 +26,7 @@ type parcel struct {
 
 // unpack finds out how often a delivery came before.
 func (r *run) unpack(st *stream, raw *amqp.Delivery) *parcel {
-	p := &parcel{Delivery: newDelivery(raw), raw: raw, st: st}
+	p := &parcel{Delivery: newDelivery(raw, r.c.queue), raw: raw, st: st}
 	counted, known := deliveryCount(p.Headers)
 	was := r.memory.of(p.Key())
 	p.tries = max(counted, was.failed+was.away)
@@ -54,7 +54,7 @@ func (r *run) call(p *parcel) error {
 		r.log.Warn("rabbitmq: a handler still runs after its time and occupies its worker", p.words()...)
 	})
 	defer late.Stop()
-	return foreign.CallSender(func() error { return r.c.handle(ctx, p.Delivery) })
+	return r.c.handle(ctx, p.Delivery)
 }
 
 // settle tells the broker what becomes of a message.
