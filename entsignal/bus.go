@@ -29,6 +29,7 @@ type engine interface {
 	Oldest(ctx context.Context, o option.Flush) ([]Oldest, error)
 	Show(ctx context.Context, name, id string) (any, error)
 	Ping(ctx context.Context) error
+	AddObserver(observe func(ctx context.Context, event any)) (remove func())
 	Signals() []Info
 	SetAutoFlush(on bool)
 	AutoFlush() bool
@@ -104,7 +105,7 @@ func (b *Bus) FlushOrdered(ctx context.Context, opts ...FlushOption) (int, error
 // its deletion is committed. If a type can't be counted, the error joins a
 // [*FlushError] for it, and the counts of the other types are returned.
 //
-// Options: Only, Exclude.
+// Options: Only, Exclude, AtMost.
 func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount, error) {
 	return withOptions(b, "Pending", opts, func(e engine, o option.Flush) ([]PendingCount, error) { return e.Pending(ctx, o) })
 }
@@ -206,6 +207,7 @@ func (unmade) RunState() RunState                                             { 
 func (unmade) Oldest(context.Context, option.Flush) ([]Oldest, error)         { return nil, ErrUnbound }
 func (unmade) Show(context.Context, string, string) (any, error)              { return nil, ErrUnbound }
 func (unmade) Ping(context.Context) error                                     { return ErrUnbound }
+func (unmade) AddObserver(func(context.Context, any)) func()                  { return func() {} }
 func (unmade) Signals() []Info                                                { return nil }
 func (unmade) SetAutoFlush(bool)                                              {}
 func (unmade) AutoFlush() bool                                                { return true }

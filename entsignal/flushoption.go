@@ -110,6 +110,19 @@ func Poll(d time.Duration) FlushOption {
 	})}
 }
 
+// AtMost makes Pending stop counting the signals of a type at n, and its waiting and
+// dead ones too. A count of n then means that there are n or more. Use it where a
+// large backlog must not make the query slow. By default Pending counts all.
+func AtMost(n int) FlushOption {
+	return FlushOption{option.New("AtMost", func(o *option.Flush) error {
+		if n < 1 {
+			return fmt.Errorf("%d; expected 1 or more", n)
+		}
+		o.AtMost = n
+		return nil
+	})}
+}
+
 func checkBurst(n int) error {
 	if n < 1 || n > MaxBurstCount {
 		return fmt.Errorf("burst count %d; expected 1 to %d", n, MaxBurstCount)

@@ -100,7 +100,22 @@ func WithObserver(o Observer) BusOption {
 		if o == nil {
 			return errors.New("WithObserver: the observer is nil")
 		}
-		b.Observers = append(b.Observers, func(ctx context.Context, e any) { o.Observe(ctx, e.(Event)) })
+		b.Observers = append(b.Observers, observing(o))
 		return nil
 	})}
+}
+
+// AddObserver passes the events of the bus to o from now on, as [WithObserver] does,
+// until remove is called. o may still get events that occur at the same time as
+// remove. It is meant for packages that watch a bus that others have made. It panics
+// if o is nil.
+func (b *Bus) AddObserver(o Observer) (remove func()) {
+	if o == nil {
+		panic("entsignal: AddObserver: the observer is nil")
+	}
+	return b.engine().AddObserver(observing(o))
+}
+
+func observing(o Observer) func(context.Context, any) {
+	return func(ctx context.Context, e any) { o.Observe(ctx, e.(Event)) }
 }

@@ -117,6 +117,29 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 	})
 }
 
+func TestObserverIsAddedToABusAndRemoved(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t, testdb.SQLite)
+	first, second := &history{t: t}, &history{t: t}
+	w := open(t, db)
+	w.mails.Before(nil)
+	record := func() { w.MailWanted.Create().SetNumber(1).ExecX(ctx(t)) }
+	record()
+	removeFirst := w.bus.AddObserver(first)
+	removeSecond := w.bus.AddObserver(second)
+	record()
+	removeFirst()
+	removeFirst()
+	record()
+	removeSecond()
+	record()
+	each := []string{"recorded MailWanted 1", "sent MailWanted autoflush 1"}
+	assert.Equal(t, each, first.take())
+	assert.Equal(t, slices.Concat(each, each), second.take())
+	assert.PanicsWithValue(t, "entsignal: AddObserver: the observer is nil", func() { w.bus.AddObserver(nil) })
+	(&entsignal.Bus{}).AddObserver(first)()
+}
+
 // panicking is an observer that is no good.
 type panicking struct{}
 

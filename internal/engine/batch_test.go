@@ -29,8 +29,6 @@ func (n numbers) All(context.Context) (all []int, _ error) {
 	return all, nil
 }
 
-func (n numbers) Count(context.Context) (int, error) { return int(n), nil }
-
 // newNumbers returns a batch of n numbers that was fetched.
 func newNumbers(mode entsignal.Mode, n int, send entsignal.Sender[int]) *batch {
 	s := table.New(table.Model[struct{}, int, int, numbers]{

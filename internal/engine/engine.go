@@ -42,7 +42,7 @@ type Engine struct {
 	batchBytes int64
 	queue      *queue // nil: commits wait for their autoflush
 	autocommit bool   // see entsignal.WithAutocommitDriver
-	observers  []func(ctx context.Context, event any)
+	observers  observers
 	wakeUp     option.WakeUp // nil: there is none
 
 	autoFlushOff atomic.Bool
@@ -75,7 +75,10 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	if err := option.Apply(&o, opts); err != nil {
 		return nil, err
 	}
-	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, observers: o.Observers, wakeUp: o.WakeUp}
+	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, wakeUp: o.WakeUp}
+	for _, observe := range o.Observers {
+		e.observers.add(observe)
+	}
 	e.log = foreign.Logger(o.Log, e.logHandlerPanicked)
 	e.budget = budget.New(o.FlushTimeout, &e.life)
 	if o.Queue > 0 {

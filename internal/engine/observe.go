@@ -3,6 +3,9 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -18,15 +21,52 @@ func (e *Engine) observe(ctx context.Context, event entsignal.Event) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	for _, tell := range e.observers {
-		if p := foreign.Do(func() { tell(ctx, event) }); p != nil && e.logged.first("observer panicked") {
+	for _, o := range e.observers.all() {
+		if p := foreign.Do(func() { o.observe(ctx, event) }); p != nil && e.logged.first("observer panicked") {
 			e.logFailure(ctx, "an observer has panicked; this is logged once", p)
 		}
 	}
 }
 
 // observed reports whether there are observers.
-func (e *Engine) observed() bool { return len(e.observers) > 0 }
+func (e *Engine) observed() bool { return len(e.observers.all()) > 0 }
+
+// AddObserver adds an observer.
+func (e *Engine) AddObserver(observe func(ctx context.Context, event any)) (remove func()) {
+	return e.observers.add(observe)
+}
+
+// observers are the observers of a bus. Each event asks for them, so that takes no
+// lock.
+type observers struct {
+	list atomic.Pointer[[]*observer]
+	mu   sync.Mutex // guards changes
+}
+
+type observer struct {
+	observe func(ctx context.Context, event any)
+}
+
+func (o *observers) all() []*observer {
+	if list := o.list.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+func (o *observers) add(observe func(ctx context.Context, event any)) (remove func()) {
+	added := &observer{observe}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := append(slices.Clone(o.all()), added)
+	o.list.Store(&list)
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		list := slices.DeleteFunc(slices.Clone(o.all()), func(other *observer) bool { return other == added })
+		o.list.Store(&list)
+	}
+}
 
 // logEvent logs the events that a log shows.
 func (e *Engine) logEvent(ctx context.Context, event entsignal.Event) {

@@ -152,7 +152,9 @@ func (t *task) pending(ctx context.Context) (int, error) {
 
 // pendingThat returns the number of rows that match.
 func (t *task) pendingThat(ctx context.Context, match func(*sql.Selector)) (int, error) {
-	n, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (int, error) { return t.Count(ctx, drv, match) })
+	n, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (int, error) {
+		return t.Count(ctx, drv, match, t.opts.AtMost)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("count: %w", err)
 	}

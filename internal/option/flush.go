@@ -12,6 +12,7 @@ type Flush struct {
 	HoldBack *time.Duration // nil: see HoldBackTime
 	SkipDead bool
 	Poll     time.Duration // 0: see [entsignal.Poll]
+	AtMost   int           // 0: all
 }
 
 // DefaultFlush returns the settings of a call without options.
@@ -53,6 +54,8 @@ func Used(method string, ofClient bool) []string {
 		names = append(names, "Workers", "Burst")
 	case "Run":
 		names = append(names, "Workers", "Burst", "HoldBack", "SkipDead", "Poll")
+	case "Pending":
+		names = append(names, "AtMost")
 	case "FlushOrdered":
 		names = append(names, "Wait", "HoldBack", "Workers", "Burst", "SkipDead")
 	}

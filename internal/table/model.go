@@ -58,5 +58,4 @@ type Model[C, T, ID any, Q Query[T]] struct {
 // Query is what the library needs of a generated query builder.
 type Query[T any] interface {
 	All(context.Context) ([]T, error)
-	Count(context.Context) (int, error)
 }

@@ -18,9 +18,8 @@ import (
 // scanner reads the columns of one row.
 type scanner func(dest ...any) error
 
-// scan calls each with the columns of each row that matches, followed by what match
-// selects.
-func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), columns []string, each func(scanner) error) error {
+// statement selects the columns of the rows that match, and what match selects.
+func (s *signal[C, T, ID, Q]) statement(drv dialect.Driver, match func(*sql.Selector), columns []string) (text string, args []any, _ error) {
 	t := s.Table()
 	b := sql.Dialect(drv.Dialect())
 	selector := b.Select().From(b.Table(t.Name).Schema(t.Schema))
@@ -28,12 +27,24 @@ func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, matc
 		selector.AppendSelect(selector.C(column))
 	}
 	match(selector)
-	if err := selector.Err(); err != nil {
+	text, args = selector.Query()
+	return text, args, selector.Err()
+}
+
+// scan calls each with the columns of each row that matches, followed by what match
+// selects.
+func (s *signal[C, T, ID, Q]) scan(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), columns []string, each func(scanner) error) error {
+	text, args, err := s.statement(drv, match, columns)
+	if err != nil {
 		return err
 	}
-	query, args := selector.Query()
+	return query(ctx, drv, text, args, each)
+}
+
+// query calls each with each row of a query.
+func query(ctx context.Context, drv dialect.Driver, text string, args []any, each func(scanner) error) error {
 	rows := &sql.Rows{}
-	if err := drv.Query(ctx, query, args, rows); err != nil {
+	if err := drv.Query(ctx, text, args, rows); err != nil {
 		return err
 	}
 	defer rows.Close()
@@ -59,6 +70,20 @@ func (s *signal[C, T, ID, Q]) scanID(drv dialect.Driver, scan scanner, more ...a
 	var raw any
 	err = scan(append([]any{&raw}, more...)...)
 	return database.TextOf(drv, raw), err
+}
+
+func (s *signal[C, T, ID, Q]) Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), most int) (n int, _ error) {
+	text, args, err := s.statement(drv, func(s *sql.Selector) {
+		match(s)
+		if most > 0 {
+			s.Limit(most)
+		}
+	}, []string{s.model.IDColumn})
+	if err != nil {
+		return 0, err
+	}
+	err = query(ctx, drv, "SELECT COUNT(*) FROM ("+text+") AS entsignal_rows", args, func(scan scanner) error { return scan(&n) })
+	return n, err
 }
 
 func (s *signal[C, T, ID, Q]) IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {
