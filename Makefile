@@ -28,6 +28,11 @@ help: ## list the targets
 demo: ## run the quickstart: SQLite and a sender that prints
 	cd examples && go run ./quickstart
 
+.PHONY: demo-pair
+demo-pair: ## run examples/pair: two banks that are killed; starts the services that it needs
+	@go -C examples build -buildvcs=false -o ../bin/pair ./pair
+	@exec $(SERVICES) run sh -c 'NORTH_DATABASE_URL=$$ENTSIGNAL_TEST_POSTGRES SOUTH_DATABASE_DSN=$$ENTSIGNAL_TEST_MARIADB AMQP_URL=$$ENTSIGNAL_TEST_AMQP exec bin/pair demo'
+
 # -count=1, because the cache doesn't know when a database or a broker changed.
 # -vet=off, because make lint vets, and here it would cost the time twice.
 # -timeout, because on a slow machine some packages take longer than go test's 10

@@ -256,7 +256,7 @@ func (c *checker) checkCommand(line string, report func(string, ...any)) {
 	switch args := words[1:]; words[0] {
 	case "make":
 		target := slices.IndexFunc(args, func(a string) bool {
-			return !strings.ContainsAny(a, "=.'-") || strings.HasPrefix(a, "services-")
+			return !strings.ContainsAny(a, "=.'") && !strings.HasPrefix(a, "-")
 		})
 		if target < 0 || !c.targets[args[target]] {
 			report("no make target %s", strings.Join(args, " "))
