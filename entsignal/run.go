@@ -27,8 +27,8 @@ import (
 // the pause; with [WithWakeUp] one of another process does so too. After a failure
 // of the broker or the database the pauses grow from half a second to 30 seconds.
 //
-// Any number of processes may call Run at once. They have no leader: the claims and
-// the turns of the flushes share the work. What Run does is logged when it changes,
+// Any number of processes may call Run at once. They have no leader: claims and the
+// locks of ordered flushes share the work. What Run does is logged when it changes,
 // and [Bus.RunState] tells it.
 //
 // It also purges the inboxes of the client (see mixin.Inbox), about once an hour.

@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 // Faults counts the faults of a run by kind. The SIGTERM is none: whoever gets
@@ -69,14 +70,7 @@ func (s *strikes) sum() Faults {
 
 // pause waits for d. It reports false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Wait(ctx, d, nil)
 }
 
 // strike lets a fault happen to the process in a place. It reports whether the
