@@ -22,8 +22,11 @@ type engine interface {
 	Failed(ctx context.Context, o option.Flush) ([]FailedSignal, error)
 	CheckOrder(ctx context.Context, o option.Flush) ([]OrderCheck, error)
 	Retry(ctx context.Context, name string, ids []string) (int, error)
-	RetryAll(ctx context.Context, name string) (int, error)
+	RetryAll(ctx context.Context, name string, o option.Flush) (int, error)
 	Discard(ctx context.Context, name string, ids []string) (int, error)
+	DiscardAll(ctx context.Context, name string, o option.Flush) (int, error)
+	Lookup(ctx context.Context, name, id string) (FailedSignal, error)
+	First(ctx context.Context, name string) (FailedSignal, error)
 	Run(ctx context.Context, o option.Flush) error
 	RunState() RunState
 	Oldest(ctx context.Context, o option.Flush) ([]Oldest, error)
@@ -114,7 +117,7 @@ func (b *Bus) Pending(ctx context.Context, opts ...FlushOption) ([]PendingCount,
 // only types with mixin.Retry, because failures of other types are not recorded. If
 // [Only] names such a type, the error is [ErrNoRetry].
 //
-// Options: Only, Exclude.
+// Options: Only, Exclude, AtMost, After, ErrorText.
 func (b *Bus) Failed(ctx context.Context, opts ...FlushOption) ([]FailedSignal, error) {
 	return withOptions(b, "Failed", opts, func(e engine, o option.Flush) ([]FailedSignal, error) { return e.Failed(ctx, o) })
 }
@@ -139,8 +142,10 @@ func (b *Bus) Retry(ctx context.Context, name string, ids ...string) (int, error
 }
 
 // RetryAll is like [Bus.Retry] for all failed signals of a type.
-func (b *Bus) RetryAll(ctx context.Context, name string) (int, error) {
-	return b.engine().RetryAll(ctx, name)
+//
+// Options: ErrorText.
+func (b *Bus) RetryAll(ctx context.Context, name string, opts ...FlushOption) (int, error) {
+	return withOptions(b, "RetryAll", opts, func(e engine, o option.Flush) (int, error) { return e.RetryAll(ctx, name, o) })
 }
 
 // Discard permanently deletes failed signals, or signals whose rows can't be
@@ -151,6 +156,31 @@ func (b *Bus) RetryAll(ctx context.Context, name string) (int, error) {
 // Otherwise it works like [Bus.Retry].
 func (b *Bus) Discard(ctx context.Context, name string, ids ...string) (int, error) {
 	return b.engine().Discard(ctx, name, ids)
+}
+
+// DiscardAll permanently deletes all failed signals of a type without sending them.
+// Rows that can't be decoded count as failed only if their failures were recorded. A
+// type without mixin.Retry returns [ErrNoRetry]. Otherwise it works like
+// [Bus.Discard].
+//
+// Options: ErrorText.
+func (b *Bus) DiscardAll(ctx context.Context, name string, opts ...FlushOption) (int, error) {
+	return withOptions(b, "DiscardAll", opts, func(e engine, o option.Flush) (int, error) { return e.DiscardAll(ctx, name, o) })
+}
+
+// Lookup returns what is recorded of the failures of one pending signal. If it has
+// not failed, or its type has no mixin.Retry, Attempts is 0 and Error is empty. It
+// doesn't decode the row. A text that is no id of the type is an [*InvalidIDError],
+// and an id that no row has [ErrNoSignal].
+func (b *Bus) Lookup(ctx context.Context, name, id string) (FailedSignal, error) {
+	return b.engine().Lookup(ctx, name, id)
+}
+
+// First is [Bus.Lookup] for the signal that comes first in the order of FlushOrdered.
+// If that one waits or is dead it blocks all others, unless the type has an
+// [OrderKey]. If none is pending, the error is [ErrNoSignal].
+func (b *Bus) First(ctx context.Context, name string) (FailedSignal, error) {
+	return b.engine().First(ctx, name)
 }
 
 // Signals returns the signal types of the bus, sorted by name.
@@ -200,15 +230,20 @@ func (unmade) Pending(context.Context, option.Flush) ([]PendingCount, error)  { 
 func (unmade) Failed(context.Context, option.Flush) ([]FailedSignal, error)   { return nil, ErrUnbound }
 func (unmade) CheckOrder(context.Context, option.Flush) ([]OrderCheck, error) { return nil, ErrUnbound }
 func (unmade) Retry(context.Context, string, []string) (int, error)           { return 0, ErrUnbound }
-func (unmade) RetryAll(context.Context, string) (int, error)                  { return 0, ErrUnbound }
+func (unmade) RetryAll(context.Context, string, option.Flush) (int, error)    { return 0, ErrUnbound }
 func (unmade) Discard(context.Context, string, []string) (int, error)         { return 0, ErrUnbound }
-func (unmade) Run(context.Context, option.Flush) error                        { return ErrUnbound }
-func (unmade) RunState() RunState                                             { return RunState{} }
-func (unmade) Oldest(context.Context, option.Flush) ([]Oldest, error)         { return nil, ErrUnbound }
-func (unmade) Show(context.Context, string, string) (any, error)              { return nil, ErrUnbound }
-func (unmade) Ping(context.Context) error                                     { return ErrUnbound }
-func (unmade) AddObserver(func(context.Context, any)) func()                  { return func() {} }
-func (unmade) Signals() []Info                                                { return nil }
-func (unmade) SetAutoFlush(bool)                                              {}
-func (unmade) AutoFlush() bool                                                { return true }
-func (unmade) Close(context.Context) error                                    { return nil }
+func (unmade) DiscardAll(context.Context, string, option.Flush) (int, error)  { return 0, ErrUnbound }
+func (unmade) Lookup(context.Context, string, string) (FailedSignal, error) {
+	return FailedSignal{}, ErrUnbound
+}
+func (unmade) First(context.Context, string) (FailedSignal, error)    { return FailedSignal{}, ErrUnbound }
+func (unmade) Run(context.Context, option.Flush) error                { return ErrUnbound }
+func (unmade) RunState() RunState                                     { return RunState{} }
+func (unmade) Oldest(context.Context, option.Flush) ([]Oldest, error) { return nil, ErrUnbound }
+func (unmade) Show(context.Context, string, string) (any, error)      { return nil, ErrUnbound }
+func (unmade) Ping(context.Context) error                             { return ErrUnbound }
+func (unmade) AddObserver(func(context.Context, any)) func()          { return func() {} }
+func (unmade) Signals() []Info                                        { return nil }
+func (unmade) SetAutoFlush(bool)                                      {}
+func (unmade) AutoFlush() bool                                        { return true }
+func (unmade) Close(context.Context) error                            { return nil }

@@ -112,7 +112,8 @@ func Poll(d time.Duration) FlushOption {
 
 // AtMost makes Pending stop counting the signals of a type at n, and its waiting and
 // dead ones too. A count of n then means that there are n or more. Use it where a
-// large backlog must not make the query slow. By default Pending counts all.
+// large backlog must not make the query slow. By default Pending counts all. It makes
+// [Bus.Failed] list at most n signals of each type.
 func AtMost(n int) FlushOption {
 	return FlushOption{option.New("AtMost", func(o *option.Flush) error {
 		if n < 1 {
@@ -128,4 +129,23 @@ func checkBurst(n int) error {
 		return fmt.Errorf("burst count %d; expected 1 to %d", n, MaxBurstCount)
 	}
 	return nil
+}
+
+// After makes [Bus.Failed] begin behind the signal with this id, which needn't be
+// there anymore. The call must select one type by [Only]. Together with [AtMost] it
+// lists page by page.
+func After(id string) FlushOption {
+	return FlushOption{option.New("After", func(o *option.Flush) error {
+		o.After = &id
+		return nil
+	})}
+}
+
+// ErrorText restricts [Bus.Failed], [Bus.RetryAll] and [Bus.DiscardAll] to signals
+// whose last error, as [FailedSignal] has it, is exactly this text.
+func ErrorText(text string) FlushOption {
+	return FlushOption{option.New("ErrorText", func(o *option.Flush) error {
+		o.ErrorText = &text
+		return nil
+	})}
 }

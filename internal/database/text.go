@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 )
 
 // textLimits are the lengths in bytes to which a text is shortened when it is tried
@@ -73,4 +76,17 @@ func ascii(text string, most int) string {
 		}
 	}
 	return b.String()
+}
+
+// SameText matches the rows with exactly this text in the column. By its collation
+// MySQL would also find texts in other letters of the same kind, or with spaces at
+// the end.
+func SameText(s *sql.Selector, column, text string) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
+		if s.Dialect() == dialect.MySQL {
+			b.WriteString("CAST(").Ident(s.C(column)).WriteString(" AS BINARY) = CAST(").Arg(text).WriteString(" AS BINARY)")
+			return
+		}
+		b.Ident(s.C(column)).WriteString(" = ").Arg(text)
+	})
 }

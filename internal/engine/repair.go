@@ -11,6 +11,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/budget"
 	"github.com/entsignal/signalbus/internal/database"
+	"github.com/entsignal/signalbus/internal/option"
 	"github.com/entsignal/signalbus/internal/retry"
 )
 
@@ -31,16 +32,31 @@ func (e *Engine) Retry(ctx context.Context, name string, ids []string) (int, err
 	return e.repairListed(ctx, t, ids, retry.Revived())
 }
 
-// RetryAll is Retry for all failed signals of a type.
-func (e *Engine) RetryAll(ctx context.Context, name string) (int, error) {
+// RetryAll is Retry for all failed signals of a type that the options select.
+func (e *Engine) RetryAll(ctx context.Context, name string, o option.Flush) (int, error) {
+	return e.repairAll(ctx, name, retry.Revived(), o)
+}
+
+// DiscardAll deletes the failed signals of a type that the options select.
+func (e *Engine) DiscardAll(ctx context.Context, name string, o option.Flush) (int, error) {
+	return e.repairAll(ctx, name, nil, o)
+}
+
+// repairAll sets columns of the failed rows that the options select, or deletes the
+// rows.
+func (e *Engine) repairAll(ctx context.Context, name string, set []database.Value, o option.Flush) (int, error) {
 	t, err := e.withRetry(name)
 	if err != nil {
 		return 0, err
 	}
-	return e.repair(ctx, t, retry.Revived(), func(page repairPageFunc) error {
+	return e.repair(ctx, t, set, func(page repairPageFunc) error {
 		var after any
 		for {
-			ids, err := page(t.Columns().Span(after, nil, repairPage))
+			ids, err := page(func(s *sql.Selector) {
+				t.Columns().Span(after, nil, repairPage)(s)
+				retry.HasFailed(s)
+				retry.HasError(o.ErrorText)(s)
+			})
 			if err != nil || len(ids) < repairPage {
 				return err
 			}

@@ -13,6 +13,9 @@ type Flush struct {
 	SkipDead bool
 	Poll     time.Duration // 0: see [entsignal.Poll]
 	AtMost   int           // 0: all
+	// What Failed, RetryAll and DiscardAll use.
+	After     *string // the id behind which a list begins; nil: at the start
+	ErrorText *string // nil: any error
 }
 
 // DefaultFlush returns the settings of a call without options.
@@ -44,10 +47,15 @@ func or(d *time.Duration, otherwise time.Duration) time.Duration {
 // Exclude.
 func Used(method string, ofClient bool) []string {
 	var names []string
+	if method == "RetryAll" || method == "DiscardAll" { // they take the name of one type
+		return []string{"ErrorText"}
+	}
 	if !ofClient {
 		names = []string{"Only", "Exclude"}
 	}
 	switch method {
+	case "Failed":
+		names = append(names, "AtMost", "After", "ErrorText")
 	case "Flush":
 		names = append(names, "Wait", "Burst")
 	case "FlushMany":

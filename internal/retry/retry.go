@@ -193,6 +193,15 @@ func HasFailed(s *sql.Selector) {
 	s.Where(sql.Or(sql.GT(s.C(FieldAttempts), 0), sql.NotNull(s.C(FieldFailedAt))))
 }
 
+// HasError matches the rows whose last error has this text; nil matches all.
+func HasError(text *string) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		if text != nil {
+			s.Where(database.SameText(s, FieldError, *text))
+		}
+	}
+}
+
 // IsDead matches the rows that are dead.
 func IsDead(s *sql.Selector) { s.Where(sql.NotNull(s.C(FieldFailedAt))) }
 
