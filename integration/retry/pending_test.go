@@ -43,7 +43,7 @@ func TestPendingStopsCountingAtALimit(t *testing.T) {
 		}
 		_, err := w.bus.Pending(ctx(t), entsignal.AtMost(0))
 		require.EqualError(t, err, "entsignal: Pending: AtMost: 0; expected 1 or more")
-		_, err = w.bus.Failed(ctx(t), entsignal.AtMost(1))
-		require.EqualError(t, err, "entsignal: Failed doesn't use the option AtMost; it uses: Only, Exclude")
+		_, err = w.bus.Oldest(ctx(t), entsignal.AtMost(1))
+		require.EqualError(t, err, "entsignal: Oldest doesn't use the option AtMost; it uses: Only, Exclude")
 	})
 }
