@@ -110,32 +110,41 @@ func (db *DB) Driver(t testing.TB) *entsql.Driver {
 // at once would race for.
 var schemas = struct {
 	sync.Mutex
-	m map[string][]string
-}{m: make(map[string][]string)}
+	m map[string]string
+}{m: make(map[string]string)}
+
+// schema returns what write has written for the dialect of the database.
+func (db *DB) schema(t testing.TB, write func(io.Writer) error) string {
+	t.Helper()
+	schemas.Lock()
+	defer schemas.Unlock()
+	if _, ok := schemas.m[db.Dialect]; !ok {
+		var b strings.Builder
+		require.NoError(t, write(&b))
+		schemas.m[db.Dialect] = b.String()
+	}
+	return schemas.m[db.Dialect]
+}
 
 // CreateTables creates the tables of the package under test in the database,
 // which must be empty. write writes the statements; it is ent's
 // Schema.WriteTo.
 func (db *DB) CreateTables(t testing.TB, write func(io.Writer) error) {
 	t.Helper()
-	schemas.Lock()
-	defer schemas.Unlock()
-	statements, ok := schemas.m[db.Dialect]
-	if !ok {
-		var b strings.Builder
-		require.NoError(t, write(&b))
-		for statement := range strings.SplitSeq(b.String(), ";\n") {
-			if strings.TrimSpace(statement) != "" {
-				statements = append(statements, statement)
-			}
-		}
-		schemas.m[db.Dialect] = statements
+	driver, dsn := db.driver, db.DSN
+	switch db.Dialect { // each takes all statements at once
+	case dialect.Postgres:
+		driver = "postgres"
+	case dialect.MySQL:
+		cfg, err := mysql.ParseDSN(dsn)
+		require.NoError(t, err)
+		cfg.MultiStatements = true
+		dsn = cfg.FormatDSN()
 	}
-	pool := db.Open(t)
+	pool, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
 	defer pool.Close()
-	for _, statement := range statements {
-		mustExec(t, pool, statement)
-	}
+	mustExec(t, pool, db.schema(t, write))
 }
 
 // Through returns the same database behind a proxy that can break the way to
