@@ -14,6 +14,7 @@ import (
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/backoff"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 // errExceeded is the error of a check that has found more than it allows. Its line
@@ -153,16 +154,13 @@ func (k *checker) check(ctx context.Context, bus *entsignal.Bus, selected select
 		}
 		age := oldest[at].Age(now)
 		seconds := age.Seconds()
-		found[i].OldestID, found[i].AgeSeconds, found[i].AgeIs, found[i].age = oldest[at].ID, &seconds, ageIsSeen, age
+		found[i].OldestID, found[i].AgeSeconds, found[i].AgeIs, found[i].age = oldest[at].ID, &seconds, view.AgeIsSeen, age
 		if age >= k.age.d {
 			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("id %s pending for %v at least (limit %v)", oldest[at].ID, roundAge(age), k.age.d))
 		}
 	}
 	return found, nil
 }
-
-// ageIsSeen says what an age is: for how long the signal was seen.
-const ageIsSeen = "seen"
 
 // oldest returns the oldest signals, and since when they were seen.
 func (k *checker) oldest(ctx context.Context, bus *entsignal.Bus, selected selection) ([]entsignal.Oldest, error) {

@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 func TestExitCode(t *testing.T) {
 	usage := cli.UsageErrorf(&cobra.Command{Use: "x"}, "wrong")
 	assert.Equal(t, 0, ExitCode(nil))
 	assert.Equal(t, 1, ExitCode(errors.New("any")))
-	assert.Equal(t, 1, ExitCode(&flushFailed{result{Failed: []failure{{Signal: "A", err: errors.New("x")}}}}))
+	assert.Equal(t, 1, ExitCode(&flushFailed{result{Flush: view.Flush{Failed: []view.Failure{{Signal: "A", Err: errors.New("x")}}}}}))
 	assert.Equal(t, 2, ExitCode(usage))
 	assert.Equal(t, 2, ExitCode(fmt.Errorf("in the program: %w", usage)))
 	assert.Equal(t, 2, ExitCode(redacted(usage)))

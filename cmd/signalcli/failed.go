@@ -1,12 +1,10 @@
 package signalcli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 const (
@@ -91,7 +90,7 @@ each error is shown once, with the number of signals that have it.`,
 func (g *global) showFailed(c *cobra.Command, failed []entsignal.FailedSignal, limit int, byError bool) error {
 	json, w := g.output.Value == "json", c.OutOrStdout()
 	if byError {
-		groups := groupByError(failed)
+		groups := view.GroupByError(failed)
 		if json {
 			return printJSON(w, groups)
 		}
@@ -111,39 +110,7 @@ func (g *global) showFailed(c *cobra.Command, failed []entsignal.FailedSignal, l
 	return err
 }
 
-// failedGroup is the failed signals of a type with the same error.
-type failedGroup struct {
-	Name    string `json:"name"`
-	Error   string `json:"error"`
-	Count   int    `json:"count"`
-	Dead    int    `json:"dead"`     // of these
-	FirstID string `json:"first_id"` // the lowest
-}
-
-// groupByError returns the groups of each type, the largest first.
-func groupByError(failed []entsignal.FailedSignal) []failedGroup {
-	groups := []failedGroup{}
-	index := make(map[[2]string]int)
-	for _, f := range failed {
-		key := [2]string{f.Name, f.Error}
-		i, ok := index[key]
-		if !ok {
-			i = len(groups)
-			index[key] = i
-			groups = append(groups, failedGroup{Name: f.Name, Error: f.Error, FirstID: f.ID})
-		}
-		groups[i].Count++
-		if f.Dead {
-			groups[i].Dead++
-		}
-	}
-	slices.SortStableFunc(groups, func(a, b failedGroup) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), b.Count-a.Count)
-	})
-	return groups
-}
-
-func printGroups(w io.Writer, groups []failedGroup) error {
+func printGroups(w io.Writer, groups []view.FailedGroup) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SIGNAL\tCOUNT\tDEAD\tFIRST ID\tERROR")
 	for _, g := range groups {

@@ -9,13 +9,8 @@ import (
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/view"
 )
-
-// mended is the result of a command that changes failed signals.
-type mended struct {
-	Signal string `json:"signal"`
-	Count  int    `json:"count"`
-}
 
 // oneName requires the name of exactly one signal.
 func oneName(c *cobra.Command, args []string) error {
@@ -58,11 +53,11 @@ func (g *global) mend(c *cobra.Command, sys system, name, done string, ids []str
 		case err == nil && n < distinct(ids):
 			err = fmt.Errorf("%d of %d signals do not exist, or have not failed", distinct(ids)-n, distinct(ids))
 		}
-		return errors.Join(g.printMended(c, mended{Signal: name, Count: n}, done), err)
+		return errors.Join(g.printMended(c, view.Repaired{Signal: name, Count: n}, done), err)
 	})
 }
 
-func (g *global) printMended(c *cobra.Command, m mended, done string) error {
+func (g *global) printMended(c *cobra.Command, m view.Repaired, done string) error {
 	if g.output.Value == "json" {
 		return printJSON(c.OutOrStdout(), m)
 	}

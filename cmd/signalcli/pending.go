@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 func newPendingCommand(sys system, g *global) *cobra.Command {
@@ -44,7 +45,7 @@ file. It may have been recorded long before.`,
 				slices.SortFunc(counts, func(a, b entsignal.PendingCount) int {
 					return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Name, b.Name))
 				})
-				all := make([]pendingSignal, len(counts))
+				all := make([]view.Pending, len(counts))
 				for i, n := range counts {
 					all[i].PendingCount = n
 				}
@@ -53,7 +54,7 @@ file. It may have been recorded long before.`,
 				}
 				show := printPending
 				if g.output.Value == "json" {
-					show = func(w io.Writer, all []pendingSignal, _ bool) error { return printJSON(w, all) }
+					show = func(w io.Writer, all []view.Pending, _ bool) error { return printJSON(w, all) }
 				}
 				// The other types are shown even if one can't be counted.
 				return errors.Join(show(c.OutOrStdout(), all, state != ""), failed)
@@ -64,30 +65,21 @@ file. It may have been recorded long before.`,
 	return c
 }
 
-// pendingSignal is a line of pending.
-type pendingSignal struct {
-	entsignal.PendingCount
-	OldestID   string   `json:"oldest_id,omitempty"`
-	AgeSeconds *float64 `json:"age_seconds,omitempty"`
-	AgeIs      string   `json:"age_is,omitempty"`
-}
-
 // addAges adds the oldest signals by a file of --state.
-func addAges(ctx context.Context, bus *entsignal.Bus, file string, all []pendingSignal) error {
+func addAges(ctx context.Context, bus *entsignal.Bus, file string, all []view.Pending) error {
 	oldest, err := remembered(ctx, bus, selection{}, file)
 	now := time.Now()
 	for _, o := range oldest {
 		for i := range all {
 			if all[i].Name == o.Signal && o.ID != "" {
-				age := o.Age(now).Seconds()
-				all[i].OldestID, all[i].AgeSeconds, all[i].AgeIs = o.ID, &age, ageIsSeen
+				all[i].SetOldest(o, now)
 			}
 		}
 	}
 	return err
 }
 
-func printPending(w io.Writer, all []pendingSignal, ages bool) error {
+func printPending(w io.Writer, all []view.Pending, ages bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	total := entsignal.PendingCount{Name: "total"}
 	for _, c := range all {
@@ -104,7 +96,7 @@ func printPending(w io.Writer, all []pendingSignal, ages bool) error {
 		header += "\tOLDEST\tSEEN FOR"
 	}
 	fmt.Fprintln(t, header)
-	for _, c := range append(all[:len(all):len(all)], pendingSignal{PendingCount: total}) {
+	for _, c := range append(all[:len(all):len(all)], view.Pending{PendingCount: total}) {
 		fmt.Fprintf(t, "%s\t%d", c.Name, c.Count)
 		if failed {
 			fmt.Fprintf(t, "\t%d\t%d", c.Waiting, c.Dead)

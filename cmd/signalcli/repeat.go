@@ -8,6 +8,7 @@ import (
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/internal/backoff"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 const (
@@ -37,7 +38,7 @@ func (f *flusher) loop(screen *screen) result {
 		begin := time.Now()
 		r := f.try(screen)
 		sent += r.Sent
-		if usage := (*cli.UsageError)(nil); errors.As(r.err, &usage) {
+		if usage := (*cli.UsageError)(nil); errors.As(r.Err, &usage) {
 			return r
 		}
 		if stopping.Err() != nil && r.Sent == 0 && r.ok() {
@@ -57,7 +58,7 @@ func (f *flusher) loop(screen *screen) result {
 	}
 	last.Sent = sent
 	if last.Failed == nil {
-		last.Failed = []failure{}
+		last.Failed = []view.Failure{}
 	}
 	return last
 }
@@ -72,7 +73,7 @@ func (f *flusher) report(h *health, r result) {
 		f.log.Info("flush works again", "failed_for", time.Since(since).Round(time.Millisecond).String())
 	default:
 		args := []any{"signals", r.failing(), "error", r.Error}
-		if r.err == nil {
+		if r.Err == nil {
 			args[3] = r.Failed[0].Error
 		}
 		f.log.Error("flush failed; will keep retrying", args...)
@@ -112,7 +113,7 @@ type health struct {
 // and since when something had been failing.
 func (h *health) change(r result) (since time.Time, changed bool) {
 	failing := r.failing()
-	if r.err != nil {
+	if r.Err != nil {
 		failing = append(failing, "")
 	}
 	slices.Sort(failing)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/entsignal/signalbus/cmd/internal/cli"
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/view"
 )
 
 // closeTimeout limits how long a command waits at the end for what still runs in
@@ -69,7 +70,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	defer f.close()
 
 	r := f.loop(screen)
-	if usage := (*cli.UsageError)(nil); errors.As(r.err, &usage) {
+	if usage := (*cli.UsageError)(nil); errors.As(r.Err, &usage) {
 		return usage
 	}
 	if f.repeat.d == 0 {
@@ -82,7 +83,7 @@ func (f *flusher) run(c *cobra.Command, names []string) error {
 	if err := r.print(c.OutOrStdout(), f.global.output.Value); err != nil {
 		return err
 	}
-	if r.Interrupted && r.left && r.ok() && f.repeat.d == 0 {
+	if r.Interrupted && r.Left && r.ok() && f.repeat.d == 0 {
 		return errInterrupted
 	}
 	return r.cause()
@@ -102,7 +103,7 @@ func (f *flusher) countLeftOut(r *result) {
 	}
 	for _, c := range counts {
 		if c.Waiting+c.Dead > 0 {
-			r.LeftOut = append(r.LeftOut, leftOut{Signal: c.Name, Waiting: c.Waiting, Dead: c.Dead})
+			r.LeftOut = append(r.LeftOut, view.LeftOut{Signal: c.Name, Waiting: c.Waiting, Dead: c.Dead})
 		}
 	}
 	r.ofThem = f.command.Parent().CommandPath() + " failed"
@@ -137,7 +138,7 @@ func (f *flusher) try(screen *screen) result {
 	progress.end(sent)
 	r := newResult(sent, err)
 	for i := range r.Failed {
-		if ctx.Err() != nil && errors.Is(r.Failed[i].err, context.DeadlineExceeded) {
+		if ctx.Err() != nil && errors.Is(r.Failed[i].Err, context.DeadlineExceeded) {
 			r.Failed[i].Error = fmt.Sprintf("ended by --timeout %v: %s", f.timeout.d, r.Failed[i].Error)
 		}
 	}
