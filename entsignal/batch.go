@@ -3,6 +3,7 @@ package entsignal
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/entsignal/signalbus/internal/sending"
 )
@@ -65,6 +66,14 @@ type Item struct {
 	// ID is the id of the row as text. It is unique within the signal type. It is
 	// the same each time the row is sent.
 	ID string
+	// RecordedAt is when the signal was created, by the clock of the application that
+	// did. It is zero if that isn't known: it takes mixin.Trace.
+	RecordedAt time.Time
+	// Trace is the trace context of the span that created the signal, for the headers of
+	// its message: a consumer that knows it continues the trace. It takes mixin.Trace and
+	// a [Tracer] on the bus of the application that creates the signal. Don't replace it
+	// by that of another span.
+	Trace TraceContext
 }
 
 // BatchFromContext returns the batch that a sender is sending. It returns false if

@@ -38,7 +38,8 @@ type Sent struct {
 	Count  int
 	// Took is the time from the claim of the batch to the end of its transaction.
 	Took time.Duration
-	// Lag is how long ago the oldest signal of the batch was recorded; 0 if unknown.
+	// Lag is how long ago the oldest of these signals was recorded, by the clock of the
+	// application that recorded it. It takes mixin.Trace, and is 0 without.
 	Lag time.Duration
 }
 

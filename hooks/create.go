@@ -40,10 +40,11 @@ type noting[D any, X Tx] struct {
 
 // Mutate implements [ent.Mutator].
 func (n *noting[D, X]) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	v, err := n.next.Mutate(ctx, m)
 	if n.client.bus == nil || !m.Op().Is(ent.OpCreate) {
-		return v, err
+		return n.next.Mutate(ctx, m)
 	}
+	n.client.bus.Recording(ctx, n.name, m)
+	v, err := n.next.Mutate(ctx, m)
 	if mutation, ok := n.read(m); ok {
 		n.client.created(ctx, n.name, mutation, err == nil && mutation.HasID)
 	}

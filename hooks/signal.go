@@ -9,6 +9,7 @@ import (
 	"github.com/entsignal/signalbus/internal/engine"
 	"github.com/entsignal/signalbus/internal/retry"
 	"github.com/entsignal/signalbus/internal/table"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 type (
@@ -22,6 +23,8 @@ type (
 	RetryPolicy = retry.Policy
 	// A RetryState holds the columns of mixin.Retry in one row.
 	RetryState = retry.State
+	// A TraceState holds the columns of mixin.Trace in one row.
+	TraceState = trace.State
 	// A BusClient is what a bus needs of the generated client.
 	BusClient = engine.Client
 )

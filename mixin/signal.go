@@ -1,5 +1,6 @@
 // Package mixin has the mixins for ent schemas: [Signal] makes an entity a signal,
-// and [Retry] records its failures.
+// [Retry] records its failures, and [Trace] when and in which trace it was recorded.
+// [Inbox] is for a consumer.
 package mixin
 
 import (

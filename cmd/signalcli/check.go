@@ -26,8 +26,8 @@ type checked struct {
 	Signal  string `json:"signal"`
 	Pending int    `json:"pending"`
 	Dead    int    `json:"dead"`
-	// OldestID is the oldest pending signal, and AgeSeconds for how long it was seen
-	// to be that.
+	// OldestID is the oldest pending signal, and AgeSeconds for how long it is pending,
+	// or was seen to be the oldest; AgeIs says which.
 	OldestID   string   `json:"oldest_id,omitempty"`
 	AgeSeconds *float64 `json:"age_seconds,omitempty"`
 	AgeIs      string   `json:"age_is,omitempty"`
@@ -62,11 +62,13 @@ func newCheckCommand(sys system, g *global) *cobra.Command {
 limits say. Each limit holds for each signal type. It prints one line, and exits
 with 1 when a limit is exceeded or can't be checked.
 
-Signals have no time of their own. Their age is for how long the same signal was
-seen to be the oldest one. A check that has nothing to go by has to watch: with
---max-age it takes as long as the limit when a signal stays that long, and ends at
-once when none is pending. With --state it doesn't wait: it keeps in a file which
-signal was the oldest, and since when, from one check to the next.`,
+With mixin.Trace the age of a signal is the time since it was recorded, by the clock
+of the program that did. Other signals have no time of their own. Their age is for
+how long the same signal was seen to be the oldest one. A check that has nothing to
+go by has to watch: with --max-age it takes as long as the limit when a signal stays
+that long, and ends at once when none is pending. With --state it doesn't wait: it
+keeps in a file which signal was the oldest, and since when, from one check to the
+next.`,
 		Example: `  # from cron, each minute
   signalbus check --max-pending 10000 --max-dead 0 --max-age 5m --state /var/lib/orders/check.json
 
@@ -80,7 +82,7 @@ signal was the oldest, and since when, from one check to the next.`,
 	flags.VarP(namesValue{&k.exclude, "NAME"}, "exclude", "e", "leave a signal out; may be given several times")
 	flags.Var(&k.pending, "max-pending", "how many signals of a type may be pending")
 	flags.Var(&k.dead, "max-dead", "how many of them may be dead")
-	flags.Var(&k.age, "max-age", "for how long the oldest one may be pending, as far as that was seen")
+	flags.Var(&k.age, "max-age", "for how long the oldest one may be pending, as far as that is known")
 	flags.StringVar(&k.state, "state", "", "file that keeps since when the oldest signals were seen")
 	complete(c, "exclude", completeNames(sys))
 	for _, name := range []string{"max-pending", "max-dead", "max-age"} {
@@ -154,9 +156,13 @@ func (k *checker) check(ctx context.Context, bus *entsignal.Bus, selected select
 		}
 		age := oldest[at].Age(now)
 		seconds := age.Seconds()
-		found[i].OldestID, found[i].AgeSeconds, found[i].AgeIs, found[i].age = oldest[at].ID, &seconds, view.AgeIsSeen, age
+		found[i].OldestID, found[i].AgeSeconds, found[i].AgeIs, found[i].age = oldest[at].ID, &seconds, view.AgeIs(oldest[at]), age
 		if age >= k.age.d {
-			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("id %s pending for %v at least (limit %v)", oldest[at].ID, roundAge(age), k.age.d))
+			least := " at least"
+			if oldest[at].Exact {
+				least = ""
+			}
+			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("id %s pending for %v%s (limit %v)", oldest[at].ID, roundAge(age), least, k.age.d))
 		}
 	}
 	return found, nil
@@ -183,7 +189,7 @@ func (k *checker) oldest(ctx context.Context, bus *entsignal.Bus, selected selec
 		}
 		// One that wasn't the oldest at first can't get too old in this check.
 		young := func(o entsignal.Oldest) bool {
-			return o.ID != "" && o.ID == first[o.Signal] && o.Age(time.Now()) < k.age.d
+			return o.ID != "" && !o.Exact && o.ID == first[o.Signal] && o.Age(time.Now()) < k.age.d
 		}
 		if !slices.ContainsFunc(all, young) {
 			return all, nil
@@ -216,7 +222,10 @@ func (r checkResult) line() string {
 		return "exceeded: " + strings.Join(over, "; ")
 	}
 	line := fmt.Sprintf("ok: %d pending, %d dead", pending, dead)
-	if oldest.OldestID != "" {
+	switch oldest.AgeIs {
+	case view.AgeIsExact:
+		line += fmt.Sprintf(", the oldest recorded %v ago (%s %s)", roundAge(oldest.age), oldest.Signal, oldest.OldestID)
+	case view.AgeIsSeen:
 		line += fmt.Sprintf(", the oldest seen for %v (%s %s)", roundAge(oldest.age), oldest.Signal, oldest.OldestID)
 	}
 	return line

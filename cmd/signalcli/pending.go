@@ -26,9 +26,10 @@ being sent at this moment still count. For signals with mixin.Retry it also show
 how many wait for their next attempt, and how many are dead and are no longer
 sent. It counts rows, which is slow on a table of millions.
 
-With --state it also shows which signal of each type is the oldest, and for how
-long it was seen to be the oldest, by this command and by "check" with the same
-file. It may have been recorded long before.`,
+It also shows which signal of each type with mixin.Trace is the oldest, and how long
+ago it was recorded, by the clock of the program that did. With --state it shows the
+oldest of the other types too, and for how long it was seen to be the oldest, by this
+command and by "check" with the same file. It may have been recorded long before.`,
 		Example: `  signalbus pending
 
   # for a monitor: the sum
@@ -49,15 +50,15 @@ file. It may have been recorded long before.`,
 				for i, n := range counts {
 					all[i].PendingCount = n
 				}
-				if state != "" {
-					failed = errors.Join(failed, addAges(ctx, bus, state, all))
+				if err := addAges(ctx, bus, state, all); failed == nil {
+					failed = err
 				}
 				show := printPending
 				if g.output.Value == "json" {
-					show = func(w io.Writer, all []view.Pending, _ bool) error { return printJSON(w, all) }
+					show = func(w io.Writer, all []view.Pending) error { return printJSON(w, all) }
 				}
 				// The other types are shown even if one can't be counted.
-				return errors.Join(show(c.OutOrStdout(), all, state != ""), failed)
+				return errors.Join(show(c.OutOrStdout(), all), failed)
 			})
 		}),
 	}
@@ -65,13 +66,18 @@ file. It may have been recorded long before.`,
 	return c
 }
 
-// addAges adds the oldest signals by a file of --state.
+// addAges adds the oldest signals: those whose age is exact, and with a file of --state
+// all.
 func addAges(ctx context.Context, bus *entsignal.Bus, file string, all []view.Pending) error {
-	oldest, err := remembered(ctx, bus, selection{}, file)
+	look := func() ([]entsignal.Oldest, error) { return bus.Oldest(ctx) }
+	if file != "" {
+		look = func() ([]entsignal.Oldest, error) { return remembered(ctx, bus, selection{}, file) }
+	}
+	oldest, err := look()
 	now := time.Now()
 	for _, o := range oldest {
 		for i := range all {
-			if all[i].Name == o.Signal && o.ID != "" {
+			if all[i].Name == o.Signal && o.ID != "" && (file != "" || o.Exact) {
 				all[i].SetOldest(o, now)
 			}
 		}
@@ -79,7 +85,7 @@ func addAges(ctx context.Context, bus *entsignal.Bus, file string, all []view.Pe
 	return err
 }
 
-func printPending(w io.Writer, all []view.Pending, ages bool) error {
+func printPending(w io.Writer, all []view.Pending) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	total := entsignal.PendingCount{Name: "total"}
 	for _, c := range all {
@@ -92,7 +98,15 @@ func printPending(w io.Writer, all []view.Pending, ages bool) error {
 	if failed {
 		header += "\tWAITING\tDEAD"
 	}
-	if ages {
+	var ages, exact bool
+	for _, c := range all {
+		ages = ages || c.AgeIs != ""
+		exact = exact || c.AgeIs == view.AgeIsExact
+	}
+	switch {
+	case exact:
+		header += "\tOLDEST\tAGE"
+	case ages:
 		header += "\tOLDEST\tSEEN FOR"
 	}
 	fmt.Fprintln(t, header)
@@ -102,7 +116,11 @@ func printPending(w io.Writer, all []view.Pending, ages bool) error {
 			fmt.Fprintf(t, "\t%d\t%d", c.Waiting, c.Dead)
 		}
 		if ages && c.AgeSeconds != nil {
-			fmt.Fprintf(t, "\t%s\t%v", oneLine(c.OldestID), roundAge(time.Duration(*c.AgeSeconds*float64(time.Second))))
+			least := ""
+			if exact && c.AgeIs == view.AgeIsSeen {
+				least = "at least "
+			}
+			fmt.Fprintf(t, "\t%s\t%s%v", oneLine(c.OldestID), least, roundAge(time.Duration(*c.AgeSeconds*float64(time.Second))))
 		}
 		fmt.Fprintln(t)
 	}

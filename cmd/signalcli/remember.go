@@ -36,7 +36,7 @@ func remembered(ctx context.Context, bus *entsignal.Bus, selected selection, fil
 		return nil, err
 	}
 	for i, o := range all {
-		if was, ok := known[o.Signal]; ok && o.ID != "" && was.ID == o.ID && was.Since.Before(o.Since) {
+		if was, ok := known[o.Signal]; ok && o.ID != "" && !o.Exact && was.ID == o.ID && was.Since.Before(o.Since) {
 			all[i].Since = was.Since
 		}
 		if o.ID == "" {

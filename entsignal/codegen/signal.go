@@ -14,6 +14,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/annotation"
 	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 // signal is what the templates need of one signal.
@@ -26,6 +27,7 @@ type signal struct {
 	OrderKey     *gen.Field // nil: there is none
 	LockOrderKey bool
 	Retry        *annotation.Retry // nil: without mixin.Retry
+	Trace        bool              // with mixin.Trace
 	// Children are the edges to the entities that the database deletes
 	// together with the signal.
 	Children []*gen.Edge
@@ -118,6 +120,7 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 			fail(err)
 		}
 		fail(s.retry(a)...)
+		fail(s.trace(a)...)
 		for _, k := range keys.refusing(t) {
 			fail(keys.refuses(t, k))
 		}
@@ -265,7 +268,32 @@ func (s *signal) retry(a annotation.Signal) (errs []error) {
 	case most > 0 && most < least:
 		errs = append(errs, fmt.Errorf("mixin.Retry: MaxBackoff: %v; expected at least MinBackoff, which is %v", most, least))
 	}
-	for _, name := range []string{retry.FieldAttempts, retry.FieldRetryAt, retry.FieldFailedAt, retry.FieldError} {
+	taken, missing := s.fieldsOf("mixin.Retry", retry.FieldAttempts, retry.FieldRetryAt, retry.FieldFailedAt, retry.FieldError)
+	errs = append(errs, taken...)
+	for _, name := range missing {
+		errs = append(errs, fmt.Errorf("a RetryPolicy without the field %q; add mixin.Retry to the schema's Mixin method, which adds both", name))
+	}
+	return errs
+}
+
+// trace sets from the annotation whether the signal has mixin.Trace, and returns all
+// errors in it.
+func (s *signal) trace(a annotation.Signal) (errs []error) {
+	if !a.Trace {
+		return nil
+	}
+	s.Trace = true
+	errs, missing := s.fieldsOf("mixin.Trace", trace.FieldRecordedAt, trace.FieldTraceparent, trace.FieldTracestate)
+	for _, name := range missing {
+		errs = append(errs, fmt.Errorf("mixin.Trace without its field %q; use the mixin as it is", name))
+	}
+	return errs
+}
+
+// fieldsOf looks for the fields of a mixin. It returns an error for each other field
+// that has taken the column of one, and the names of those that are missing.
+func (s *signal) fieldsOf(mixin string, names ...string) (taken []error, missing []string) {
+	for _, name := range names {
 		found := false
 		for _, f := range s.Fields {
 			switch {
@@ -273,14 +301,14 @@ func (s *signal) retry(a annotation.Signal) (errs []error) {
 			case f.Name == name:
 				found = true
 			default:
-				errs = append(errs, fmt.Errorf("field %q: its column %s belongs to mixin.Retry; give it another StorageKey", f.Name, name))
+				taken = append(taken, fmt.Errorf("field %q: its column %s belongs to %s; give it another StorageKey", f.Name, name, mixin))
 			}
 		}
 		if !found {
-			errs = append(errs, fmt.Errorf("a RetryPolicy without the field %q; add mixin.Retry to the schema's Mixin method, which adds both", name))
+			missing = append(missing, name)
 		}
 	}
-	return errs
+	return taken, missing
 }
 
 // foreignKeys determines what the database does when a row is deleted.

@@ -117,6 +117,9 @@ func (b *batch) start(ctx context.Context) (err error) {
 	if b.s, err = b.link.connect(ctx); err != nil {
 		return err
 	}
+	if len(b.p.broker.nodes) > 1 {
+		entsignal.SendingTo(ctx, b.p.destination(b.msgs, b.s.addr))
+	}
 	if err := b.s.blockedError(); err != nil {
 		return err
 	}

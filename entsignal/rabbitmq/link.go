@@ -87,7 +87,7 @@ func (l *link) try(a *attempt) {
 		return
 	}
 	p.cfg.log.Info("rabbitmq: connected", "address", addr)
-	a.session = newSession(conn, raw, &p.cfg.connectionConfig, &p.tasks)
+	a.session = newSession(conn, raw, addr, &p.cfg.connectionConfig, &p.tasks)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.attempt, l.current, l.down = nil, a.session, false

@@ -87,6 +87,7 @@ func (p *Publisher) publish(ctx context.Context, mode entsignal.Mode, msgs []Mes
 	if len(msgs) == 0 {
 		return nil
 	}
+	entsignal.SendingTo(ctx, p.destination(msgs, ""))
 	b := &batch{p: p, msgs: msgs, errs: errs, ordered: mode == entsignal.ModeFlushOrdered, published: published}
 	b.prepare()
 	if b.link = p.begin(); b.link == nil {

@@ -93,7 +93,7 @@ func (r *run) open(ctx context.Context) (*stream, error) {
 			return nil, err
 		}
 		r.addr = addr
-		r.session = newSession(conn, raw, &r.cfg.connectionConfig, &r.tasks)
+		r.session = newSession(conn, raw, addr, &r.cfg.connectionConfig, &r.tasks)
 	}
 	return r.session.consume(ctx, r.c.queue, r.cfg.prefetch)
 }

@@ -20,6 +20,7 @@ const maxChannels = 64
 type session struct {
 	conn    *amqp.Connection
 	raw     *socket
+	addr    string // of the node
 	log     *slog.Logger
 	timeout time.Duration   // for each answer of the broker
 	tasks   *sync.WaitGroup // the publisher's: it waits for all goroutines
@@ -34,10 +35,11 @@ type session struct {
 	exchanges map[string]struct{} // that are known to exist
 }
 
-func newSession(conn *amqp.Connection, raw *socket, cfg *connectionConfig, tasks *sync.WaitGroup) *session {
+func newSession(conn *amqp.Connection, raw *socket, addr string, cfg *connectionConfig, tasks *sync.WaitGroup) *session {
 	s := &session{
 		conn:      conn,
 		raw:       raw,
+		addr:      addr,
 		log:       cfg.log,
 		timeout:   cfg.answerTimeout,
 		tasks:     tasks,

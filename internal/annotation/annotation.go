@@ -28,6 +28,7 @@ type Signal struct {
 	LockOrderKey bool `json:"lock_order_key,omitempty"`
 
 	Retry *Retry `json:"retry,omitempty"` // set by mixin.Retry
+	Trace bool   `json:"trace,omitempty"` // set by mixin.Trace
 }
 
 // Retry sets how often a signal is tried, and how long it waits in between. See the
@@ -71,6 +72,7 @@ func (a Signal) Merge(other schema.Annotation) schema.Annotation {
 	if o.Retry != nil {
 		a.Retry = o.Retry
 	}
+	a.Trace = a.Trace || o.Trace
 	return a
 }
 

@@ -50,6 +50,7 @@ type batch struct {
 	mode    entsignal.Mode
 	sel     selection
 	stopped func(context.Context) error // why the bus should send nothing else, or nil
+	traced  func(ctx context.Context, b entsignal.Batch, send func(context.Context) error) error
 
 	rows        table.Rows      // nil: there are none
 	undecodable []retry.Attempt // in an ordered flush only the row behind rows
@@ -70,7 +71,7 @@ type rowResult struct {
 
 // newBatch returns a batch of the rows that sel selects.
 func (e *Engine) newBatch(t *signalType, mode entsignal.Mode, sel selection) *batch {
-	return &batch{signal: t, mode: mode, sel: sel, stopped: e.stopped}
+	return &batch{signal: t, mode: mode, sel: sel, stopped: e.stopped, traced: e.traced}
 }
 
 func (b *batch) ordered() bool { return b.mode == entsignal.ModeFlushOrdered }
@@ -318,12 +319,14 @@ func (b *batch) divide(deleted []any, refused []database.Refusal) (rows table.Ro
 func (b *batch) bisection(rows table.Rows) bisect.Batch {
 	items := make([]entsignal.Item, len(rows.IDs()))
 	for i := range items {
-		items[i].ID = rows.IDText(i)
+		items[i] = itemOf(rows, i)
 	}
 	return bisect.Batch{
 		Send: func(ctx context.Context, part bisect.Span) error {
 			meta := entsignal.Batch{Signal: b.signal.info, Mode: b.mode, Items: slices.Clone(items[part.From:part.To])}
-			return rows.Send(sending.WithBatch(ctx, meta), part.From, part.To)
+			return b.traced(ctx, meta, func(ctx context.Context) error {
+				return rows.Send(sending.WithBatch(ctx, meta), part.From, part.To)
+			})
 		},
 		Stopped: b.stopped,
 		Ended:   endOf,

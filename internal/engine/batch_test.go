@@ -40,6 +40,7 @@ func newNumbers(mode entsignal.Mode, n int, send entsignal.Sender[int]) *batch {
 		panic(err)
 	}
 	return &batch{
+		traced: (&Engine{}).traced,
 		signal: &signalType{Signal: s, info: s.Info()}, mode: mode, rows: rows,
 		stopped: func(ctx context.Context) error { return ctx.Err() },
 	}

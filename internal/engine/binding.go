@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -53,6 +54,14 @@ func Bind(bus *entsignal.Bus, c Client) *Binding {
 type Binding struct {
 	engine *Engine
 	err    error
+}
+
+// Recording is called before a signal of that type is created, and stores its trace with
+// it. The time is stored by ent.
+func (b *Binding) Recording(ctx context.Context, name string, m ent.Mutation) {
+	if b != nil {
+		b.engine.recording(ctx, name, m)
+	}
 }
 
 // Committed is called after a commit with the signals that it recorded, and sends

@@ -43,7 +43,8 @@ type Engine struct {
 	queue      *queue // nil: commits wait for their autoflush
 	autocommit bool   // see entsignal.WithAutocommitDriver
 	observers  observers
-	wakeUp     option.WakeUp // nil: there is none
+	wakeUp     option.WakeUp    // nil: there is none
+	tracer     entsignal.Tracer // nil: there is none
 
 	autoFlushOff atomic.Bool
 	life         lifecycle.Lifecycle
@@ -79,6 +80,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	for _, observe := range o.Observers {
 		e.observers.add(observe)
 	}
+	e.tracer, _ = o.Tracer.(entsignal.Tracer)
 	e.log = foreign.Logger(o.Log, e.logHandlerPanicked)
 	e.budget = budget.New(o.FlushTimeout, &e.life)
 	if o.Queue > 0 {

@@ -97,7 +97,7 @@ func (e *Engine) observeBatch(ctx context.Context, d *batch, n int, took time.Du
 	}
 	name := d.signal.info.Name
 	if n > 0 {
-		e.observe(ctx, entsignal.Sent{Signal: name, Mode: d.mode, Count: n, Took: took})
+		e.observe(ctx, entsignal.Sent{Signal: name, Mode: d.mode, Count: n, Took: took, Lag: d.lag(time.Now())})
 	}
 	if err == nil {
 		return

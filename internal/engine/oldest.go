@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
+
+	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/database"
@@ -13,11 +16,38 @@ import (
 // Oldest looks for the oldest signal of each type.
 func (e *Engine) Oldest(ctx context.Context, o option.Flush) ([]entsignal.Oldest, error) {
 	return survey(e, o, func(t *task) ([]entsignal.Oldest, error) {
-		if _, err := t.oldest(t.st.detach(ctx)); err != nil {
+		ctx := t.st.detach(ctx)
+		if first, ok, err := t.firstRecorded(ctx); ok || err != nil {
+			return []entsignal.Oldest{first}, err
+		}
+		if _, err := t.oldest(ctx); err != nil {
 			return nil, err
 		}
 		return []entsignal.Oldest{e.ages.get(t.info.Name, t.IDText)}, nil
 	})
+}
+
+// firstRecorded returns the oldest signal by what mixin.Trace says. It reports false if
+// it says nothing.
+func (t *task) firstRecorded(ctx context.Context) (first entsignal.Oldest, ok bool, _ error) {
+	if !t.Traced() {
+		return first, false, nil
+	}
+	match := t.Columns().FirstRecorded()
+	if t.Columns().Counted {
+		match = t.Columns().Span(nil, nil, 1)
+	}
+	first, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (entsignal.Oldest, error) {
+		ids, at, err := t.Recorded(ctx, drv, match)
+		if err != nil || len(ids) == 0 || at[0] == nil {
+			return entsignal.Oldest{}, err
+		}
+		return entsignal.Oldest{Signal: t.info.Name, ID: t.IDText(ids[0]), Since: at[0].UTC(), Exact: true}, nil
+	})
+	if err != nil {
+		return first, false, fmt.Errorf("list: %w", err)
+	}
+	return first, first.Exact, nil
 }
 
 // oldest returns the lowest id, or nil if nothing is pending, and notes it.

@@ -19,6 +19,7 @@ type Bus struct {
 	WakeUp         WakeUp // nil: there is none
 	Setup          []func(bus any) error
 	Observers      []func(ctx context.Context, event any)
+	Tracer         any // nil, or an entsignal.Tracer
 }
 
 // DefaultBus returns the settings of a bus without options.

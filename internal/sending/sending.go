@@ -6,6 +6,7 @@ import "context"
 
 type (
 	batchKey     struct{}
+	spanKey      struct{}
 	publishedKey struct{}
 )
 
@@ -16,6 +17,15 @@ func WithBatch(ctx context.Context, batch any) context.Context {
 
 // Batch returns the batch that ctx carries, or nil.
 func Batch(ctx context.Context) any { return ctx.Value(batchKey{}) }
+
+// WithSpan returns a context that carries the span of a call of the sender, an
+// entsignal.SendSpan.
+func WithSpan(ctx context.Context, span any) context.Context {
+	return context.WithValue(ctx, spanKey{}, span)
+}
+
+// Span returns the span that ctx carries, or nil.
+func Span(ctx context.Context) any { return ctx.Value(spanKey{}) }
 
 // WithPublished returns a context whose sender calls published when it has handed
 // all its messages to the broker.

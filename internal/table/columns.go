@@ -11,6 +11,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 // Columns builds the conditions that select the rows of a signal.
@@ -48,6 +49,15 @@ func (c Columns) Due(after, top any, limit int) func(*sql.Selector) {
 		if c.Retry {
 			retry.IsDue(time.Now())(s)
 		}
+	}
+}
+
+// FirstRecorded matches the row that was recorded first, as far as mixin.Trace says,
+// by looking at all rows.
+func (c Columns) FirstRecorded() func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		at := s.C(trace.FieldRecordedAt)
+		s.Where(sql.NotNull(at)).OrderBy(at, s.C(c.ID)).Limit(1)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 // A Model describes one signal type. C is the generated client's *config, T the
@@ -53,6 +54,8 @@ type Model[C, T, ID any, Q Query[T]] struct {
 	Retry *retry.Policy
 	// RetryState returns the columns of mixin.Retry of a row.
 	RetryState func(T) retry.State
+	// Trace returns the columns of mixin.Trace of a row. It is nil without the mixin.
+	Trace func(T) trace.State
 }
 
 // Query is what the library needs of a generated query builder.

@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	stdsql "database/sql"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -10,6 +11,7 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
 	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 // These queries read only the columns that they need. So a row that ent can't decode is found,
@@ -103,6 +105,16 @@ func (s *signal[C, T, ID, Q]) Keys(ctx context.Context, drv dialect.Driver, matc
 		return err
 	})
 	return ids, keys, err
+}
+
+func (s *signal[C, T, ID, Q]) Recorded(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, at []*time.Time, _ error) {
+	err := s.scan(ctx, drv, match, []string{s.model.IDColumn, trace.FieldRecordedAt}, func(scan scanner) error {
+		var recorded database.Time
+		id, err := s.scanID(drv, scan, &recorded)
+		ids, at = append(ids, id), append(at, recorded.At)
+		return err
+	})
+	return ids, at, err
 }
 
 // RowState describes a row that isn't decoded.

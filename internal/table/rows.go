@@ -9,6 +9,7 @@ import (
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
 	"github.com/entsignal/signalbus/internal/retry"
+	"github.com/entsignal/signalbus/internal/trace"
 )
 
 // Rows are loaded signals of one type, with their Go type hidden. They are
@@ -20,6 +21,8 @@ type Rows interface {
 	IDText(i int) string
 	// State returns the columns of mixin.Retry of a row.
 	State(i int) retry.State
+	// Trace returns the columns of mixin.Trace of a row; the zero State without it.
+	Trace(i int) trace.State
 	// Moved reports whether one of the rows isn't where the query found it; see
 	// [Columns.WatchMoves].
 	Moved() bool
@@ -45,6 +48,7 @@ type rows[T any] struct {
 type typed[T any] interface {
 	idText(row T, stored any) string
 	state(row T) retry.State
+	trace(row T) trace.State
 	send(ctx context.Context, rows []T) error
 }
 
@@ -55,6 +59,8 @@ func (r *rows[T]) Entity(i int) any { return r.entities[i] }
 func (r *rows[T]) IDText(i int) string { return r.of.idText(r.entities[i], r.ids[i]) }
 
 func (r *rows[T]) State(i int) retry.State { return r.of.state(r.entities[i]) }
+
+func (r *rows[T]) Trace(i int) trace.State { return r.of.trace(r.entities[i]) }
 
 func (r *rows[T]) Moved() bool {
 	return slices.ContainsFunc(r.entities, func(row T) bool {
@@ -95,6 +101,13 @@ func (s *signal[C, T, ID, Q]) state(row T) retry.State {
 		return state.WithTimes(get)
 	}
 	return state
+}
+
+func (s *signal[C, T, ID, Q]) trace(row T) trace.State {
+	if s.model.Trace == nil {
+		return trace.State{}
+	}
+	return s.model.Trace(row)
 }
 
 // selectedOf returns a function that returns the values that a query has selected

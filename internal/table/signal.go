@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -22,6 +23,8 @@ type Signal interface {
 	Columns() Columns
 	// Retry returns the policy of mixin.Retry, or nil without it.
 	Retry() *retry.Policy
+	// Traced reports whether the rows have the columns of mixin.Trace.
+	Traced() bool
 	// HasSender reports whether the signal has a sender.
 	HasSender() bool
 
@@ -44,6 +47,9 @@ type Signal interface {
 	Keys(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids, keys []any, err error)
 	// States returns the state of the rows that match, without decoding them.
 	States(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]RowState, error)
+	// Recorded returns the ids of the rows that match, and when each was recorded by
+	// mixin.Trace, nil if it doesn't say.
+	Recorded(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, at []*time.Time, err error)
 	// Load returns the rows that match as entities, together with their loaded
 	// edges. The error is an [*entsignal.DecodeError] if it is about some of the
 	// rows and not about the database, the end of ctx, an interceptor or the
@@ -73,6 +79,8 @@ func (s *signal[C, T, ID, Q]) Columns() Columns {
 }
 
 func (s *signal[C, T, ID, Q]) Retry() *retry.Policy { return s.model.Retry }
+
+func (s *signal[C, T, ID, Q]) Traced() bool { return s.model.Trace != nil }
 
 func (s *signal[C, T, ID, Q]) HasSender() bool { return s.model.Sender != nil }
 

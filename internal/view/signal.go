@@ -20,8 +20,19 @@ type Pending struct {
 	AgeIs      string   `json:"age_is,omitempty"`
 }
 
-// AgeIsSeen says what an age is: for how long the signal was seen.
-const AgeIsSeen = "seen"
+// What an age is: for how long the signal was seen, or the time since it was recorded.
+const (
+	AgeIsSeen  = "seen"
+	AgeIsExact = "exact"
+)
+
+// AgeIs says what the age of a signal is.
+func AgeIs(o entsignal.Oldest) string {
+	if o.Exact {
+		return AgeIsExact
+	}
+	return AgeIsSeen
+}
 
 // SetOldest sets the oldest signal and its age, if there is one.
 func (p *Pending) SetOldest(o entsignal.Oldest, now time.Time) {
@@ -29,7 +40,7 @@ func (p *Pending) SetOldest(o entsignal.Oldest, now time.Time) {
 		return
 	}
 	age := o.Age(now).Seconds()
-	p.OldestID, p.AgeSeconds, p.AgeIs = o.ID, &age, AgeIsSeen
+	p.OldestID, p.AgeSeconds, p.AgeIs = o.ID, &age, AgeIs(o)
 }
 
 // Repaired is the result of a change of failed signals.
