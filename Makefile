@@ -66,6 +66,11 @@ bench: projects ## measure the library beside its baselines, in 15 minutes; QUIC
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
 	@cd integration && ENTSIGNAL_SERVICES_FSYNC=on exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 
+.PHONY: bench-peers
+bench-peers: projects ## measure the library beside River, oagudo/outbox and Watermill; BENCHFLAGS='-n 5000 -rounds 1': less
+	@go -C integration/peers build -buildvcs=false -o ../../bin/peers .
+	@cd integration && ENTSIGNAL_SERVICES_FSYNC=on exec ./services run ../bin/peers $(BENCHFLAGS)
+
 .PHONY: microbench
 microbench: projects ## run the benchmarks of the packages; BENCH=REGEXP chooses
 	@ENTSIGNAL_SERVICES_FSYNC=on exec $(SERVICES) run sh -ec 'for m in . integration; do go -C $$m test -run "^$$" -bench "$$0" -benchmem -timeout 30m ./...; done' '$(BENCH)'
@@ -102,6 +107,7 @@ lint: projects ## check format and correctness of all modules
 	if [ -n "$$unformatted" ]; then echo "gofmt:"; echo "$$unformatted"; exit 1; fi
 	@go build -C internal/tools -buildvcs=false -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@set -e; for m in $(MODULES); do (cd $$m && GOGC=400 $(CURDIR)/bin/golangci-lint run ./...); done
+	@go -C integration/peers vet ./...
 	@go build -C internal/tools -buildvcs=false -o ../../bin/typecheck ./typecheck
 	@bin/typecheck windows/amd64 darwin/arm64 linux/386
 	@if command -v shellcheck >/dev/null; then shellcheck $(SERVICES) .ci/run; \
