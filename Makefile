@@ -11,6 +11,7 @@ BENCHFLAGS ?=
 BENCH ?= .
 FUZZTIME ?= 20s
 KILLS ?= 500
+PAIRKILLS ?= 50
 OUTAGE ?= 60s
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -55,9 +56,11 @@ test: race-compiler projects ## run all tests of all modules; starts the service
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES:integration=$(FIRST)) -- $(RACE) -p 2 -parallel 4 -count=1 -vet=off -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: soak
-soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), and a broker that is down or flaps for OUTAGE=60s
+soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (ENTSIGNAL_CRASH_SEED=N: again), examples/pair with PAIRKILLS=50, and a broker that is down or flaps for OUTAGE=60s
 	@cd integration && CGO_ENABLED=1 ENTSIGNAL_CRASH_KILLS=$(KILLS) exec ./services run \
 		go test $(RACE) -count=1 -v -timeout 12h ./crash
+	@cd integration && CGO_ENABLED=1 ENTSIGNAL_PAIR_KILLS=$(PAIRKILLS) exec ./services run \
+		go test $(RACE) -count=1 -v -timeout 1h ./pair
 	@cd integration && CGO_ENABLED=1 ENTSIGNAL_OUTAGE=$(OUTAGE) exec ./services run \
 		go test $(RACE) -count=1 -v -run 'DownUnderLoad|Flapping' ./faults
 

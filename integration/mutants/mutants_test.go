@@ -16,6 +16,7 @@ import (
 
 	"github.com/entsignal/signalbus/integration/crash"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
+	"github.com/entsignal/signalbus/integration/pair"
 )
 
 func TestMain(m *testing.M) {
@@ -100,8 +101,12 @@ func TestEachMutantIsCaught(t *testing.T) {
 	for _, r := range runs {
 		known[r.mutant] = true
 	}
+	for name := range caughtByBooks {
+		known[name] = true
+	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(all)), "each patch needs a run that catches it")
-	binary := build(t, "../crash/child", all)
+	files := overlay(t, all)
+	binary := build(t, "../crash/child", files)
 
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
@@ -114,6 +119,10 @@ func TestEachMutantIsCaught(t *testing.T) {
 		config.Mode, config.Kind = mode(t, "relay in order"), testdb.PostgreSQL
 		config.Binary, config.Env = binary, []string{mutantEnv + "=" + harmless}
 		assert.Empty(t, crash.Run(t, config).Violations(), "a relay that nobody wakes loses nothing")
+	})
+	t.Run("pair", func(t *testing.T) {
+		t.Parallel()
+		eachMutantOfTheInboxIsCaught(t, pair.Build(t, "-overlay", files))
 	})
 	for _, c := range runs {
 		t.Run(c.mutant+" "+c.mode, func(t *testing.T) {

@@ -44,10 +44,10 @@ func patches(t *testing.T) map[string]string {
 	return all
 }
 
-// build builds a program with all patches applied, each of which waits to be
-// chosen: one build is quicker than one for each. The files of the repository
-// stay as they are.
-func build(t *testing.T, program string, patches map[string]string) (binary string) {
+// overlay writes the files with all patches applied, each of which waits to be chosen,
+// and returns the file that tells go build of them: one build is quicker than one for
+// each. The files of the repository stay as they are.
+func overlay(t *testing.T, patches map[string]string) (file string) {
 	t.Helper()
 	mutated := make(map[string]string) // by the path in the repository
 	for _, name := range slices.Sorted(maps.Keys(patches)) {
@@ -61,25 +61,30 @@ func build(t *testing.T, program string, patches map[string]string) (binary stri
 		require.NoError(t, err, "%s.patch doesn't fit the library any more; change the patch", name)
 	}
 	dir := t.TempDir()
-	overlay := struct{ Replace map[string]string }{make(map[string]string)}
+	files := struct{ Replace map[string]string }{make(map[string]string)}
 	replace := func(path, text string) {
 		with := filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
 		require.NoError(t, os.WriteFile(with, []byte(text), 0o600))
 		at, err := filepath.Abs(filepath.Join(repo, path))
 		require.NoError(t, err)
-		overlay.Replace[at] = with
+		files.Replace[at] = with
 	}
 	for path, text := range mutated {
 		replace(path, text)
 		replace(filepath.Join(filepath.Dir(path), "mutant.go"), fmt.Sprintf(helper, packageOf(text)))
 	}
-	content, err := json.Marshal(overlay)
+	content, err := json.Marshal(files)
 	require.NoError(t, err)
-	file := filepath.Join(dir, "overlay.json")
+	file = filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(file, content, 0o600))
+	return file
+}
 
-	binary = filepath.Join(dir, "mutant")
-	args := []string{"build", "-overlay", file, "-o", binary}
+// build builds a program with the files of an overlay.
+func build(t *testing.T, program, overlay string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "mutant")
+	args := []string{"build", "-overlay", overlay, "-o", binary}
 	if raceDetector() { // then what isn't mutated was built for this test
 		args = append(args, "-race")
 	}

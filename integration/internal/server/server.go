@@ -19,6 +19,9 @@ import (
 // script starts and stops them.
 const script = "../services"
 
+// amqpPorts is how many ports in a row a RabbitMQ has; see integration/services.
+const amqpPorts = 14
+
 // Servers are a PostgreSQL and a RabbitMQ that no other test knows of. They
 // take TLS too, with the certificate in Certificates.
 type Servers struct {
@@ -49,7 +52,6 @@ func Start(certify func(dir string) error) (s *Servers, err error) {
 	if err := certify(s.Certificates); err != nil {
 		return s, err
 	}
-	const amqpPorts = 14 // see integration/services
 	port, err := freePorts(amqpPorts + 1)
 	if err != nil {
 		return s, err
