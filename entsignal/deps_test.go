@@ -15,12 +15,14 @@ func TestProgramsThatUseTheLibraryLinkOnlyWhatTheyNeed(t *testing.T) {
 	const module = "github.com/entsignal/signalbus/"
 	tools := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/"}
 	heavy := append([]string{"testing", "flag", module + "entsignal/entsignaltest"}, tools...)
+	core := append(heavy[:len(heavy):len(heavy)], "github.com/rabbitmq/", "github.com/lib/pq", module+"entsignal/signalmetrics", "net/http")
 	for pkg, forbidden := range map[string][]string{
-		"entsignal":          append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
-		"mixin":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
-		"hooks":              append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
-		"entsignal/rabbitmq": append(heavy, "github.com/lib/pq"),
-		"entsignal/pqconn":   append(heavy, "github.com/rabbitmq/"),
+		"entsignal":               core,
+		"mixin":                   core,
+		"hooks":                   core,
+		"entsignal/rabbitmq":      append(heavy, "github.com/lib/pq"),
+		"entsignal/signalmetrics": append(heavy, "github.com/rabbitmq/", "github.com/lib/pq", "github.com/prometheus/"),
+		"entsignal/pqconn":        append(heavy, "github.com/rabbitmq/"),
 		// Their tests link this one, with an assertion library of their choice.
 		"entsignal/entsignaltest": append(tools, "github.com/rabbitmq/", "github.com/lib/pq"),
 	} {

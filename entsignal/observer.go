@@ -24,7 +24,7 @@ type Event interface{ event() }
 
 // Recorded means that a transaction with signals of one type was committed, or that
 // signals were created outside a transaction. It covers signals that are created
-// with ent, of types whose schema doesn't turn off the autoflush.
+// with ent, not rows that are inserted in other ways.
 type Recorded struct {
 	Signal string
 	Count  int

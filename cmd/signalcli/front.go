@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/signalmetrics"
 )
 
 // readyTimeout bounds how long /readyz waits for the database.
@@ -20,10 +21,16 @@ const readyTimeout = 2 * time.Second
 // front is what a relay serves by HTTP.
 type front struct {
 	stopping context.Context
-	bus      atomic.Pointer[entsignal.Bus] // nil: it isn't open
-	server   *http.Server                  // nil: it serves nothing
+	open     atomic.Pointer[opened] // nil: the bus isn't open
+	server   *http.Server           // nil: it serves nothing
 	addr     string
 	done     chan struct{}
+}
+
+// opened is a bus that is open, and its metrics.
+type opened struct {
+	bus     *entsignal.Bus
+	metrics http.Handler
 }
 
 // newFront serves at an address, which may be empty.
@@ -63,11 +70,19 @@ func (f *front) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", f.health)
 	mux.HandleFunc("GET /readyz", f.ready)
+	mux.HandleFunc("GET /metrics", f.metrics)
 	return mux
 }
 
-// serves sets the bus that the answers are about.
-func (f *front) serves(bus *entsignal.Bus) { f.bus.Store(bus) }
+// serves sets the bus that the answers are about, before it is used.
+func (f *front) serves(bus *entsignal.Bus) {
+	if f.server != nil {
+		f.open.Store(&opened{bus: bus, metrics: signalmetrics.Handler(bus)})
+	}
+}
+
+// leaves says that the bus is about to be closed.
+func (f *front) leaves() { f.open.Store(nil) }
 
 // listens returns the address, or nothing.
 func (f *front) listens() string { return f.addr }
@@ -87,12 +102,12 @@ func (f *front) close() {
 
 // health answers whether the loops move.
 func (f *front) health(w http.ResponseWriter, _ *http.Request) {
-	bus := f.bus.Load()
-	if bus == nil {
+	open := f.open.Load()
+	if open == nil {
 		answer(w, http.StatusOK, "starting, or stopping")
 		return
 	}
-	if stuck := bus.RunState().Stuck(); len(stuck) > 0 {
+	if stuck := open.bus.RunState().Stuck(); len(stuck) > 0 {
 		answer(w, http.StatusServiceUnavailable, "stuck: "+strings.Join(stuck, ", "))
 		return
 	}
@@ -101,22 +116,32 @@ func (f *front) health(w http.ResponseWriter, _ *http.Request) {
 
 // ready answers whether the relay works and the database answers.
 func (f *front) ready(w http.ResponseWriter, r *http.Request) {
-	bus := f.bus.Load()
+	open := f.open.Load()
 	switch {
 	case f.stopping.Err() != nil:
 		answer(w, http.StatusServiceUnavailable, "stopping")
 		return
-	case bus == nil:
+	case open == nil:
 		answer(w, http.StatusServiceUnavailable, "starting")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	if bus.Ping(ctx) != nil { // why is for the log: anybody may ask here
+	if open.bus.Ping(ctx) != nil { // why is for the log: anybody may ask here
 		answer(w, http.StatusServiceUnavailable, "the database doesn't answer")
 		return
 	}
 	answer(w, http.StatusOK, "ok")
+}
+
+// metrics answers with the metrics of the bus.
+func (f *front) metrics(w http.ResponseWriter, r *http.Request) {
+	open := f.open.Load()
+	if open == nil {
+		answer(w, http.StatusServiceUnavailable, "starting, or stopping")
+		return
+	}
+	open.metrics.ServeHTTP(w, r)
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -72,6 +72,7 @@ With --listen it serves HTTP, on this machine only unless a host is given:
   /healthz   200 while its loops move, else 503. It asks neither the broker nor
              the database: a restart would not help those.
   /readyz    200 while the database answers and the relay isn't stopping.
+  /metrics   what it sends and what is pending, for Prometheus.
 
 Started by systemd with Type=notify it tells when it has begun and when it stops,
 and with WatchdogSec also that its loops move.
@@ -96,7 +97,7 @@ The first SIGINT or SIGTERM ends it after the batches in hand, the second at onc
 	flags.Var(&r.holdBack, "hold-back", "longest wait for open transactions that may have lower ids, in order")
 	flags.Var(&r.poll, "poll", "longest pause before a type that was found empty is looked at again (default 1s, or 30s where commits wake it)")
 	flags.BoolVar(&r.skipDead, "skip-dead", false, "in order, skip the signals that are dead")
-	flags.StringVar(&r.address, "listen", "", "serve /healthz and /readyz at this address, such as :8080 or 0.0.0.0:8080")
+	flags.StringVar(&r.address, "listen", "", "serve /healthz, /readyz and /metrics at this address, such as :8080 or 0.0.0.0:8080")
 	complete(c, "exclude", completeNames(sys))
 	for _, name := range []string{"workers", "burst", "hold-back", "poll", "listen"} {
 		complete(c, name, cobra.NoFileCompletions)
@@ -156,7 +157,7 @@ func (r *relayer) run(c *cobra.Command, names []string) (err error) {
 	go func() { ended <- bus.Run(r.stopping, r.options()...) }()
 	err = r.attend(bus, supervisor, ended)
 	sent := bus.RunState().Sent
-	r.front.serves(nil)
+	r.front.leaves()
 
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

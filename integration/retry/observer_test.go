@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/signalmetrics"
+	"github.com/entsignal/signalbus/integration/internal/promtest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 	"github.com/entsignal/signalbus/integration/retry/ent/badgegiven"
@@ -67,6 +69,9 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 		h := &history{t: t}
 		panics := entsignal.WithObserver(panicking{})
 		w := open(t, db, panics, entsignal.WithObserver(h))
+		metrics := signalmetrics.Handler(w.bus)
+		atFirst := promtest.Scrape(t, metrics)
+		now := func() promtest.Samples { return promtest.Scrape(t, signalmetrics.Handler(w.bus)) } // of what is pending; it doesn't wait for its rest
 		commit := func(n int, roll error) {
 			err := w.Atomic(ctx(t), func(c context.Context, tx *ent.Tx) error {
 				tx.MailWanted.MapCreateBulk(make([]struct{}, n), func(c *ent.MailWantedCreate, i int) { c.SetNumber(i) }).ExecX(c)
@@ -82,6 +87,8 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 		w.mails.Before(func(context.Context, []*ent.MailWanted) error { return errAway })
 		commit(2, nil)
 		assert.Equal(t, []string{"recorded MailWanted 2", "paused MailWanted", "failed MailWanted autoflush 2: unavailable true, poison false"}, h.take())
+		assert.Equal(t, promtest.Samples{`entsignal_paused{signal="MailWanted"}`: 1}, promtest.Scrape(t, metrics).Of("entsignal_paused"))
+		assert.Equal(t, promtest.Samples{`entsignal_pending{signal="MailWanted"}`: 2}, now().Of("entsignal_pending"))
 		w.mails.Before(nil)
 		n, err := w.MailWanted.FlushMany(ctx(t), entsignal.Burst(10))
 		require.NoError(t, err)
@@ -101,6 +108,8 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 			"dead BadgeGiven [" + id + "]: poison true", "flushed BadgeGiven flushmany 2: true",
 		}, h.take())
 
+		assert.Equal(t, promtest.Samples{`entsignal_pending{signal="BadgeGiven"}`: 1}, now().Of("entsignal_pending"))
+		assert.Equal(t, promtest.Samples{`entsignal_dead{signal="BadgeGiven"}`: 1}, now().Of("entsignal_dead"))
 		w.badges.Before(nil)
 		n, err = w.bus.Retry(ctx(t), "BadgeGiven", id)
 		require.NoError(t, err)
@@ -109,12 +118,75 @@ func TestObserverIsToldTheHistoryOfABus(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []string{"sent BadgeGiven flush 1", "flushed BadgeGiven flush 1: false"}, h.take())
 
+		w.queue(t, 1)
+		w.jobs.Before(func(context.Context, []*ent.JobQueued) error { return errPoison })
+		_, err = w.JobQueued.FlushMany(ctx(t))
+		require.ErrorIs(t, err, errPoison)
+		assert.Equal(t, []string{"failed JobQueued flushmany 1: unavailable false, poison true", "flushed JobQueued flushmany 0: true"}, h.take())
+		refused := now()
+		assert.Equal(t, promtest.Samples{`entsignal_pending{signal="JobQueued"}`: 1}, refused.Of("entsignal_pending"))
+		assert.Empty(t, refused.Of("entsignal_dead"))
+		n, err = w.bus.Discard(ctx(t), "JobQueued", w.failed(t, "JobQueued")[0].ID)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		assert.Empty(t, h.take())
+		assert.Empty(t, now().Of("entsignal_pending"))
+
 		_, err = w.bus.FlushOrdered(ctx(t))
 		require.NoError(t, err)
 		told := h.take()
 		assert.Len(t, told, 6, "one for each type")
 		assert.True(t, slices.IsSorted(told), "in the order of their names: %v", told)
+		checkMetrics(t, atFirst, promtest.Scrape(t, metrics))
 	})
+}
+
+// checkMetrics checks the metrics before and after the history above.
+func checkMetrics(t *testing.T, atFirst, atLast promtest.Samples) {
+	t.Helper()
+	for name, want := range map[string]promtest.Samples{
+		"entsignal_recorded_total": {`entsignal_recorded_total{signal="MailWanted"}`: 5, `entsignal_recorded_total{signal="BadgeGiven"}`: 3},
+		"entsignal_sent_total": {
+			`entsignal_sent_total{signal="MailWanted",mode="autoflush"}`: 3,
+			`entsignal_sent_total{signal="MailWanted",mode="flushmany"}`: 2,
+			`entsignal_sent_total{signal="BadgeGiven",mode="flushmany"}`: 2,
+			`entsignal_sent_total{signal="BadgeGiven",mode="flush"}`:     1,
+		},
+		"entsignal_failed_total": {
+			`entsignal_failed_total{signal="MailWanted",error_type="unavailable"}`: 2,
+			`entsignal_failed_total{signal="BadgeGiven",error_type="refused"}`:     1,
+			`entsignal_failed_total{signal="JobQueued",error_type="refused"}`:      1,
+		},
+		"entsignal_paused": {},
+		"entsignal_send_duration_seconds_count": {
+			`entsignal_send_duration_seconds_count{signal="MailWanted",mode="autoflush"}`: 1,
+			`entsignal_send_duration_seconds_count{signal="MailWanted",mode="flushmany"}`: 2,
+			`entsignal_send_duration_seconds_count{signal="BadgeGiven",mode="flushmany"}`: 1,
+			`entsignal_send_duration_seconds_count{signal="BadgeGiven",mode="flush"}`:     1,
+		},
+		"entsignal_flush_duration_seconds_count": {
+			`entsignal_flush_duration_seconds_count{signal="MailWanted",mode="flushmany"}`:    1,
+			`entsignal_flush_duration_seconds_count{signal="BadgeGiven",mode="flushmany"}`:    1,
+			`entsignal_flush_duration_seconds_count{signal="BadgeGiven",mode="flush"}`:        1,
+			`entsignal_flush_duration_seconds_count{signal="JobQueued",mode="flushmany"}`:     1,
+			`entsignal_flush_duration_seconds_count{signal="BadgeGiven",mode="flushordered"}`: 1,
+			`entsignal_flush_duration_seconds_count{signal="JobQueued",mode="flushordered"}`:  1,
+			`entsignal_flush_duration_seconds_count{signal="LineMoved",mode="flushordered"}`:  1,
+			`entsignal_flush_duration_seconds_count{signal="MailWanted",mode="flushordered"}`: 1,
+			`entsignal_flush_duration_seconds_count{signal="NoteTaken",mode="flushordered"}`:  1,
+			`entsignal_flush_duration_seconds_count{signal="StepDone",mode="flushordered"}`:   1,
+		},
+		"entsignal_lag_seconds_count": {}, // there is no mixin.Trace
+	} {
+		assert.Equal(t, want, atLast.Of(name))
+		assert.Empty(t, atFirst.Of(name), "before the history")
+	}
+
+	for series := range atLast {
+		if _, ok := atFirst[series]; !ok {
+			assert.Regexp(t, `mode="(flush|flushordered)"`, series, "only the histograms of unusual modes begin later")
+		}
+	}
 }
 
 func TestObserverIsAddedToABusAndRemoved(t *testing.T) {

@@ -22,6 +22,7 @@ var packages = map[string]string{
 	"entsignal/entsignaltest": "entsignal_entsignaltest.txt",
 	"entsignal/pqconn":        "entsignal_pqconn.txt",
 	"entsignal/rabbitmq":      "entsignal_rabbitmq.txt",
+	"entsignal/signalmetrics": "entsignal_signalmetrics.txt",
 	"cmd/signalcli":           "cmd_signalcli.txt",
 	"hooks":                   "hooks.txt",
 	"mixin":                   "mixin.txt",
