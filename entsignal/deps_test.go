@@ -23,6 +23,7 @@ func TestProgramsThatUseTheLibraryLinkOnlyWhatTheyNeed(t *testing.T) {
 		"entsignal/rabbitmq":      append(heavy, "github.com/lib/pq"),
 		"entsignal/signalmetrics": append(heavy, "github.com/rabbitmq/", "github.com/lib/pq", "github.com/prometheus/"),
 		"entsignal/pqconn":        append(heavy, "github.com/rabbitmq/"),
+		"entsignal/signalweb":     append(heavy, "github.com/rabbitmq/", "github.com/lib/pq"),
 		// Their tests link this one, with an assertion library of their choice.
 		"entsignal/entsignaltest": append(tools, "github.com/rabbitmq/", "github.com/lib/pq"),
 	} {

@@ -23,6 +23,7 @@ var packages = map[string]string{
 	"entsignal/pqconn":        "entsignal_pqconn.txt",
 	"entsignal/rabbitmq":      "entsignal_rabbitmq.txt",
 	"entsignal/signalmetrics": "entsignal_signalmetrics.txt",
+	"entsignal/signalweb":     "entsignal_signalweb.txt",
 	"cmd/signalcli":           "cmd_signalcli.txt",
 	"hooks":                   "hooks.txt",
 	"mixin":                   "mixin.txt",
