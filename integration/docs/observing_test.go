@@ -161,7 +161,7 @@ func TestPageOnObservingNamesEachMetricLabelAndLineOfTheLog(t *testing.T) {
 		assert.Contains(t, page, "| `"+string(errorType)+"` |")
 	}
 	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (?:DEBUG|INFO|WARN|ERROR) \\| (.+) \\| ").FindAllStringSubmatch(page, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (?:DEBUG|INFO|WARN|ERROR) \| (.+) \| `).FindAllStringSubmatch(page, -1) {
 		for _, line := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
 			documented = append(documented, line[1])
 		}

@@ -15,9 +15,9 @@ const (
 	FieldTracestate  = "signal_tracestate"
 )
 
+// The largest sizes that are stored, in bytes. A traceparent of today has 55, and nobody
+// must pass on a longer tracestate.
 const (
-	// MaxTraceparent and MaxTracestate are the largest sizes that are stored, in
-	// bytes. A traceparent of today has 55, and nobody must pass on a longer tracestate.
 	MaxTraceparent = 255
 	MaxTracestate  = 512
 )
