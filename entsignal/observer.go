@@ -8,7 +8,7 @@ import (
 	"github.com/entsignal/signalbus/internal/option"
 )
 
-// An Observer gets the events of a bus, for metrics, traces and logs of its own.
+// An Observer gets the events of a bus or a consumer, for metrics, traces and logs of its own.
 // Observe is called concurrently, and within commits that autoflush. It must return
 // quickly, and must not use the bus. ctx has the values of the context of the
 // commit or the flush, but is not cancelled. A panic is logged and has no other
@@ -17,9 +17,10 @@ type Observer interface {
 	Observe(ctx context.Context, e Event)
 }
 
-// An Event is one of [Recorded], [Sent], [Failed], [Dead], [Flushed], [Paused] and
-// [Resumed], as a value, not a pointer. Later versions may add more, so ignore
-// unknown events.
+// An Event of a bus is one of [Recorded], [Sent], [Failed], [Dead], [Flushed], [Paused]
+// and [Resumed]; one of a consumer (see rabbitmq.WithObserver) is [Handled],
+// [Interrupted] or [Consuming]. It is a value, not a pointer. Later versions may add
+// more, so ignore unknown events.
 type Event interface{ event() }
 
 // Recorded means that a transaction with signals of one type was committed, or that

@@ -525,6 +525,7 @@ func TestUnusableConsumersAreRefused(t *testing.T) {
 		"WithDialTimeout: 0s is too":    WithDialTimeout(0),
 		"WithLogger: the logger is nil": WithLogger(nil),
 		"middleware number 2 is nil":    WithMiddleware(func(next Handler) Handler { return next }, nil),
+		"the observer is nil":           WithObserver(nil),
 		"returns a nil handler":         WithMiddleware(func(Handler) Handler { return nil }),
 	} {
 		_, err := NewConsumer("amqp://h", "q", handle, opt)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/backoff"
 )
 
@@ -28,6 +29,7 @@ type consumerConfig struct {
 	handlerTimeout time.Duration
 	stopTimeout    time.Duration
 	middleware     []func(Handler) Handler // the outermost first
+	observers      []entsignal.Observer
 }
 
 func newConsumerConfig(opts []ConsumerOption) (*consumerConfig, error) {

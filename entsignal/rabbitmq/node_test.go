@@ -145,3 +145,21 @@ func TestConsumerGoesOnAtAnotherNode(t *testing.T) {
 	assert.Positive(t, b.Accepted())
 	c.says("rabbitmq: consuming\" queue=" + queue + " address=" + b.Addr())
 }
+
+func TestConsumerBeginsAtTheNodeThatLives(t *testing.T) {
+	t.Parallel()
+	a, b, rawURL := twoNodes(t)
+	a.Redirect(noOne)
+	admin := newAdmin(t)
+	queue := admin.shared("classic", nil)
+	admin.put(queue, "1")
+	got := make(chan string, 10)
+	c := consume(t, rawURL, queue, func(_ context.Context, d Delivery) error {
+		got <- d.MessageID
+		return nil
+	}, WithAddresses(b.Addr()))
+	assert.Equal(t, "1", next(t, got))
+	assert.Positive(t, a.Accepted(), "the URL's goes first")
+	require.NoError(t, c.stop())
+	admin.awaitReady(queue, 0)
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/backoff"
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -32,6 +33,7 @@ type run struct {
 	log *slog.Logger
 
 	stopping <-chan struct{} // closed with the context of Run
+	values   context.Context // that of Run, without its end
 	work     context.Context // of the handlers
 	endWork  context.CancelCauseFunc
 	slots    chan struct{} // one token for each running handler
@@ -44,6 +46,9 @@ type run struct {
 	addr    string   // of the session's node
 	down    bool     // it isn't consuming
 	code    int      // of the last error that was logged since it is down; -1: none
+
+	interrupted time.Time // when observers were told; zero if they weren't since it was consuming
+	panicked    sync.Once // an observer
 }
 
 func newRun(ctx context.Context, c *Consumer) *run {
@@ -57,7 +62,8 @@ func newRun(ctx context.Context, c *Consumer) *run {
 		down:     true, // so that the beginning is logged, however it ends
 		code:     -1,
 	}
-	r.work, r.endWork = context.WithCancelCause(context.WithoutCancel(ctx))
+	r.values = context.WithoutCancel(ctx)
+	r.work, r.endWork = context.WithCancelCause(r.values)
 	return r
 }
 
@@ -98,12 +104,17 @@ func (r *run) open(ctx context.Context) (*stream, error) {
 	return r.session.consume(ctx, r.c.queue, r.cfg.prefetch)
 }
 
-// consuming logs that all is well, if it wasn't.
+// consuming tells that all is well, if it wasn't.
 func (r *run) consuming() {
 	if r.down {
 		r.log.Info("rabbitmq: consuming", "address", r.addr)
+		e := entsignal.Consuming{Queue: r.c.queue}
+		if !r.interrupted.IsZero() {
+			e.After = time.Since(r.interrupted)
+		}
+		r.observe(e)
 	}
-	r.down, r.code = false, -1
+	r.down, r.code, r.interrupted = false, -1, time.Time{}
 }
 
 // failed logs what is wrong, once for each reason of an outage. That a connection is
@@ -113,7 +124,10 @@ func (r *run) failed(err error) {
 		r.log.Warn("rabbitmq: not consuming, going to try again", "address", r.c.broker.addr, "error", err)
 		r.code = code
 	}
-	r.down = true
+	if r.down = true; r.interrupted.IsZero() {
+		r.interrupted = time.Now()
+		r.observe(entsignal.Interrupted{Queue: r.c.queue, Err: err})
+	}
 }
 
 // reason returns by what outages are told apart: the broker's code, or 0 for whatever

@@ -20,8 +20,9 @@ type parcel struct {
 	Delivery
 	raw   *amqp.Delivery
 	st    *stream
-	tries int  // before this one, as far as is known
-	blind bool // it came before, and nobody knows how often
+	tries int           // before this one, as far as is known
+	blind bool          // it came before, and nobody knows how often
+	took  time.Duration // by its handler
 }
 
 // unpack finds out how often a delivery came before.
@@ -48,6 +49,8 @@ func (r *run) handle(st *stream, raw *amqp.Delivery) {
 // call runs the handler and frees its slot.
 func (r *run) call(p *parcel) error {
 	defer func() { <-r.slots }()
+	began := time.Now()
+	defer func() { p.took = time.Since(began) }()
 	ctx, cancel := context.WithTimeoutCause(r.work, r.cfg.handlerTimeout, errTime)
 	defer cancel()
 	late := time.AfterFunc(r.cfg.handlerTimeout+r.cfg.answerTimeout, func() {
@@ -57,14 +60,14 @@ func (r *run) call(p *parcel) error {
 	return r.c.handle(ctx, p.Delivery)
 }
 
-// settle tells the broker what becomes of a message.
+// settle tells the broker, and the observers, what becomes of a message.
 func (r *run) settle(p *parcel, err error) {
 	switch {
 	case err == nil:
 		r.memory.forget(p.Key())
-		r.told(p, p.raw.Ack(false))
+		r.handled(p, r.told(p, p.raw.Ack(false), entsignal.OutcomeAcknowledged), nil)
 	case r.work.Err() != nil: // the end of its context is not the message's fault
-		r.told(p, p.raw.Nack(false, true))
+		r.handled(p, r.told(p, p.raw.Nack(false, true), entsignal.OutcomeRequeued), err)
 	case entsignal.IsPermanent(err):
 		r.reject(p, err)
 	case entsignal.IsUnavailable(err):
@@ -80,13 +83,14 @@ func (r *run) settle(p *parcel, err error) {
 func (r *run) reject(p *parcel, err error) {
 	r.log.Error("rabbitmq: message rejected; it goes to the dead-letter exchange, if the queue has one", p.words(err)...)
 	r.memory.forget(p.Key())
-	r.told(p, p.raw.Nack(false, false))
+	r.handled(p, r.told(p, p.raw.Nack(false, false), entsignal.OutcomeRejected), err)
 }
 
 // giveBack puts a message back into the queue after a pause. The broker would deliver
 // it again at once.
 func (r *run) giveBack(p *parcel, err error, f failure) {
 	r.memory.add(p.Key(), f)
+	r.handled(p, entsignal.OutcomeRequeued, err)
 	pause := r.cfg.pause.Pause(p.tries)
 	if p.blind {
 		pause = r.cfg.pause.Max
@@ -99,16 +103,18 @@ func (r *run) giveBack(p *parcel, err error, f failure) {
 	case <-r.stopping:
 	case <-p.st.gone:
 	}
-	r.told(p, p.raw.Nack(false, true))
+	r.told(p, p.raw.Nack(false, true), entsignal.OutcomeRequeued)
 }
 
-// told takes the error of an acknowledgement: the message comes again.
-func (r *run) told(p *parcel, err error) {
+// told takes the error with which the broker was told an outcome, and returns the one that
+// it comes to: after an error, the message comes again.
+func (r *run) told(p *parcel, err error, outcome entsignal.Outcome) entsignal.Outcome {
 	if err != nil {
 		r.log.Info("rabbitmq: too late to settle a delivery, so the broker will repeat it", p.words(wrapBroker(err))...)
-		return
+		return entsignal.OutcomeRequeued
 	}
 	p.st.settled.Store(true)
+	return outcome
 }
 
 // words are what the log says of a delivery.
