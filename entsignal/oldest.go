@@ -9,7 +9,8 @@ import (
 )
 
 // Oldest is the pending signal of a type that was recorded first, as far as that
-// is known: by mixin.Trace, or else the one with the lowest id.
+// is known: by mixin.Trace, or else the one with the lowest id. Dead signals are left
+// out.
 type Oldest struct {
 	Signal string `json:"signal"` // the name of its type
 	ID     string `json:"id"`     // empty: none is pending
@@ -40,8 +41,11 @@ func (o Oldest) Age(now time.Time) time.Duration {
 // aren't counted up, such as UUIDs, do as well: as long as nothing is sent the lowest
 // one stays, or a lower one takes its place.
 //
-// If a type can't be asked the error joins
-// a [*FlushError] for it, and the others are returned. Options: Only, Exclude.
+// Dead signals (see mixin.Retry) don't count, because their age says nothing of the
+// others.
+//
+// If a type can't be asked the error joins a [*FlushError] for it, and the others are
+// returned. Options: Only, Exclude.
 func (b *Bus) Oldest(ctx context.Context, opts ...FlushOption) ([]Oldest, error) {
 	return withOptions(b, "Oldest", opts, func(e engine, o option.Flush) ([]Oldest, error) { return e.Oldest(ctx, o) })
 }

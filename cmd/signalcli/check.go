@@ -82,7 +82,7 @@ next.`,
 	flags.VarP(namesValue{&k.exclude, "NAME"}, "exclude", "e", "leave a signal out; may be given several times")
 	flags.Var(&k.pending, "max-pending", "how many signals of a type may be pending")
 	flags.Var(&k.dead, "max-dead", "how many of them may be dead")
-	flags.Var(&k.age, "max-age", "for how long the oldest one may be pending, as far as that is known")
+	flags.Var(&k.age, "max-age", "for how long the oldest that isn't dead may be pending, as far as that is known")
 	flags.StringVar(&k.state, "state", "", "file that keeps since when the oldest signals were seen")
 	complete(c, "exclude", completeNames(sys))
 	for _, name := range []string{"max-pending", "max-dead", "max-age"} {

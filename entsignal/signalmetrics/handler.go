@@ -10,7 +10,7 @@
 //	entsignal_failed_total{signal,error_type}      failed attempts
 //	entsignal_pending{signal}                      pending signals, up to 10,001
 //	entsignal_dead{signal}                         the dead ones of them, up to 10,001
-//	entsignal_pending_age_seconds{signal}          age of the oldest one
+//	entsignal_pending_age_seconds{signal}          age of the oldest that isn't dead
 //	entsignal_paused{signal}                       1 while broker or database is away
 //	entsignal_lag_seconds{signal,mode}             histogram: from recording to deletion
 //	entsignal_send_duration_seconds{signal,mode}   histogram: of a batch

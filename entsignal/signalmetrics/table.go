@@ -108,7 +108,7 @@ func (t *table) write(out *text, now time.Time) {
 	counts("entsignal_dead", "Pending signals that failed for the last time, counted up to 10001. All processes show the same.",
 		func(c entsignal.PendingCount) int { return c.Dead })
 	const age = "entsignal_pending_age_seconds"
-	out.family(age, gauge, "Age of the oldest pending signal: since it was recorded with mixin.Trace, else since this process first saw it; 0 if none is pending.")
+	out.family(age, gauge, "Age of the oldest pending signal that isn't dead: since it was recorded with mixin.Trace, else since this process first saw it; 0 if none is pending.")
 	for _, info := range t.bus.Signals() {
 		if o, ok := t.oldest[info.Name]; ok && now.Sub(o.at) < keptFor {
 			out.seconds(age, labels{{"signal", info.Name}}, o.value.Age(now))

@@ -30,6 +30,9 @@ const (
 	envSick = "WORKS_SICK" // numbers that fail for now
 )
 
+// fileDown is a file of the program's folder. While it is there, the broker is away.
+const fileDown = "down"
+
 func TestCommandsOnFailedSignals(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []testdb.Kind{testdb.SQLite, testdb.PostgreSQL} {
@@ -96,6 +99,8 @@ func programSender[T any](number func(T) int) entsignal.Sender[T] {
 	}
 	return entsignal.Each(func(_ context.Context, signal T) error {
 		switch n := number(signal); {
+		case isDown():
+			return entsignal.Unavailable(errors.New("the broker is down"))
 		case among(envBad, n):
 			return entsignal.Permanent(errors.New("refused:\nsee amqp://lim:s3cret@mq/x"))
 		case among(envSick, n):
@@ -104,6 +109,11 @@ func programSender[T any](number func(T) int) entsignal.Sender[T] {
 			return nil
 		}
 	})
+}
+
+func isDown() bool {
+	_, err := os.Stat(fileDown)
+	return err == nil
 }
 
 // record records pending signals, numbered from 1.

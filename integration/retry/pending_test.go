@@ -1,6 +1,8 @@
 package retry_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +13,36 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
+	"github.com/entsignal/signalbus/integration/retry/ent/stepdone"
 )
+
+func TestDeadSignalsHaveNoAgeAndStillBlockTheirOrder(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		w := open(t, db)
+		oldest := func() string {
+			all, err := w.bus.Oldest(ctx(t), entsignal.Only("StepDone"))
+			require.NoError(t, err)
+			return all[0].ID
+		}
+		w.step(t, 3)
+		require.Equal(t, "1", oldest())
+		w.StepDone.Update().Where(stepdone.NumberLT(3)).SetSignalAttempts(2).SetSignalFailedAt(time.Now().UTC().Truncate(time.Second)).ExecX(ctx(t))
+		assert.Equal(t, "3", oldest())
+		w.StepDone.Delete().Where(stepdone.Number(3)).ExecX(ctx(t))
+		assert.Empty(t, oldest())
+
+		c, end := context.WithCancel(ctx(t))
+		ended := make(chan error, 1)
+		go func() { ended <- w.bus.Run(c, entsignal.Only("StepDone")) }()
+		require.Eventually(t, func() bool {
+			loops := w.bus.RunState().Loops
+			return len(loops) == 1 && errors.As(loops[0].Err, new(*entsignal.BlockedError))
+		}, 30*time.Second, time.Millisecond)
+		end()
+		require.NoError(t, <-ended)
+	})
+}
 
 func TestPendingStopsCountingAtALimit(t *testing.T) {
 	t.Parallel()

@@ -169,7 +169,17 @@ func (l *loop) look(ctx context.Context, mode entsignal.Mode, woken bool) (empty
 	if err != nil {
 		return false, &entsignal.FlushError{Signal: l.info.Name, Err: err}
 	}
-	return mode == entsignal.ModeFlushOrdered && oldest == nil, nil
+	switch {
+	case mode != entsignal.ModeFlushOrdered || oldest != nil:
+		return false, nil
+	case l.Retry() == nil:
+		return true, nil
+	}
+	ids, err := t.read(st.detach(ctx), t.Columns().Span(nil, nil, 1)) // dead ones block the others
+	if err != nil {
+		return false, &entsignal.FlushError{Signal: l.info.Name, Err: err}
+	}
+	return len(ids) == 0, nil
 }
 
 // outcome classifies a pass for the pace.

@@ -35,7 +35,7 @@ func (t *task) firstRecorded(ctx context.Context) (first entsignal.Oldest, ok bo
 	}
 	match := t.Columns().FirstRecorded()
 	if t.Columns().Counted {
-		match = t.Columns().Span(nil, nil, 1)
+		match = t.Columns().First()
 	}
 	first, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (entsignal.Oldest, error) {
 		ids, at, err := t.Recorded(ctx, drv, match)
@@ -50,9 +50,9 @@ func (t *task) firstRecorded(ctx context.Context) (first entsignal.Oldest, ok bo
 	return first, first.Exact, nil
 }
 
-// oldest returns the lowest id, or nil if nothing is pending, and notes it.
+// oldest returns the lowest id that isn't dead, or nil if there is none, and notes it.
 func (t *task) oldest(ctx context.Context) (any, error) {
-	ids, err := t.read(ctx, t.Columns().Span(nil, nil, 1))
+	ids, err := t.read(ctx, t.Columns().First())
 	if err != nil {
 		return nil, err
 	}

@@ -52,10 +52,25 @@ func (c Columns) Due(after, top any, limit int) func(*sql.Selector) {
 	}
 }
 
-// FirstRecorded matches the row that was recorded first, as far as mixin.Trace says,
-// by looking at all rows.
+// First matches the row with the lowest id that isn't dead.
+func (c Columns) First() func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		c.alive(s)
+		c.Span(nil, nil, 1)(s)
+	}
+}
+
+func (c Columns) alive(s *sql.Selector) {
+	if c.Retry {
+		retry.IsAlive(s)
+	}
+}
+
+// FirstRecorded matches the row that was recorded first and isn't dead, as far as
+// mixin.Trace says, by looking at all rows.
 func (c Columns) FirstRecorded() func(*sql.Selector) {
 	return func(s *sql.Selector) {
+		c.alive(s)
 		at := s.C(trace.FieldRecordedAt)
 		s.Where(sql.NotNull(at)).OrderBy(at, s.C(c.ID)).Limit(1)
 	}
