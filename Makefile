@@ -1,7 +1,7 @@
 # Everything that a contributor or CI runs. The services that tests need are
 # the business of integration/services.
 
-MODULES := . examples integration
+MODULES := . otelsignal examples integration
 SERVICES := integration/services
 
 # For example: make test TESTFLAGS='-run TestFlush'

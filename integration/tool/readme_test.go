@@ -85,7 +85,7 @@ func TestInstallOfTheReadmeInAProjectWithItsOwnEntc(t *testing.T) {
 	// With the versions of integration/graphql, which is compiled already.
 	versions, err := filepath.Abs("..")
 	require.NoError(t, err)
-	r.project("cp "+versions+"/go.mod "+versions+"/go.sum . && go mod edit -module=example.com/shop -dropreplace="+module+" -droprequire="+module, map[string]string{
+	r.project("cp "+versions+"/go.mod "+versions+"/go.sum . && go mod edit -module=example.com/shop -dropreplace="+module+" -droprequire="+module+" -dropreplace="+module+"/otelsignal -droprequire="+module+"/otelsignal", map[string]string{
 		"ent/generate.go": "package ent\n\n//go:generate go run -mod=mod ../internal/tools/entc.go\n",
 		"tools.go":        "//go:build tools\n\npackage shop\n\nimport (\n\t_ \"entgo.io/contrib/entgql\"\n\t_ \"entgo.io/ent/entc\"\n)\n",
 		"internal/tools/entc.go": `//go:build ignore

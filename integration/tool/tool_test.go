@@ -91,7 +91,7 @@ func project(ts *testscript.TestScript, neg bool, args []string) {
 		content, err := os.ReadFile(filepath.Join(root, "integration", name))
 		ts.Check(err)
 		text := strings.Replace(string(content), "module "+module+"/integration", "module shop", 1)
-		text = strings.Replace(text, module+" => ../", module+" => "+root, 1)
+		text = strings.ReplaceAll(text, " => ../", " => "+root+"/")
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o666))
 	}
 }

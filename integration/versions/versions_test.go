@@ -61,7 +61,7 @@ func newProject(t *testing.T, ent string) project {
 	library, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	p.run(t, ".", "go", "mod", "edit", "-module=example.com/project",
-		"-replace=github.com/entsignal/signalbus="+library, "-replace=entgo.io/ent="+ent)
+		"-replace=github.com/entsignal/signalbus="+library, "-replace=github.com/entsignal/signalbus/otelsignal="+library+"/otelsignal", "-replace=entgo.io/ent="+ent)
 	return p
 }
 

@@ -18,8 +18,8 @@ const (
 // The largest sizes that are stored, in bytes. A traceparent of today has 55, and nobody
 // must pass on a longer tracestate.
 const (
-	MaxTraceparent = 255
-	MaxTracestate  = 512
+	maxTraceparent = 255
+	maxTracestate  = 512
 )
 
 // State holds the columns of a row. All of them may be NULL.
@@ -47,7 +47,7 @@ func Valid(traceparent, tracestate string) (string, string) {
 	if !isTraceparent(traceparent) {
 		return "", ""
 	}
-	if len(tracestate) > MaxTracestate || strings.ContainsFunc(tracestate, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if len(tracestate) > maxTracestate || strings.ContainsFunc(tracestate, func(r rune) bool { return r < ' ' || r > '~' }) {
 		tracestate = ""
 	}
 	return traceparent, tracestate
@@ -57,7 +57,7 @@ func Valid(traceparent, tracestate string) (string, string) {
 // behind it if the version is a later one.
 func isTraceparent(s string) bool {
 	const length = 55
-	if len(s) < length || len(s) > MaxTraceparent || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+	if len(s) < length || len(s) > maxTraceparent || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return false
 	}
 	version, traceID, spanID, flags, rest := s[:2], s[3:35], s[36:52], s[53:55], s[length:]

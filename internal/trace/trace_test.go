@@ -22,13 +22,13 @@ func TestTraceContextIsStoredAndSentOnlyIfItIsValid(t *testing.T) {
 		"00-00000000000000000000000000000000-00f067aa0ba902b7-01",
 		"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
 		"00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
-		"00_" + id + "-01", "cc-" + id + "-01what", "cc-" + id + "-01-\x00", "cc-" + id + "-01-" + strings.Repeat("x", MaxTraceparent),
+		"00_" + id + "-01", "cc-" + id + "-01what", "cc-" + id + "-01-\x00", "cc-" + id + "-01-" + strings.Repeat("x", maxTraceparent),
 	} {
 		p, s := Valid(bad, "vendor=1")
 		assert.Empty(t, p, bad)
 		assert.Empty(t, s, bad)
 	}
-	for _, bad := range []string{"vendor=\x00", "vendor=ä", "v=" + strings.Repeat("x", MaxTracestate)} {
+	for _, bad := range []string{"vendor=\x00", "vendor=ä", "v=" + strings.Repeat("x", maxTracestate)} {
 		p, s := Valid(parent, bad)
 		assert.Equal(t, parent, p)
 		assert.Empty(t, s)

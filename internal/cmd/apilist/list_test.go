@@ -27,6 +27,8 @@ var packages = map[string]string{
 	"cmd/signalcli":           "cmd_signalcli.txt",
 	"hooks":                   "hooks.txt",
 	"mixin":                   "mixin.txt",
+	"otelsignal":              "otelsignal.txt",
+	"otelsignal/otelrabbitmq": "otelsignal_otelrabbitmq.txt",
 }
 
 const root = "../../.."
