@@ -20,7 +20,7 @@ func BurstCount(n int) schema.Annotation { return annotation.Signal{BurstCount: 
 // OrderBy sets the order in which FlushOrdered sends. The terms name ent fields,
 // either plain or with [Asc] or [Desc]. The id is always the last term. OrderBy
 // requires an explicit [AutoFlush] annotation, because an autoflush ignores the
-// order.
+// order. The table gets an index of the order; see [OrderIndex].
 func OrderBy(terms ...OrderTerm) schema.Annotation {
 	// An empty order must reach the generator, which rejects it. A nil slice would
 	// become null in JSON, which means "not set".
@@ -37,9 +37,22 @@ func OrderBy(terms ...OrderTerm) schema.Annotation {
 // [Workers]). If the first signal of a key can't be sent, that key waits and the
 // others continue.
 //
-// The field must be a required integer, string, enum, bool or UUID. Give it an
-// index. OrderKey requires an explicit [AutoFlush] annotation, as OrderBy does.
+// The field must be a required integer, string, enum, bool or UUID. The table gets
+// an index that begins with it; see [OrderIndex]. OrderKey requires an explicit
+// [AutoFlush] annotation, as OrderBy does.
 func OrderKey(field string) schema.Annotation { return annotation.Signal{OrderKey: &field} }
+
+// OrderIndex sets whether the code generator adds an index of [OrderKey], [OrderBy]
+// and the id to the table. Without such an index each batch of FlushOrdered sorts
+// the whole table.
+//
+// By default the index is added unless the schema has one that serves, or a column
+// can't be indexed in every database: the columns may have 3,072 bytes in all, and a
+// character counts as 4. An ent string without MaxLen has 255 characters on MySQL,
+// and counts as such. PostgreSQL sets no limit to it, but refuses a row whose index
+// entry is larger than about 2,700 bytes after compression. With false no index is
+// added; with true it is an error if the columns can't be indexed.
+func OrderIndex(on bool) schema.Annotation { return annotation.Signal{OrderIndex: &on} }
 
 // LockOrderKey makes transactions that create signals with the same [OrderKey]
 // value run one after the other, so that they commit in the order of their ids.

@@ -58,7 +58,11 @@ func (ex *Extension) Templates() []*gen.Template { return []*gen.Template{ex.tem
 func (ex *Extension) Hooks() []gen.Hook {
 	return []gen.Hook{func(next gen.Generator) gen.Generator {
 		return gen.GenerateFunc(func(g *gen.Graph) error {
-			if _, err := checked(g); err != nil {
+			signals, err := checked(g)
+			if err == nil {
+				err = addOrderIndexes(signals)
+			}
+			if err != nil {
 				return errors.Join(err, restoreRuntime(g.Target))
 			}
 			hideEdges(g)

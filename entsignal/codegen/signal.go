@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/template"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/entc/gen"
 
@@ -24,10 +25,14 @@ type signal struct {
 	BurstCount   int // 0: not set
 	OrderBy      []entsignal.OrderTerm
 	OrderColumns []entsignal.OrderTerm
-	OrderKey     *gen.Field // nil: there is none
-	LockOrderKey bool
-	Retry        *annotation.Retry // nil: without mixin.Retry
-	Trace        bool              // with mixin.Trace
+	// OrderCompares means that MySQL compares the columns of the order as it sorts
+	// them.
+	OrderCompares bool
+	OrderKey      *gen.Field // nil: there is none
+	LockOrderKey  bool
+	OrderIndex    bool              // to be added
+	Retry         *annotation.Retry // nil: without mixin.Retry
+	Trace         bool              // with mixin.Trace
 	// Children are the edges to the entities that the database deletes
 	// together with the signal.
 	Children []*gen.Edge
@@ -119,6 +124,9 @@ func signalsOf(g *gen.Graph) ([]*signal, error) {
 		if err := s.key(a); err != nil {
 			fail(err)
 		}
+		if err := s.orderIndex(a); err != nil {
+			fail(err)
+		}
 		fail(s.retry(a)...)
 		fail(s.trace(a)...)
 		for _, k := range keys.refusing(t) {
@@ -176,6 +184,7 @@ func (s *signal) order(a annotation.Signal) (errs []error) {
 	if a.AutoFlush == nil {
 		return []error{errors.New("OrderBy without AutoFlush: an autoflush ignores the order; add entsignal.AutoFlush(false), or entsignal.AutoFlush(true) if the order matters only for FlushOrdered")}
 	}
+	s.OrderCompares = comparesInMySQL(s.ID)
 	seen := make(map[string]bool)
 	for _, text := range *a.OrderBy {
 		term := entsignal.OrderTerm(text)
@@ -194,10 +203,18 @@ func (s *signal) order(a annotation.Signal) (errs []error) {
 		if term.Descending() {
 			column = entsignal.Desc(field.StorageKey())
 		}
+		s.OrderCompares = s.OrderCompares && comparesInMySQL(field)
 		s.OrderBy = append(s.OrderBy, term)
 		s.OrderColumns = append(s.OrderColumns, column)
 	}
 	return errs
+}
+
+// comparesInMySQL reports whether MySQL compares a field with a value that was read
+// from it as it sorts the field. It sorts an enum by number, but compares it as a
+// text. It rounds a float, and the driver a time.
+func comparesInMySQL(f *gen.Field) bool {
+	return f.Column().SchemaType[dialect.MySQL] == "" && (f.Type.Type.Integer() || f.IsBool() || f.IsUUID() || f.IsString() && !f.IsEnum())
 }
 
 // key sets the order key of the signal from its annotation.

@@ -27,6 +27,8 @@ type Signal struct {
 
 	LockOrderKey bool `json:"lock_order_key,omitempty"`
 
+	OrderIndex *bool `json:"order_index,omitempty"` // nil: if the columns can be indexed
+
 	Retry *Retry `json:"retry,omitempty"` // set by mixin.Retry
 	Trace bool   `json:"trace,omitempty"` // set by mixin.Trace
 }
@@ -69,6 +71,9 @@ func (a Signal) Merge(other schema.Annotation) schema.Annotation {
 		a.OrderKey = o.OrderKey
 	}
 	a.LockOrderKey = a.LockOrderKey || o.LockOrderKey
+	if o.OrderIndex != nil {
+		a.OrderIndex = o.OrderIndex
+	}
 	if o.Retry != nil {
 		a.Retry = o.Retry
 	}

@@ -61,6 +61,10 @@ func TestLaterAnnotationWins(t *testing.T) {
 			[]schema.Annotation{entsignal.OrderKey("a"), entsignal.LockOrderKey(), entsignal.OrderKey("b")},
 			annotation.Signal{OrderKey: &b, LockOrderKey: true},
 		},
+		"order index": {
+			[]schema.Annotation{entsignal.OrderIndex(true), entsignal.OrderKey("b"), entsignal.OrderIndex(false)},
+			annotation.Signal{OrderKey: &b, OrderIndex: &no},
+		},
 		"a signal stays one": {
 			[]schema.Annotation{annotation.Signal{Signal: true}, annotation.Signal{}},
 			annotation.Signal{Signal: true},
@@ -119,6 +123,7 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 		"order key":            entsignal.OrderKey("a").(annotation.Signal),
 		"order key, empty":     entsignal.OrderKey("").(annotation.Signal),
 		"lock":                 entsignal.LockOrderKey().(annotation.Signal),
+		"no order index":       entsignal.OrderIndex(false).(annotation.Signal),
 		"retry":                {Retry: &annotation.Retry{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 1000 * time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +140,7 @@ func TestAnnotationSurvivesJSON(t *testing.T) {
 			assert.Equal(t, a.BurstCount, got.BurstCount)
 			assert.Equal(t, a.OrderKey, got.OrderKey)
 			assert.Equal(t, a.LockOrderKey, got.LockOrderKey)
+			assert.Equal(t, a.OrderIndex, got.OrderIndex)
 			assert.Equal(t, a.Retry, got.Retry)
 			if assert.Equal(t, a.OrderBy == nil, got.OrderBy == nil, "OrderBy is set") && a.OrderBy != nil {
 				assert.ElementsMatch(t, *a.OrderBy, *got.OrderBy)

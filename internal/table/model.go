@@ -26,6 +26,9 @@ type Model[C, T, ID any, Q Query[T]] struct {
 	OrderBy    []entsignal.OrderTerm // as in the schema, in ent fields
 	// OrderColumns is OrderBy in columns of the table.
 	OrderColumns []entsignal.OrderTerm
+	// OrderCompares means that MySQL compares these columns with a value that was
+	// read from them as it sorts them.
+	OrderCompares bool
 	// OrderKey is the field of the key, and KeyColumn its column. Both are empty if
 	// there is no key.
 	OrderKey     string

@@ -135,16 +135,17 @@ func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
 // entsignalShipmentDue tells the bus how ShipmentDue signals are found, sent and deleted.
 func (s SignalSenders) entsignalShipmentDue() signalhooks.Signal {
 	return signalhooks.NewSignal(signalhooks.Model[*config, *ShipmentDue, int, *ShipmentDueQuery]{
-		Name:         TypeShipmentDue,
-		Table:        "shipment_dues",
-		IDColumn:     "id",
-		AutoFlush:    false,
-		BurstCount:   500,
-		OrderBy:      []entsignal.OrderTerm{"customer", "-priority"},
-		OrderColumns: []entsignal.OrderTerm{"customer", "-priority"},
-		Sender:       s.ShipmentDue,
-		Counted:      true,
-		ID:           func(n *ShipmentDue) int { return n.ID },
+		Name:          TypeShipmentDue,
+		Table:         "shipment_dues",
+		IDColumn:      "id",
+		AutoFlush:     false,
+		BurstCount:    500,
+		OrderBy:       []entsignal.OrderTerm{"customer", "-priority"},
+		OrderColumns:  []entsignal.OrderTerm{"customer", "-priority"},
+		OrderCompares: true,
+		Sender:        s.ShipmentDue,
+		Counted:       true,
+		ID:            func(n *ShipmentDue) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *ShipmentDueQuery {
 			q := &ShipmentDueQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeShipmentDue}}
 			return q.Where(match)

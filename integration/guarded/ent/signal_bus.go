@@ -129,16 +129,17 @@ func (b *DocumentPrintedCreate) entsignalID() (any, bool) { return b.mutation.ID
 // entsignalDocumentShared tells the bus how DocumentShared signals are found, sent and deleted.
 func (s SignalSenders) entsignalDocumentShared() signalhooks.Signal {
 	return signalhooks.NewSignal(signalhooks.Model[*config, *DocumentShared, int, *DocumentSharedQuery]{
-		Name:         TypeDocumentShared,
-		Table:        "document_shareds",
-		IDColumn:     "id",
-		AutoFlush:    true,
-		BurstCount:   2,
-		OrderBy:      []entsignal.OrderTerm{"-number"},
-		OrderColumns: []entsignal.OrderTerm{"-number"},
-		Sender:       s.DocumentShared,
-		Counted:      true,
-		ID:           func(n *DocumentShared) int { return n.ID },
+		Name:          TypeDocumentShared,
+		Table:         "document_shareds",
+		IDColumn:      "id",
+		AutoFlush:     true,
+		BurstCount:    2,
+		OrderBy:       []entsignal.OrderTerm{"-number"},
+		OrderColumns:  []entsignal.OrderTerm{"-number"},
+		OrderCompares: true,
+		Sender:        s.DocumentShared,
+		Counted:       true,
+		ID:            func(n *DocumentShared) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *DocumentSharedQuery {
 			q := &DocumentSharedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeDocumentShared}}
 			return q.Where(match)

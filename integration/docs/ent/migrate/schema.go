@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
 )
@@ -67,6 +68,18 @@ var (
 		Name:       "shipment_dues",
 		Columns:    ShipmentDuesColumns,
 		PrimaryKey: []*schema.Column{ShipmentDuesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "shipmentdue_customer_priority_id",
+				Unique:  false,
+				Columns: []*schema.Column{ShipmentDuesColumns[1], ShipmentDuesColumns[2], ShipmentDuesColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					DescColumns: map[string]bool{
+						ShipmentDuesColumns[2].Name: true,
+					},
+				},
+			},
+		},
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{

@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
 )
@@ -52,6 +53,18 @@ var (
 		Name:       "document_shareds",
 		Columns:    DocumentSharedsColumns,
 		PrimaryKey: []*schema.Column{DocumentSharedsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "documentshared_number_id",
+				Unique:  false,
+				Columns: []*schema.Column{DocumentSharedsColumns[2], DocumentSharedsColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					DescColumns: map[string]bool{
+						DocumentSharedsColumns[2].Name: true,
+					},
+				},
+			},
+		},
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
