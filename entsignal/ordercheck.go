@@ -15,4 +15,8 @@ type OrderCheck struct {
 	// Reason is why the order isn't strict; it is empty if it is. In an order that
 	// isn't strict, FlushOrdered sorts only what is committed when it looks.
 	Reason string `json:"reason,omitempty"`
+	// MissingIndex is a statement that creates an index of the order. It is empty if
+	// the table has one that serves. Without such an index each batch of FlushOrdered
+	// sorts the whole table.
+	MissingIndex string `json:"missing_index,omitempty"`
 }

@@ -25,7 +25,8 @@ them, how many rows a flush takes at once, and the order of "flushordered"
 With --check-order it asks the database, and shows for which signals the order
 of "flushordered" is strict, and why it isn't strict for the others. Strict means
 that a signal is sent before all signals with higher ids, even if it is committed
-last.`,
+last. If a table has no index of its order, it also shows the statement that
+creates one.`,
 		Example: `  signalbus signals
   signalbus signals --output json
   signalbus signals --check-order`,
@@ -72,7 +73,18 @@ func printChecks(w io.Writer, checks []entsignal.OrderCheck) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, strict, reason)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range checks {
+		if c.MissingIndex == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s: no index serves its order, so each batch sorts the whole table; %s\n", c.Name, c.MissingIndex); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listed returns infos so that JSON has empty lists and no null.

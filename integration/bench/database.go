@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -107,24 +108,46 @@ func (d *database) createTables(ctx context.Context) error {
 // worthSettling is for how many new rows a server has work to do later.
 const worthSettling = 5000
 
-// fill empties the tables and writes n events, by SQL alone: that is quick and
-// takes no memory here. Then the server does at once what it would do later,
-// in the middle of a measurement.
-func (d *database) fill(ctx context.Context, n int, body []byte) error {
+// tables are all tables that jobs fill, and what the number of a row becomes in their
+// first column.
+func tables(keys int) map[string]string {
+	return map[string]string{
+		"orders": "", "events": "order_id, 0",
+		"rankeds": "rank, -%s", // the other way round than by id
+		"moveds":  fmt.Sprintf("account, %%s %%%% %d", max(keys, 1)),
+	}
+}
+
+// fill empties the tables and writes n signals into one, by SQL alone: that is quick
+// and takes no memory here. Then the server does at once what it would do later, in
+// the middle of a measurement.
+func (d *database) fill(ctx context.Context, table string, n, keys int, body []byte) error {
+	column, value, _ := strings.Cut(tables(keys)[table], ", ")
+	if strings.Contains(value, "%") {
+		value = fmt.Sprintf(value, map[string]string{dialect.Postgres: "i", dialect.MySQL: "seq", dialect.SQLite: "i"}[d.kind])
+	}
 	var before, after []string
-	insert := "INSERT INTO events (order_id, payload) "
+	for name := range tables(keys) {
+		empty := "TRUNCATE " + name
+		switch d.kind {
+		case dialect.Postgres:
+			empty += " RESTART IDENTITY"
+		case dialect.SQLite:
+			empty = "DELETE FROM " + name
+		}
+		before = append(before, empty)
+	}
+	quote := map[string]string{dialect.MySQL: "`"}[d.kind] // rank is a word of MySQL's
+	insert := "INSERT INTO " + table + " (" + quote + column + quote + ", payload) "
 	switch d.kind {
 	case dialect.Postgres:
-		before = []string{"TRUNCATE orders, events RESTART IDENTITY"}
-		insert += "SELECT 0, $1::bytea FROM generate_series(1, $2)"
-		after = []string{"VACUUM ANALYZE events", "CHECKPOINT"}
+		insert += "SELECT " + value + ", $1::bytea FROM generate_series(1, $2) i"
+		after = []string{"VACUUM ANALYZE " + table, "CHECKPOINT"}
 	case dialect.MySQL:
-		before = []string{"TRUNCATE orders", "TRUNCATE events"}
-		insert += "SELECT 0, ? FROM seq_1_to_1000000 WHERE seq <= ?"
-		after = []string{"ANALYZE TABLE events"}
+		insert += "SELECT " + value + ", ? FROM seq_1_to_1000000 WHERE seq <= ?"
+		after = []string{"ANALYZE TABLE " + table}
 	case dialect.SQLite:
-		before = []string{"DELETE FROM orders", "DELETE FROM events"}
-		insert = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < ?2) " + insert + "SELECT 0, ?1 FROM s"
+		insert = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < ?2) " + insert + "SELECT " + value + ", ?1 FROM s"
 		after = []string{"ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"}
 	}
 	exec := func(statement string, args ...any) error {
@@ -155,27 +178,27 @@ func (d *database) fill(ctx context.Context, n int, body []byte) error {
 	return nil
 }
 
-// check returns an error unless as many events are left as there must be.
-func (d *database) check(ctx context.Context, want int) error {
+// check returns an error unless as many signals are left as there must be.
+func (d *database) check(ctx context.Context, table string, want int) error {
 	var n int
-	if err := d.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM events").Scan(&n); err != nil {
+	if err := d.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 		return err
 	}
 	if n != want {
-		return fmt.Errorf("%d events are left, and not %d", n, want)
+		return fmt.Errorf("%d %s are left, and not %d", n, table, want)
 	}
 	return nil
 }
 
 // holdSnapshot opens a transaction that sees all that is there now, so that
 // the server keeps what is deleted until release is called.
-func (d *database) holdSnapshot(ctx context.Context) (release func(), err error) {
+func (d *database) holdSnapshot(ctx context.Context, table string) (release func(), err error) {
 	tx, err := d.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	if err != nil {
 		return nil, err
 	}
 	var n int
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM events").Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 		_ = tx.Rollback()
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type job struct {
 	Woken       bool // with a wake-up
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
+	Keys        int  // different keys of the rows
 
 	// What the stage adds.
 	DSN, AMQP, Queue       string
@@ -42,6 +44,7 @@ type job struct {
 type program struct {
 	run      func(ctx context.Context, j job, m *meter) error
 	parallel string // what a job's Parallel are
+	table    string // of its signals; empty: events
 	drains   bool   // it finds Count rows in the table, and leaves none
 	records  bool   // it leaves Count rows in the table
 	sends    bool   // it leaves Count messages in the queue
@@ -49,21 +52,26 @@ type program struct {
 
 func programs() map[string]program {
 	return map[string]program{
-		"raw broker":             {run: rawBroker, parallel: "connections", sends: true},
-		"hand-written relay":     {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
-		"raw drain":              {run: rawDrain, parallel: "workers", drains: true},
-		"plain commit":           {run: plainCommit, parallel: "writers", records: true},
-		"hand-written autoflush": {run: handWrittenAutoflush, parallel: "writers", sends: true},
-		"ent commit":             {run: entCommit, parallel: "writers", records: true},
-		"FlushMany":              {run: flushMany, parallel: "workers", drains: true, sends: true},
-		"FlushOrdered":           {run: flushOrdered, parallel: "workers", drains: true, sends: true},
-		"FlushMany, nothing":     {run: flushToNothing, parallel: "workers", drains: true},
-		"autoflush":              {run: autoflush, parallel: "writers", sends: true},
-		"autoflush, async":       {run: autoflushAsync, parallel: "writers", sends: true},
-		"relay":                  {run: relayed, parallel: "writers", sends: true},
-		"commit that leaves it":  {run: notified, parallel: "writers", records: true},
+		"raw broker":                        {run: rawBroker, parallel: "connections", sends: true},
+		"hand-written relay":                {run: handWrittenRelay, parallel: "workers", drains: true, sends: true},
+		"raw drain":                         {run: rawDrain, parallel: "workers", drains: true},
+		"plain commit":                      {run: plainCommit, parallel: "writers", records: true},
+		"hand-written autoflush":            {run: handWrittenAutoflush, parallel: "writers", sends: true},
+		"ent commit":                        {run: entCommit, parallel: "writers", records: true},
+		"FlushMany":                         {run: flushMany, parallel: "workers", drains: true, sends: true},
+		"FlushOrdered":                      {run: flushOrdered, parallel: "workers", drains: true, sends: true},
+		"FlushMany, nothing":                {run: flushToNothing, parallel: "workers", drains: true},
+		"FlushOrdered by OrderBy, nothing":  {run: flushRankedToNothing, parallel: "workers", table: "rankeds", drains: true},
+		"FlushOrdered by OrderKey, nothing": {run: flushMovedToNothing, parallel: "workers", table: "moveds", drains: true},
+		"autoflush":                         {run: autoflush, parallel: "writers", sends: true},
+		"autoflush, async":                  {run: autoflushAsync, parallel: "writers", sends: true},
+		"relay":                             {run: relayed, parallel: "writers", sends: true},
+		"commit that leaves it":             {run: notified, parallel: "writers", records: true},
 	}
 }
+
+// signals returns the table of the program's signals.
+func (p program) signals() string { return cmp.Or(p.table, "events") }
 
 // name describes the job.
 func (j job) name() string {
@@ -85,6 +93,9 @@ func (j job) name() string {
 	}
 	if j.Rate > 0 {
 		add("%d/s", j.Rate)
+	}
+	if j.Keys > 0 {
+		add("%d keys", j.Keys)
 	}
 	if j.Woken {
 		add("woken")

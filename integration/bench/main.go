@@ -122,6 +122,7 @@ func (s *stage) families(at places, sc scale) []family {
 	return slices.Concat(
 		s.flushes(sc),
 		[]family{s.growth(sc)},
+		s.orders(sc),
 		s.autoflushes(sc),
 		s.relays(sc),
 		s.drains(sc),

@@ -20,6 +20,7 @@ type Figure struct {
 	Memory   int64         // the most bytes that the process had in memory in its life
 
 	First, Last time.Duration // of one row: mean of the first tenth and of the last
+	Start       time.Duration // to the first message
 
 	P50, P99 time.Duration // of the latencies
 
@@ -36,6 +37,7 @@ func brokerCPU(f Figure) float64   { return micros(f.Broker) / float64(f.Count) 
 func memory(f Figure) float64      { return float64(f.Memory) / (1 << 20) }
 func firstTenth(f Figure) float64  { return micros(f.First) }
 func lastTenth(f Figure) float64   { return micros(f.Last) }
+func startTime(f Figure) float64   { return micros(f.Start) / 1000 }
 func p50(f Figure) float64         { return micros(f.P50) / 1000 }
 func p99(f Figure) float64         { return micros(f.P99) / 1000 }
 func allocations(f Figure) float64 { return f.Allocations }

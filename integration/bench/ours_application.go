@@ -31,14 +31,15 @@ func open(j job, connections int, opts ...entsignal.BusOption) (*application, er
 	if err != nil {
 		return nil, err
 	}
-	return openWith(j, pub, rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
+	return openWith(j, pub, ent.SignalSenders{Event: rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
 		return rabbitmq.Message{RoutingKey: j.Queue, ContentType: contentType, Body: e.Payload}, nil
-	}), opts...)
+	})}, opts...)
 }
 
-// openWith returns the application of a job with another sender.
-func openWith(j job, pub *rabbitmq.Publisher, send entsignal.Sender[*ent.Event], opts ...entsignal.BusOption) (*application, error) {
-	bus, err := ent.NewSignalBus(ent.SignalSenders{Event: send}, opts...)
+// openWith returns the application of a job with other senders, for the signals that it
+// sends.
+func openWith(j job, pub *rabbitmq.Publisher, send ent.SignalSenders, opts ...entsignal.BusOption) (*application, error) {
+	bus, err := ent.NewSignalBus(send, append(opts, entsignal.WithMissingSenders())...)
 	if err != nil {
 		return nil, err
 	}

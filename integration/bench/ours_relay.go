@@ -34,7 +34,7 @@ func relayed(ctx context.Context, j job, m *meter) error {
 	if err != nil {
 		return err
 	}
-	writer, err := openWith(j, nil, func(context.Context, []*ent.Event) error { return errors.New("the writer sends nothing") }, opts...)
+	writer, err := openWith(j, nil, refuse(), opts...)
 	if err != nil {
 		return errors.Join(err, relay.close())
 	}
@@ -47,6 +47,11 @@ func relayed(ctx context.Context, j job, m *meter) error {
 	return errors.Join(err, <-ended, writer.close(), relay.close())
 }
 
+// refuse returns the senders of a program that only writes.
+func refuse() ent.SignalSenders {
+	return ent.SignalSenders{Event: func(context.Context, []*ent.Event) error { return errors.New("the writer sends nothing") }}
+}
+
 // openRelay opens the application that sends, and has l told what was sent.
 func openRelay(j job, l *latencies, opts ...entsignal.BusOption) (*application, error) {
 	pub, err := rabbitmq.NewPublisher(j.AMQP, rabbitmq.WithAppID(appID))
@@ -56,13 +61,13 @@ func openRelay(j job, l *latencies, opts ...entsignal.BusOption) (*application, 
 	send := rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
 		return rabbitmq.Message{RoutingKey: j.Queue, ContentType: contentType, Body: e.Payload}, nil
 	})
-	a, err := openWith(j, pub, func(ctx context.Context, events []*ent.Event) error {
+	a, err := openWith(j, pub, ent.SignalSenders{Event: func(ctx context.Context, events []*ent.Event) error {
 		err := send(ctx, events)
 		if err == nil {
 			l.sent(events)
 		}
 		return err
-	}, append(opts, entsignal.WithBurstCount(j.Burst))...)
+	}}, append(opts, entsignal.WithBurstCount(j.Burst))...)
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}
@@ -175,7 +180,7 @@ func notified(ctx context.Context, j job, m *meter) error {
 			return fmt.Errorf("the wake-up: %w", err)
 		}
 	}
-	a, err := openWith(j, nil, func(context.Context, []*ent.Event) error { return errors.New("the writer sends nothing") }, opts...)
+	a, err := openWith(j, nil, refuse(), opts...)
 	if err != nil {
 		return err
 	}

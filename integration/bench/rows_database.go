@@ -35,6 +35,39 @@ func (s *stage) growth(sc scale) family {
 	}
 }
 
+// orders are the families of FlushOrdered with a sender that does nothing, in an order
+// other than that of the ids, and of keys.
+func (s *stage) orders(sc scale) []family {
+	j := job{Program: "FlushOrdered by OrderBy, nothing", Database: dialect.Postgres, Size: 300, Parallel: 1, Burst: sc.burst}
+	k := job{Program: "FlushOrdered by OrderKey, nothing", Database: dialect.Postgres, Size: 300, Parallel: 1, Burst: sc.burst}
+	of := func(j job, count, keys int) *side {
+		j.Count, j.Keys = count, keys
+		return s.one(j)
+	}
+	small, middle, large := of(j, sc.small, 0), of(j, sc.middle, 0), of(j, sc.large, 0)
+	few, many := of(k, 9*sc.keys/100, 3*sc.keys/100), of(k, 3*sc.keys, sc.keys)
+	const each = "µs"
+	return []family{
+		{
+			sides: []*side{small, middle, large},
+			rows: []row{
+				{name: rowOrdered, unit: each, floor: reading{large, firstTenth}, ours: reading{large, lastTenth}},
+				{name: rowOrderedCost, unit: each, ours: reading{large, microsEach}},
+				{name: "FlushOrdered by OrderBy: µs per row, middle backlog against small", unit: each, floor: reading{small, microsEach}, ours: reading{middle, microsEach}},
+				{name: "FlushOrdered by OrderBy: µs per row, large backlog against middle", unit: each, floor: reading{middle, microsEach}, ours: reading{large, microsEach}},
+			},
+		},
+		{
+			sides: []*side{few, many},
+			rows: []row{
+				{name: rowKeys, unit: each, ours: reading{few, microsEach}},
+				{name: rowKeysStart, unit: "ms", ours: reading{many, startTime}},
+				{name: "FlushOrdered by OrderKey: µs per row, many keys against few", unit: each, floor: reading{few, microsEach}, ours: reading{many, microsEach}},
+			},
+		},
+	}
+}
+
 // databaseTitle is the name under which people know the database.
 func databaseTitle(kind string) string {
 	return map[string]string{dialect.Postgres: "PostgreSQL", dialect.MySQL: "MariaDB", dialect.SQLite: "SQLite"}[kind]

@@ -112,16 +112,16 @@ func (s *stage) run(ctx context.Context, j job) (f Figure, err error) {
 		if p.drains {
 			rows = j.Count
 		}
-		if err := d.fill(ctx, rows, makeBody(j.Size)); err != nil {
+		if err := d.fill(ctx, p.signals(), rows, j.Keys, makeBody(j.Size)); err != nil {
 			return Figure{}, err
 		}
 		left := 0
 		if p.records {
 			left = j.Count
 		}
-		checks = append(checks, func() error { return d.check(ctx, left) })
+		checks = append(checks, func() error { return d.check(ctx, p.signals(), left) })
 		if j.OldSnapshot {
-			release, err := d.holdSnapshot(ctx)
+			release, err := d.holdSnapshot(ctx, p.signals())
 			if err != nil {
 				return Figure{}, err
 			}

@@ -9,6 +9,10 @@ const (
 	rowFlushOrdered    = "FlushOrdered, burst 1000"
 	rowGrowth          = "cost per row, last tenth against first, old snapshot held"
 	rowMemory          = "peak memory, large backlog against small"
+	rowOrdered         = "FlushOrdered by OrderBy, large backlog: µs per row, last tenth against first"
+	rowOrderedCost     = "FlushOrdered by OrderBy, large backlog: µs per row"
+	rowKeys            = "FlushOrdered by OrderKey, keys of 3 rows: µs per row"
+	rowKeysStart       = "FlushOrdered by OrderKey, many keys of 3 rows: ms to the first message"
 	rowAutoflush32     = "autoflush, 32 writers"
 	rowAutoflush1      = "autoflush, 1 writer"
 	rowAsync           = "autoflush async, 32 writers"
@@ -40,6 +44,10 @@ func targets() []target {
 		{rowFlushOrdered, 0.78, higher},
 		{rowGrowth, 1.2, lower},
 		{rowMemory, 1.2, lower},
+		{rowOrdered, 1.3, lower},
+		{rowOrderedCost, 15, lower},
+		{rowKeys, 60, lower},
+		{rowKeysStart, 500, lower},
 		{rowAutoflush32, 0.58, higher},
 		{rowAutoflush1, 0.40, higher},
 		{rowAsync, 0.85, higher},

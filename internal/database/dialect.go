@@ -95,6 +95,8 @@ type Dialect interface {
 	// Order returns whether the ids of a table come in the order in which they are
 	// committed, or how a flush can ensure it.
 	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
+	// OrderIndexed reports whether an index of the table serves an order.
+	OrderIndexed(ctx context.Context, drv dialect.Driver, t Table, o IndexedOrder) (bool, error)
 	// Check checks, before the first claim of a table, whether the server and the
 	// table are fit for claims, and remembers it if they are. The error describes
 	// why they aren't, and what to do. Check also returns the settings that don't
@@ -113,9 +115,9 @@ var ErrBusy = errors.New("another flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{orderLock: postgresOrderLock{}, remove: removePostgres, order: orderPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
+		return &locking{orderLock: postgresOrderLock{}, remove: removePostgres, order: orderPostgres, indexes: findIndexesPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
 	case dialect.MySQL:
-		return &locking{orderLock: mysqlOrderLock{}, remove: removeMySQL, order: orderMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
+		return &locking{orderLock: mysqlOrderLock{}, remove: removeMySQL, order: orderMySQL, indexes: findIndexesMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:
 		return newSQLite(), nil
 	default:

@@ -20,6 +20,8 @@ type locking struct {
 	// remove returns the statement that deletes the rows with these ids.
 	remove func(t *tx, table Table, ids []any) (string, []any)
 	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
+	// indexes returns the indexes of a table.
+	indexes func(ctx context.Context, drv dialect.Driver, t Table) ([]Index, error)
 	// absence is nil if no setting of a session changes which rows it sees.
 	absence func(ctx context.Context, drv dialect.Driver, m Missing) (string, error)
 	// hint makes an UPDATE find its rows by their key, where the optimizer may

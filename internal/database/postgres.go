@@ -27,10 +27,15 @@ func (postgresOrderLock) take(ctx context.Context, t *tx, table Table, key strin
 	// the search path have different locks. The lock ignores a table that doesn't exist.
 	const ofTable = "($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0)"
 	if key == "" {
-		return t.ask(ctx, "SELECT pg_try_advisory_xact_lock("+ofTable+")", advisoryClass, pgTable(table))
+		return t.ask(ctx, "SELECT pg_try_advisory_xact_lock("+ofTable+")"+joinByKey, advisoryClass, pgTable(table))
 	}
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($3, "+ofTable+"))", advisoryClass, pgTable(table), key)
+	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($3, "+ofTable+"))"+joinByKey, advisoryClass, pgTable(table), key)
 }
+
+// joinByKey makes the transaction join a few rows with their table by its key; see
+// [MarkMoved]. Otherwise the server may prefer to read the whole table for a thousand
+// of 100,000 rows, which took 9 ms instead of 2 when measured.
+const joinByKey = " AND set_config('enable_hashjoin', 'off', true) = 'off' AND set_config('enable_mergejoin', 'off', true) = 'off'"
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {
 	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(inRanges(t, table, ids)).Query()

@@ -117,10 +117,17 @@ func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*
 		lock(s)
 	}
 	query := locked
+	if b.ordered() && b.signal.info.OrderKey == "" {
+		query = func(s *sql.Selector) {
+			locked(s)
+			b.signal.Columns().SelectPlace(s)
+		}
+	}
 	watched := b.ordered() && b.signal.Columns().Movable(drv)
 	if watched {
 		query = func(s *sql.Selector) {
 			b.signal.Columns().WatchMoves(s, match)
+			b.signal.Columns().SelectPlace(s)
 			s.ForUpdate(sql.WithLockTables(b.signal.info.Table)) // and not what it is joined with
 		}
 	}

@@ -67,6 +67,7 @@ type signalType struct {
 	absence  absence
 	weight   weight
 	history  atomic.Pointer[database.History] // what the last ordered flush has seen
+	indexed  atomic.Bool                      // an index of the order was found
 }
 
 // NewBus returns a bus of the given signals. It returns an error for an invalid

@@ -15,7 +15,14 @@ import (
 func (e *Engine) CheckOrder(ctx context.Context, o option.Flush) ([]entsignal.OrderCheck, error) {
 	return survey(e, o, func(t *task) ([]entsignal.OrderCheck, error) {
 		reason, err := t.notStrict(ctx)
-		return []entsignal.OrderCheck{{Name: t.info.Name, OrderBy: append([]entsignal.OrderTerm{}, t.info.OrderBy...), OrderKey: t.info.OrderKey, Strict: reason == "", Reason: reason}}, err
+		if err != nil {
+			return nil, err
+		}
+		index, err := t.missingIndex(ctx)
+		return []entsignal.OrderCheck{{
+			Name: t.info.Name, OrderBy: append([]entsignal.OrderTerm{}, t.info.OrderBy...), OrderKey: t.info.OrderKey,
+			Strict: reason == "", Reason: reason, MissingIndex: index,
+		}}, err
 	})
 }
 

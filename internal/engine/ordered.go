@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/backoff"
@@ -41,17 +39,9 @@ func (t *task) flushHead(ctx context.Context) (int, error) {
 	}
 	return t.flushInOrder(ctx, order, func(ctx context.Context, top any) (int, error) {
 		if top != nil {
-			return t.sendHead(ctx, &wait, math.MaxInt, func(after any, limit int) func(*sql.Selector) {
-				return t.Columns().Span(after, top, limit)
-			})
+			return t.sendByID(ctx, &wait, top)
 		}
-		pending, err := t.pending(ctx)
-		if err != nil {
-			return 0, err
-		}
-		return t.sendHead(ctx, &wait, pending, func(_ any, limit int) func(*sql.Selector) {
-			return t.Columns().Head(limit)
-		})
+		return t.sendSorted(ctx, &wait)
 	})
 }
 
@@ -67,33 +57,28 @@ func (t *task) flushInOrder(ctx context.Context, order database.Order, send orde
 	return send(ctx, nil)
 }
 
-// sendHead repeatedly sends the first rows that match, up to most. match may begin
-// after the last id that was taken, because deleted rows stay in the index for as
-// long as an open transaction may see them.
-func (t *task) sendHead(ctx context.Context, wait *lockWait, most int, match func(after any, limit int) func(*sql.Selector)) (sent int, err error) {
+// sendByID sends the rows with ids up to top, by id. Each batch begins after the last
+// id of the one before, because deleted rows stay in the index for as long as an open
+// transaction may see them.
+func (t *task) sendByID(ctx context.Context, wait *lockWait, top any) (sent int, err error) {
 	var after any
-	for sent < most {
+	for {
 		if err := t.engine.stopped(ctx); err != nil {
 			return sent, err
 		}
-		limit := min(t.limit(ctx), most-sent)
+		limit := t.limit(ctx)
 		var ids []any
 		d := t.engine.newBatch(t.signalType, t.mode, selection{skipDead: t.opts.SkipDead, pick: func(_ dialect.Driver, read reader) (err error) {
-			ids, err = read(match(after, limit))
+			ids, err = read(t.Columns().Span(after, top, limit))
 			return err
 		}})
 		n, err := t.deliverInOrder(ctx, wait, d)
 		sent += n
-		if err != nil {
+		if err != nil || len(ids) < limit {
 			return sent, err
-		}
-		// If rows may move, a short result can also mean that rows were deleted meanwhile.
-		if len(ids) == 0 || len(ids) < limit && !t.Columns().Movable(t.st.driver) {
-			break
 		}
 		after = ids[len(ids)-1]
 	}
-	return sent, nil
 }
 
 // lockPauses are the pauses between tries to lock the order.

@@ -22,6 +22,8 @@ type Columns struct {
 	IDType  reflect.Type
 	Counted bool // the database stores the ids as whole numbers
 	Retry   bool // the columns of mixin.Retry exist
+
+	Compares bool // MySQL compares the columns of the order as it sorts them
 }
 
 // Listed matches the rows with these ids, sorted by id, for a query with drv.
@@ -81,14 +83,6 @@ func (c Columns) Last() func(*sql.Selector) {
 	return func(s *sql.Selector) { s.OrderBy(sql.Desc(s.C(c.ID))).Limit(1) }
 }
 
-// Head matches the first rows in the order of the signal.
-func (c Columns) Head(limit int) func(*sql.Selector) {
-	return func(s *sql.Selector) {
-		c.sort(s)
-		s.Limit(limit)
-	}
-}
-
 // movable reports whether a row's place in the order may change. In the order of
 // the ids it can't.
 func (c Columns) movable() bool { return len(c.Order) > 0 && c.Order[0].Field() != c.ID }
@@ -113,17 +107,6 @@ func (c Columns) Unordered(terms []entsignal.OrderTerm) string {
 		return fmt.Sprintf("its ids, of type %s, are not counted up by the database", c.IDType)
 	default:
 		return ""
-	}
-}
-
-// sort sorts by the order of the signal.
-func (c Columns) sort(s *sql.Selector) {
-	for _, term := range append(c.Order[:len(c.Order):len(c.Order)], entsignal.OrderTerm(c.ID)) {
-		if term.Descending() {
-			s.OrderBy(sql.Desc(s.C(term.Field())))
-		} else {
-			s.OrderBy(s.C(term.Field()))
-		}
 	}
 }
 

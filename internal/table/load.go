@@ -46,7 +46,7 @@ func (s *signal[C, T, ID, Q]) Load(ctx context.Context, drv dialect.Driver, matc
 			return nil, &entsignal.DecodeError{Err: err}
 		}
 	}
-	return &rows[T]{of: s, entities: found, ids: ids}, nil
+	return &rows[T]{of: s, entities: found, ids: ids, drv: drv}, nil
 }
 
 // decoding is a driver that notices when ent fails to decode the result of a query.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"entgo.io/ent"
+	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/foreign"
@@ -26,6 +27,9 @@ type Rows interface {
 	// Moved reports whether one of the rows isn't where the query found it; see
 	// [Columns.WatchMoves].
 	Moved() bool
+	// Place returns where a row is in the order, or nil if the query didn't select it;
+	// see [Columns.SelectPlace].
+	Place(i int) Place
 	// Pick returns the rows with these indexes, in that order.
 	Pick(indexes []int) Rows
 	// Size estimates how many bytes of memory one row takes; 0 if there is none.
@@ -42,6 +46,7 @@ type rows[T any] struct {
 	of       typed[T]
 	entities []T
 	ids      []any
+	drv      dialect.Driver
 }
 
 // typed is what rows need of their signal.
@@ -50,6 +55,7 @@ type typed[T any] interface {
 	state(row T) retry.State
 	trace(row T) trace.State
 	send(ctx context.Context, rows []T) error
+	Columns() Columns
 }
 
 func (r *rows[T]) IDs() []any { return r.ids }
@@ -69,8 +75,24 @@ func (r *rows[T]) Moved() bool {
 	})
 }
 
+func (r *rows[T]) Place(i int) Place {
+	n := len(r.of.Columns().placed())
+	if n == 0 {
+		return Place{r.ids[i]}
+	}
+	get, ok := selectedOf(r.entities[i])
+	if !ok {
+		return nil
+	}
+	place, ok := database.PlaceOf(r.drv, get, n)
+	if !ok {
+		return nil
+	}
+	return append(place, r.ids[i])
+}
+
 func (r *rows[T]) Pick(indexes []int) Rows {
-	picked := &rows[T]{of: r.of, entities: make([]T, len(indexes)), ids: make([]any, len(indexes))}
+	picked := &rows[T]{of: r.of, drv: r.drv, entities: make([]T, len(indexes)), ids: make([]any, len(indexes))}
 	for to, from := range indexes {
 		picked.entities[to], picked.ids[to] = r.entities[from], r.ids[from]
 	}

@@ -75,7 +75,7 @@ func (s *signal[C, T, ID, Q]) Info() entsignal.Info {
 
 func (s *signal[C, T, ID, Q]) Columns() Columns {
 	m := &s.model
-	return Columns{ID: m.IDColumn, Key: m.KeyColumn, Order: m.OrderColumns, IDType: reflect.TypeFor[ID](), Counted: m.Counted, Retry: m.Retry != nil}
+	return Columns{ID: m.IDColumn, Key: m.KeyColumn, Order: m.OrderColumns, IDType: reflect.TypeFor[ID](), Counted: m.Counted, Retry: m.Retry != nil, Compares: m.OrderCompares}
 }
 
 func (s *signal[C, T, ID, Q]) Retry() *retry.Policy { return s.model.Retry }

@@ -99,3 +99,43 @@ func (DoorOpened) Annotations() []schema.Annotation {
 
 // Fields of the DoorOpened.
 func (DoorOpened) Fields() []ent.Field { return []ent.Field{field.Int("number")} }
+
+// TaskRanked is ordered by fields of many types, in both directions.
+type TaskRanked struct{ signal }
+
+// Annotations of the TaskRanked.
+func (TaskRanked) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.OrderBy("level", entsignal.Desc("at"), "score", entsignal.Desc("title"), "urgent")}
+}
+
+// Fields of the TaskRanked.
+func (TaskRanked) Fields() []ent.Field {
+	return []ent.Field{
+		field.Enum("level").Values("low", "high", "extreme"), field.Time("at"), field.Float("score"),
+		field.String("title").MaxLen(100), field.Bool("urgent"),
+	}
+}
+
+// CardDrawn is ordered downwards by everything.
+type CardDrawn struct{ signal }
+
+// Annotations of the CardDrawn.
+func (CardDrawn) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.OrderBy(entsignal.Desc("suit"), entsignal.Desc("number"), entsignal.Desc("id"))}
+}
+
+// Fields of the CardDrawn.
+func (CardDrawn) Fields() []ent.Field {
+	return []ent.Field{field.String("suit").MaxLen(100), field.Int("number")}
+}
+
+// JobQueued has an order and no index of it.
+type JobQueued struct{ signal }
+
+// Annotations of the JobQueued.
+func (JobQueued) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsignal.AutoFlush(false), entsignal.BurstCount(5000), entsignal.OrderBy(entsignal.Desc("priority")), entsignal.OrderIndex(false)}
+}
+
+// Fields of the JobQueued.
+func (JobQueued) Fields() []ent.Field { return []ent.Field{field.Int("priority")} }
