@@ -127,7 +127,6 @@ func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*
 	if watched {
 		query = func(s *sql.Selector) {
 			b.signal.Columns().WatchMoves(s, match)
-			b.signal.Columns().SelectPlace(s)
 			s.ForUpdate(sql.WithLockTables(b.signal.info.Table)) // and not what it is joined with
 		}
 	}

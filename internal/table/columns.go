@@ -95,6 +95,7 @@ func (c Columns) Movable(drv dialect.Driver) bool { return c.movable() && databa
 // query that locks them. It marks rows that have moved; see [Rows.Moved].
 func (c Columns) WatchMoves(s *sql.Selector, pick func(*sql.Selector)) {
 	database.MarkMoved(s, c.ID, pick, c.sort)
+	c.SelectPlace(s)
 }
 
 // Unordered returns why the order is unrelated to the order in which signals are
