@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,60 @@ func TestDatabaseIsLeftAloneForLongerThanAReadTakes(t *testing.T) {
 			db.now = db.now.Add(1)
 		}
 	}
+}
+
+// gated is a database that answers when it is told to.
+type gated struct {
+	reads atomic.Int64
+	asked chan struct{}
+	gate  chan struct{}
+}
+
+func (g *gated) Signals() []entsignal.Info { return []entsignal.Info{{Name: "A"}} }
+
+func (g *gated) Pending(ctx context.Context, _ ...entsignal.FlushOption) ([]entsignal.PendingCount, error) {
+	g.reads.Add(1)
+	g.asked <- struct{}{}
+	select {
+	case <-g.gate:
+		return []entsignal.PendingCount{{Name: "A", Count: 3}}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (g *gated) Oldest(context.Context, ...entsignal.FlushOption) ([]entsignal.Oldest, error) {
+	return nil, nil
+}
+
+func TestManyRequestsAtOnceReadTheDatabaseOnce(t *testing.T) {
+	t.Parallel()
+	db := &gated{asked: make(chan struct{}, 1), gate: make(chan struct{})}
+	now := time.Now()
+	table := newTable(db, func() time.Time { return now })
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			var out text
+			table.write(&out, table.read(t.Context()))
+			assert.Contains(t, out.String(), `entsignal_pending{signal="A"} 3`+"\n")
+		})
+	}
+	<-db.asked
+	close(db.gate)
+	all.Wait()
+	assert.EqualValues(t, 1, db.reads.Load())
+}
+
+func BenchmarkObserve(b *testing.B) {
+	e := newEvents([]entsignal.Info{{Name: "A", AutoFlush: true}})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			e.Observe(b.Context(), entsignal.Recorded{Signal: "A", Count: 1})
+			e.Observe(b.Context(), entsignal.Sent{Signal: "A", Mode: entsignal.ModeAutoFlush, Count: 1, Took: time.Millisecond, Lag: time.Second})
+		}
+	})
 }
 
 func TestWhatCannotBeReadIsShownForAMinuteAndThenLeftOut(t *testing.T) {
