@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/signalmetrics"
+	"github.com/entsignal/signalbus/integration/internal/promtest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/tracing/ent"
 	"github.com/entsignal/signalbus/integration/tracing/ent/orderplaced"
@@ -338,6 +340,7 @@ func TestLagAndAgeAreThoseSinceTheRecording(t *testing.T) {
 		s := open(t, db, entsignal.WithObserver(observed))
 		s.bus.SetAutoFlush(false)
 		hours := func(n int) time.Time { return time.Now().Add(time.Duration(-n) * time.Hour) }
+		metrics := signalmetrics.Handler(s.bus)
 		s.OrderPlaced.Create().SetNumber(2).SetSignalRecordedAt(hours(2)).SaveX(t.Context())
 		s.OrderPlaced.Create().SetNumber(1).SetSignalRecordedAt(hours(1)).SaveX(t.Context())
 		s.AuditLogged.Create().SetNumber(1).SaveX(t.Context())
@@ -358,6 +361,10 @@ func TestLagAndAgeAreThoseSinceTheRecording(t *testing.T) {
 		assert.True(t, user.Exact)
 		assert.Equal(t, 3*time.Hour, age(user))
 		assert.Equal(t, third.ID.String(), user.ID, "not the lowest id")
+		ages := promtest.Scrape(t, metrics)
+		assert.InDelta(t, 2*3600, ages[`entsignal_pending_age_seconds{signal="OrderPlaced"}`], 600)
+		assert.InDelta(t, 3*3600, ages[`entsignal_pending_age_seconds{signal="UserJoined"}`], 600)
+		assert.Less(t, ages[`entsignal_pending_age_seconds{signal="AuditLogged"}`], 600.0)
 
 		n, err := s.bus.FlushMany(t.Context(), entsignal.Burst(100))
 		require.NoError(t, err)
@@ -368,6 +375,12 @@ func TestLagAndAgeAreThoseSinceTheRecording(t *testing.T) {
 			lags = append(lags, fmt.Sprint(e.Signal, " ", e.Lag.Round(time.Hour)))
 		}
 		assert.Equal(t, []string{"AuditLogged 0s", "OrderPlaced 2h0m0s", "UserJoined 3h0m0s"}, lags)
+		measured := promtest.Scrape(t, metrics)
+		assert.Equal(t, promtest.Samples{
+			`entsignal_lag_seconds_count{signal="OrderPlaced",mode="flushmany"}`: 1,
+			`entsignal_lag_seconds_count{signal="UserJoined",mode="flushmany"}`:  1,
+		}, measured.Of("entsignal_lag_seconds_count"))
+		assert.InDelta(t, 2*3600, measured[`entsignal_lag_seconds_sum{signal="OrderPlaced",mode="flushmany"}`], 600)
 
 		_, err = db.Open(t).ExecContext(t.Context(), "INSERT INTO order_placeds (signal_attempts, number, customer) VALUES (0, 1, 'SQL')")
 		require.NoError(t, err)
