@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/backoff"
 )
 
 // Outbox records what the senders of [Senders] have sent. It is safe for concurrent
@@ -152,8 +153,8 @@ func (o *Outbox) Drain(ctx context.Context) error {
 }
 
 func drain(ctx context.Context, bus *entsignal.Bus) error {
-	const shortest, longest = 5 * time.Millisecond, 100 * time.Millisecond
-	pause := shortest
+	pauses := backoff.Doubling{Min: 5 * time.Millisecond, Max: 100 * time.Millisecond}
+	idle := 0
 	for {
 		counts, err := bus.Pending(ctx)
 		if err != nil {
@@ -168,16 +169,14 @@ func drain(ctx context.Context, bus *entsignal.Bus) error {
 			return err
 		}
 		if sent > 0 {
-			pause = shortest
+			idle = 0
 			continue
 		}
 		// The rest is locked by a running autoflush or an open transaction.
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, longest)
-		case <-ctx.Done():
+		if !backoff.Wait(ctx, pauses.Pause(idle), nil) {
 			return fmt.Errorf("entsignaltest: drain: %s still pending, locked by other transactions: %w", strings.Join(due, ", "), ctx.Err())
 		}
+		idle++
 	}
 }
 

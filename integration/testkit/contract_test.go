@@ -2,16 +2,12 @@ package testkit
 
 import (
 	"context"
-	stdsql "database/sql"
 	"fmt"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -109,36 +105,4 @@ func (s *store) leave(testing.TB) (back func()) {
 	}
 	set(true)
 	return func() { set(false) }
-}
-
-// forgetful is a database that takes a commit for a rollback.
-type forgetful struct{ *entsql.Driver }
-
-func (d forgetful) Tx(ctx context.Context) (dialect.Tx, error) { return d.BeginTx(ctx, nil) }
-
-func (d forgetful) BeginTx(ctx context.Context, opts *stdsql.TxOptions) (dialect.Tx, error) {
-	tx, err := d.Driver.BeginTx(ctx, opts)
-	return forgetfulTx{tx}, err
-}
-
-type forgetfulTx struct{ dialect.Tx }
-
-func (x forgetfulTx) Commit() error { return x.Rollback() }
-
-const childMode = "ENTSIGNAL_TESTKIT_CHILD"
-
-// A suite that can't fail proves nothing. It runs in a process of its own, as its
-// subtests fail.
-func TestDatabaseThatForgetsCommitsFails(t *testing.T) {
-	if os.Getenv(childMode) != "" {
-		entsignaltest.TestDatabase(t, func(t testing.TB) dialect.Driver { return forgetful{testdb.New(t, testdb.SQLite).Driver(t)} })
-		return
-	}
-	child := exec.CommandContext(ctx(t), os.Args[0], "-test.run=^TestDatabaseThatForgetsCommitsFails$/^(a_commit_sends|each_flush|a_sender_that_panics)")
-	child.Env = append(child.Environ(), childMode+"=1")
-	out, err := child.CombinedOutput()
-	require.Error(t, err)
-	assert.Contains(t, string(out), `entsignaltest: "signal 1" was sent 0 times; expected once`)
-	assert.Contains(t, string(out), "entsignaltest: flush 1 of 3 sent 0 of 10: <nil>")
-	assert.Contains(t, string(out), `entsignaltest: the sender panicked, but FlushMany returned 0 and <nil>`)
 }
