@@ -13,7 +13,7 @@ import (
 // line or test helpers in it would be the library's fault.
 func TestProgramsThatUseTheLibraryLinkOnlyWhatTheyNeed(t *testing.T) {
 	const module = "github.com/entsignal/signalbus/"
-	tools := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/"}
+	tools := []string{"entgo.io/ent/entc", "github.com/spf13/", "golang.org/x/tools", "github.com/stretchr/", "go.opentelemetry.io/"}
 	heavy := append([]string{"testing", "flag", module + "entsignal/entsignaltest"}, tools...)
 	core := append(heavy[:len(heavy):len(heavy)], "github.com/rabbitmq/", "github.com/lib/pq", module+"entsignal/signalmetrics", "net/http")
 	for pkg, forbidden := range map[string][]string{

@@ -156,6 +156,8 @@ func newChecker(t *testing.T) *checker {
 			"signalmetrics": exported(t, "entsignal/signalmetrics"),
 			"entsignaltest": exported(t, "entsignal/entsignaltest"),
 			"mixin":         exported(t, "mixin"),
+			"otelsignal":    exported(t, "otelsignal"),
+			"otelrabbitmq":  exported(t, "otelsignal/otelrabbitmq"),
 			"signalcli":     exported(t, "cmd/signalcli"),
 			"ent":           exported(t, "integration/docs/ent"),
 		},

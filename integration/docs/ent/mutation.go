@@ -1212,16 +1212,19 @@ func (m *ReceivedMutation) ResetEdge(name string) error {
 // ShipmentDueMutation represents an operation that mutates the ShipmentDue nodes in the graph.
 type ShipmentDueMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *int
-	customer      *string
-	priority      *int
-	addpriority   *int
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*ShipmentDue, error)
-	predicates    []predicate.ShipmentDue
+	op                 Op
+	typ                string
+	id                 *int
+	signal_recorded_at *time.Time
+	signal_traceparent *string
+	signal_tracestate  *string
+	customer           *string
+	priority           *int
+	addpriority        *int
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*ShipmentDue, error)
+	predicates         []predicate.ShipmentDue
 }
 
 var _ ent.Mutation = (*ShipmentDueMutation)(nil)
@@ -1320,6 +1323,153 @@ func (m *ShipmentDueMutation) IDs(ctx context.Context) ([]int, error) {
 	default:
 		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
 	}
+}
+
+// SetSignalRecordedAt sets the "signal_recorded_at" field.
+func (m *ShipmentDueMutation) SetSignalRecordedAt(t time.Time) {
+	m.signal_recorded_at = &t
+}
+
+// SignalRecordedAt returns the value of the "signal_recorded_at" field in the mutation.
+func (m *ShipmentDueMutation) SignalRecordedAt() (r time.Time, exists bool) {
+	v := m.signal_recorded_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSignalRecordedAt returns the old "signal_recorded_at" field's value of the ShipmentDue entity.
+// If the ShipmentDue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ShipmentDueMutation) OldSignalRecordedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSignalRecordedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSignalRecordedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSignalRecordedAt: %w", err)
+	}
+	return oldValue.SignalRecordedAt, nil
+}
+
+// ClearSignalRecordedAt clears the value of the "signal_recorded_at" field.
+func (m *ShipmentDueMutation) ClearSignalRecordedAt() {
+	m.signal_recorded_at = nil
+	m.clearedFields[shipmentdue.FieldSignalRecordedAt] = struct{}{}
+}
+
+// SignalRecordedAtCleared returns if the "signal_recorded_at" field was cleared in this mutation.
+func (m *ShipmentDueMutation) SignalRecordedAtCleared() bool {
+	_, ok := m.clearedFields[shipmentdue.FieldSignalRecordedAt]
+	return ok
+}
+
+// ResetSignalRecordedAt resets all changes to the "signal_recorded_at" field.
+func (m *ShipmentDueMutation) ResetSignalRecordedAt() {
+	m.signal_recorded_at = nil
+	delete(m.clearedFields, shipmentdue.FieldSignalRecordedAt)
+}
+
+// SetSignalTraceparent sets the "signal_traceparent" field.
+func (m *ShipmentDueMutation) SetSignalTraceparent(s string) {
+	m.signal_traceparent = &s
+}
+
+// SignalTraceparent returns the value of the "signal_traceparent" field in the mutation.
+func (m *ShipmentDueMutation) SignalTraceparent() (r string, exists bool) {
+	v := m.signal_traceparent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSignalTraceparent returns the old "signal_traceparent" field's value of the ShipmentDue entity.
+// If the ShipmentDue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ShipmentDueMutation) OldSignalTraceparent(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSignalTraceparent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSignalTraceparent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSignalTraceparent: %w", err)
+	}
+	return oldValue.SignalTraceparent, nil
+}
+
+// ClearSignalTraceparent clears the value of the "signal_traceparent" field.
+func (m *ShipmentDueMutation) ClearSignalTraceparent() {
+	m.signal_traceparent = nil
+	m.clearedFields[shipmentdue.FieldSignalTraceparent] = struct{}{}
+}
+
+// SignalTraceparentCleared returns if the "signal_traceparent" field was cleared in this mutation.
+func (m *ShipmentDueMutation) SignalTraceparentCleared() bool {
+	_, ok := m.clearedFields[shipmentdue.FieldSignalTraceparent]
+	return ok
+}
+
+// ResetSignalTraceparent resets all changes to the "signal_traceparent" field.
+func (m *ShipmentDueMutation) ResetSignalTraceparent() {
+	m.signal_traceparent = nil
+	delete(m.clearedFields, shipmentdue.FieldSignalTraceparent)
+}
+
+// SetSignalTracestate sets the "signal_tracestate" field.
+func (m *ShipmentDueMutation) SetSignalTracestate(s string) {
+	m.signal_tracestate = &s
+}
+
+// SignalTracestate returns the value of the "signal_tracestate" field in the mutation.
+func (m *ShipmentDueMutation) SignalTracestate() (r string, exists bool) {
+	v := m.signal_tracestate
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSignalTracestate returns the old "signal_tracestate" field's value of the ShipmentDue entity.
+// If the ShipmentDue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ShipmentDueMutation) OldSignalTracestate(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSignalTracestate is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSignalTracestate requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSignalTracestate: %w", err)
+	}
+	return oldValue.SignalTracestate, nil
+}
+
+// ClearSignalTracestate clears the value of the "signal_tracestate" field.
+func (m *ShipmentDueMutation) ClearSignalTracestate() {
+	m.signal_tracestate = nil
+	m.clearedFields[shipmentdue.FieldSignalTracestate] = struct{}{}
+}
+
+// SignalTracestateCleared returns if the "signal_tracestate" field was cleared in this mutation.
+func (m *ShipmentDueMutation) SignalTracestateCleared() bool {
+	_, ok := m.clearedFields[shipmentdue.FieldSignalTracestate]
+	return ok
+}
+
+// ResetSignalTracestate resets all changes to the "signal_tracestate" field.
+func (m *ShipmentDueMutation) ResetSignalTracestate() {
+	m.signal_tracestate = nil
+	delete(m.clearedFields, shipmentdue.FieldSignalTracestate)
 }
 
 // SetCustomer sets the "customer" field.
@@ -1448,7 +1598,16 @@ func (m *ShipmentDueMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ShipmentDueMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 5)
+	if m.signal_recorded_at != nil {
+		fields = append(fields, shipmentdue.FieldSignalRecordedAt)
+	}
+	if m.signal_traceparent != nil {
+		fields = append(fields, shipmentdue.FieldSignalTraceparent)
+	}
+	if m.signal_tracestate != nil {
+		fields = append(fields, shipmentdue.FieldSignalTracestate)
+	}
 	if m.customer != nil {
 		fields = append(fields, shipmentdue.FieldCustomer)
 	}
@@ -1463,6 +1622,12 @@ func (m *ShipmentDueMutation) Fields() []string {
 // schema.
 func (m *ShipmentDueMutation) Field(name string) (ent.Value, bool) {
 	switch name {
+	case shipmentdue.FieldSignalRecordedAt:
+		return m.SignalRecordedAt()
+	case shipmentdue.FieldSignalTraceparent:
+		return m.SignalTraceparent()
+	case shipmentdue.FieldSignalTracestate:
+		return m.SignalTracestate()
 	case shipmentdue.FieldCustomer:
 		return m.Customer()
 	case shipmentdue.FieldPriority:
@@ -1476,6 +1641,12 @@ func (m *ShipmentDueMutation) Field(name string) (ent.Value, bool) {
 // database failed.
 func (m *ShipmentDueMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
 	switch name {
+	case shipmentdue.FieldSignalRecordedAt:
+		return m.OldSignalRecordedAt(ctx)
+	case shipmentdue.FieldSignalTraceparent:
+		return m.OldSignalTraceparent(ctx)
+	case shipmentdue.FieldSignalTracestate:
+		return m.OldSignalTracestate(ctx)
 	case shipmentdue.FieldCustomer:
 		return m.OldCustomer(ctx)
 	case shipmentdue.FieldPriority:
@@ -1489,6 +1660,27 @@ func (m *ShipmentDueMutation) OldField(ctx context.Context, name string) (ent.Va
 // type.
 func (m *ShipmentDueMutation) SetField(name string, value ent.Value) error {
 	switch name {
+	case shipmentdue.FieldSignalRecordedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSignalRecordedAt(v)
+		return nil
+	case shipmentdue.FieldSignalTraceparent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSignalTraceparent(v)
+		return nil
+	case shipmentdue.FieldSignalTracestate:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSignalTracestate(v)
+		return nil
 	case shipmentdue.FieldCustomer:
 		v, ok := value.(string)
 		if !ok {
@@ -1547,7 +1739,17 @@ func (m *ShipmentDueMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *ShipmentDueMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(shipmentdue.FieldSignalRecordedAt) {
+		fields = append(fields, shipmentdue.FieldSignalRecordedAt)
+	}
+	if m.FieldCleared(shipmentdue.FieldSignalTraceparent) {
+		fields = append(fields, shipmentdue.FieldSignalTraceparent)
+	}
+	if m.FieldCleared(shipmentdue.FieldSignalTracestate) {
+		fields = append(fields, shipmentdue.FieldSignalTracestate)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -1560,6 +1762,17 @@ func (m *ShipmentDueMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *ShipmentDueMutation) ClearField(name string) error {
+	switch name {
+	case shipmentdue.FieldSignalRecordedAt:
+		m.ClearSignalRecordedAt()
+		return nil
+	case shipmentdue.FieldSignalTraceparent:
+		m.ClearSignalTraceparent()
+		return nil
+	case shipmentdue.FieldSignalTracestate:
+		m.ClearSignalTracestate()
+		return nil
+	}
 	return fmt.Errorf("unknown ShipmentDue nullable field %s", name)
 }
 
@@ -1567,6 +1780,15 @@ func (m *ShipmentDueMutation) ClearField(name string) error {
 // It returns an error if the field is not defined in the schema.
 func (m *ShipmentDueMutation) ResetField(name string) error {
 	switch name {
+	case shipmentdue.FieldSignalRecordedAt:
+		m.ResetSignalRecordedAt()
+		return nil
+	case shipmentdue.FieldSignalTraceparent:
+		m.ResetSignalTraceparent()
+		return nil
+	case shipmentdue.FieldSignalTracestate:
+		m.ResetSignalTracestate()
+		return nil
 	case shipmentdue.FieldCustomer:
 		m.ResetCustomer()
 		return nil

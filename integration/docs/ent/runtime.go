@@ -7,6 +7,7 @@ import (
 
 	"github.com/entsignal/signalbus/integration/docs/ent/received"
 	"github.com/entsignal/signalbus/integration/docs/ent/schema"
+	"github.com/entsignal/signalbus/integration/docs/ent/shipmentdue"
 )
 
 // The init function reads all schema descriptors with runtime code
@@ -58,4 +59,13 @@ func init() {
 	receivedDescReceivedAt := receivedMixinFields0[2].Descriptor()
 	// received.DefaultReceivedAt holds the default value on creation for the received_at field.
 	received.DefaultReceivedAt = receivedDescReceivedAt.Default.(func() time.Time)
+	shipmentdueMixin := schema.ShipmentDue{}.Mixin()
+	shipmentdueMixinFields1 := shipmentdueMixin[1].Fields()
+	_ = shipmentdueMixinFields1
+	shipmentdueFields := schema.ShipmentDue{}.Fields()
+	_ = shipmentdueFields
+	// shipmentdueDescSignalRecordedAt is the schema descriptor for signal_recorded_at field.
+	shipmentdueDescSignalRecordedAt := shipmentdueMixinFields1[0].Descriptor()
+	// shipmentdue.DefaultSignalRecordedAt holds the default value on creation for the signal_recorded_at field.
+	shipmentdue.DefaultSignalRecordedAt = shipmentdueDescSignalRecordedAt.Default.(func() time.Time)
 }

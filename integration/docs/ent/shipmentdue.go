@@ -5,6 +5,7 @@ package ent
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -16,6 +17,12 @@ type ShipmentDue struct {
 	config `json:"-"`
 	// ID of the ent.
 	ID int `json:"id,omitempty"`
+	// when the application created this signal
+	SignalRecordedAt *time.Time `json:"-"`
+	// the trace context of the span that created this signal
+	SignalTraceparent *string `json:"-"`
+	// what tracing systems add to the trace context
+	SignalTracestate *string `json:"-"`
 	// Customer holds the value of the "customer" field.
 	Customer string `json:"customer,omitempty"`
 	// Priority holds the value of the "priority" field.
@@ -30,8 +37,10 @@ func (*ShipmentDue) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case shipmentdue.FieldID, shipmentdue.FieldPriority:
 			values[i] = new(sql.NullInt64)
-		case shipmentdue.FieldCustomer:
+		case shipmentdue.FieldSignalTraceparent, shipmentdue.FieldSignalTracestate, shipmentdue.FieldCustomer:
 			values[i] = new(sql.NullString)
+		case shipmentdue.FieldSignalRecordedAt:
+			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -53,6 +62,27 @@ func (_m *ShipmentDue) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field id", value)
 			}
 			_m.ID = int(value.Int64)
+		case shipmentdue.FieldSignalRecordedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field signal_recorded_at", values[i])
+			} else if value.Valid {
+				_m.SignalRecordedAt = new(time.Time)
+				*_m.SignalRecordedAt = value.Time
+			}
+		case shipmentdue.FieldSignalTraceparent:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field signal_traceparent", values[i])
+			} else if value.Valid {
+				_m.SignalTraceparent = new(string)
+				*_m.SignalTraceparent = value.String
+			}
+		case shipmentdue.FieldSignalTracestate:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field signal_tracestate", values[i])
+			} else if value.Valid {
+				_m.SignalTracestate = new(string)
+				*_m.SignalTracestate = value.String
+			}
 		case shipmentdue.FieldCustomer:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field customer", values[i])
@@ -101,6 +131,21 @@ func (_m *ShipmentDue) String() string {
 	var builder strings.Builder
 	builder.WriteString("ShipmentDue(")
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
+	if v := _m.SignalRecordedAt; v != nil {
+		builder.WriteString("signal_recorded_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.SignalTraceparent; v != nil {
+		builder.WriteString("signal_traceparent=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.SignalTracestate; v != nil {
+		builder.WriteString("signal_tracestate=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
 	builder.WriteString("customer=")
 	builder.WriteString(_m.Customer)
 	builder.WriteString(", ")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -17,6 +18,48 @@ type ShipmentDueCreate struct {
 	config
 	mutation *ShipmentDueMutation
 	hooks    []Hook
+}
+
+// SetSignalRecordedAt sets the "signal_recorded_at" field.
+func (_c *ShipmentDueCreate) SetSignalRecordedAt(v time.Time) *ShipmentDueCreate {
+	_c.mutation.SetSignalRecordedAt(v)
+	return _c
+}
+
+// SetNillableSignalRecordedAt sets the "signal_recorded_at" field if the given value is not nil.
+func (_c *ShipmentDueCreate) SetNillableSignalRecordedAt(v *time.Time) *ShipmentDueCreate {
+	if v != nil {
+		_c.SetSignalRecordedAt(*v)
+	}
+	return _c
+}
+
+// SetSignalTraceparent sets the "signal_traceparent" field.
+func (_c *ShipmentDueCreate) SetSignalTraceparent(v string) *ShipmentDueCreate {
+	_c.mutation.SetSignalTraceparent(v)
+	return _c
+}
+
+// SetNillableSignalTraceparent sets the "signal_traceparent" field if the given value is not nil.
+func (_c *ShipmentDueCreate) SetNillableSignalTraceparent(v *string) *ShipmentDueCreate {
+	if v != nil {
+		_c.SetSignalTraceparent(*v)
+	}
+	return _c
+}
+
+// SetSignalTracestate sets the "signal_tracestate" field.
+func (_c *ShipmentDueCreate) SetSignalTracestate(v string) *ShipmentDueCreate {
+	_c.mutation.SetSignalTracestate(v)
+	return _c
+}
+
+// SetNillableSignalTracestate sets the "signal_tracestate" field if the given value is not nil.
+func (_c *ShipmentDueCreate) SetNillableSignalTracestate(v *string) *ShipmentDueCreate {
+	if v != nil {
+		_c.SetSignalTracestate(*v)
+	}
+	return _c
 }
 
 // SetCustomer sets the "customer" field.
@@ -38,6 +81,7 @@ func (_c *ShipmentDueCreate) Mutation() *ShipmentDueMutation {
 
 // Save creates the ShipmentDue in the database.
 func (_c *ShipmentDueCreate) Save(ctx context.Context) (*ShipmentDue, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -60,6 +104,14 @@ func (_c *ShipmentDueCreate) Exec(ctx context.Context) error {
 func (_c *ShipmentDueCreate) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
+	}
+}
+
+// defaults sets the default values of the builder before save.
+func (_c *ShipmentDueCreate) defaults() {
+	if _, ok := _c.mutation.SignalRecordedAt(); !ok {
+		v := shipmentdue.DefaultSignalRecordedAt()
+		_c.mutation.SetSignalRecordedAt(v)
 	}
 }
 
@@ -97,6 +149,18 @@ func (_c *ShipmentDueCreate) createSpec() (*ShipmentDue, *sqlgraph.CreateSpec) {
 		_node = &ShipmentDue{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(shipmentdue.Table, sqlgraph.NewFieldSpec(shipmentdue.FieldID, field.TypeInt))
 	)
+	if value, ok := _c.mutation.SignalRecordedAt(); ok {
+		_spec.SetField(shipmentdue.FieldSignalRecordedAt, field.TypeTime, value)
+		_node.SignalRecordedAt = &value
+	}
+	if value, ok := _c.mutation.SignalTraceparent(); ok {
+		_spec.SetField(shipmentdue.FieldSignalTraceparent, field.TypeString, value)
+		_node.SignalTraceparent = &value
+	}
+	if value, ok := _c.mutation.SignalTracestate(); ok {
+		_spec.SetField(shipmentdue.FieldSignalTracestate, field.TypeString, value)
+		_node.SignalTracestate = &value
+	}
 	if value, ok := _c.mutation.Customer(); ok {
 		_spec.SetField(shipmentdue.FieldCustomer, field.TypeString, value)
 		_node.Customer = value
@@ -126,6 +190,7 @@ func (_c *ShipmentDueCreateBulk) Save(ctx context.Context) ([]*ShipmentDue, erro
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*ShipmentDueMutation)
 				if !ok {

@@ -262,12 +262,12 @@ func (_q *ShipmentDueQuery) Clone() *ShipmentDueQuery {
 // Example:
 //
 //	var v []struct {
-//		Customer string `json:"customer,omitempty"`
+//		SignalRecordedAt time.Time `json:"-"`
 //		Count int `json:"count,omitempty"`
 //	}
 //
 //	client.ShipmentDue.Query().
-//		GroupBy(shipmentdue.FieldCustomer).
+//		GroupBy(shipmentdue.FieldSignalRecordedAt).
 //		Aggregate(ent.Count()).
 //		Scan(ctx, &v)
 func (_q *ShipmentDueQuery) GroupBy(field string, fields ...string) *ShipmentDueGroupBy {
@@ -285,11 +285,11 @@ func (_q *ShipmentDueQuery) GroupBy(field string, fields ...string) *ShipmentDue
 // Example:
 //
 //	var v []struct {
-//		Customer string `json:"customer,omitempty"`
+//		SignalRecordedAt time.Time `json:"-"`
 //	}
 //
 //	client.ShipmentDue.Query().
-//		Select(shipmentdue.FieldCustomer).
+//		Select(shipmentdue.FieldSignalRecordedAt).
 //		Scan(ctx, &v)
 func (_q *ShipmentDueQuery) Select(fields ...string) *ShipmentDueSelect {
 	_q.ctx.Fields = append(_q.ctx.Fields, fields...)

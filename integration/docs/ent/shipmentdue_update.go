@@ -103,6 +103,15 @@ func (_u *ShipmentDueUpdate) sqlSave(ctx context.Context) (_node int, err error)
 			}
 		}
 	}
+	if _u.mutation.SignalRecordedAtCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalRecordedAt, field.TypeTime)
+	}
+	if _u.mutation.SignalTraceparentCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalTraceparent, field.TypeString)
+	}
+	if _u.mutation.SignalTracestateCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalTracestate, field.TypeString)
+	}
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(shipmentdue.FieldCustomer, field.TypeString, value)
 	}
@@ -237,6 +246,15 @@ func (_u *ShipmentDueUpdateOne) sqlSave(ctx context.Context) (_node *ShipmentDue
 				ps[i](selector)
 			}
 		}
+	}
+	if _u.mutation.SignalRecordedAtCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalRecordedAt, field.TypeTime)
+	}
+	if _u.mutation.SignalTraceparentCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalTraceparent, field.TypeString)
+	}
+	if _u.mutation.SignalTracestateCleared() {
+		_spec.ClearField(shipmentdue.FieldSignalTracestate, field.TypeString)
 	}
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(shipmentdue.FieldCustomer, field.TypeString, value)

@@ -151,6 +151,9 @@ func (s SignalSenders) entsignalShipmentDue() signalhooks.Signal {
 			return q.Where(match)
 		},
 		With: s.ShipmentDueWith,
+		Trace: func(n *ShipmentDue) signalhooks.TraceState {
+			return signalhooks.TraceState{RecordedAt: n.SignalRecordedAt, Traceparent: n.SignalTraceparent, Tracestate: n.SignalTracestate}
+		},
 	})
 }
 

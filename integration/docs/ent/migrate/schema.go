@@ -60,6 +60,9 @@ var (
 	// ShipmentDuesColumns holds the columns for the "shipment_dues" table.
 	ShipmentDuesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "signal_recorded_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"mysql": "datetime(6)"}},
+		{Name: "signal_traceparent", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"mysql": "varchar(255)"}},
+		{Name: "signal_tracestate", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"mysql": "varchar(512)"}},
 		{Name: "customer", Type: field.TypeString},
 		{Name: "priority", Type: field.TypeInt},
 	}
@@ -72,10 +75,10 @@ var (
 			{
 				Name:    "shipmentdue_customer_priority_id",
 				Unique:  false,
-				Columns: []*schema.Column{ShipmentDuesColumns[1], ShipmentDuesColumns[2], ShipmentDuesColumns[0]},
+				Columns: []*schema.Column{ShipmentDuesColumns[4], ShipmentDuesColumns[5], ShipmentDuesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					DescColumns: map[string]bool{
-						ShipmentDuesColumns[2].Name: true,
+						ShipmentDuesColumns[5].Name: true,
 					},
 				},
 			},

@@ -11,7 +11,11 @@ import (
 
 type ShipmentDue struct{ ent.Schema }
 
-func (ShipmentDue) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
+// snippet: traced
+
+func (ShipmentDue) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}, mixin.Trace{}} }
+
+// end snippet
 
 func (ShipmentDue) Fields() []ent.Field {
 	return []ent.Field{field.String("customer"), field.Int("priority")}

@@ -3,6 +3,8 @@
 package shipmentdue
 
 import (
+	"time"
+
 	"entgo.io/ent/dialect/sql"
 )
 
@@ -11,6 +13,12 @@ const (
 	Label = "shipment_due"
 	// FieldID holds the string denoting the id field in the database.
 	FieldID = "id"
+	// FieldSignalRecordedAt holds the string denoting the signal_recorded_at field in the database.
+	FieldSignalRecordedAt = "signal_recorded_at"
+	// FieldSignalTraceparent holds the string denoting the signal_traceparent field in the database.
+	FieldSignalTraceparent = "signal_traceparent"
+	// FieldSignalTracestate holds the string denoting the signal_tracestate field in the database.
+	FieldSignalTracestate = "signal_tracestate"
 	// FieldCustomer holds the string denoting the customer field in the database.
 	FieldCustomer = "customer"
 	// FieldPriority holds the string denoting the priority field in the database.
@@ -22,6 +30,9 @@ const (
 // Columns holds all SQL columns for shipmentdue fields.
 var Columns = []string{
 	FieldID,
+	FieldSignalRecordedAt,
+	FieldSignalTraceparent,
+	FieldSignalTracestate,
 	FieldCustomer,
 	FieldPriority,
 }
@@ -36,12 +47,32 @@ func ValidColumn(column string) bool {
 	return false
 }
 
+var (
+	// DefaultSignalRecordedAt holds the default value on creation for the "signal_recorded_at" field.
+	DefaultSignalRecordedAt func() time.Time
+)
+
 // OrderOption defines the ordering options for the ShipmentDue queries.
 type OrderOption func(*sql.Selector)
 
 // ByID orders the results by the id field.
 func ByID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldID, opts...).ToFunc()
+}
+
+// BySignalRecordedAt orders the results by the signal_recorded_at field.
+func BySignalRecordedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSignalRecordedAt, opts...).ToFunc()
+}
+
+// BySignalTraceparent orders the results by the signal_traceparent field.
+func BySignalTraceparent(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSignalTraceparent, opts...).ToFunc()
+}
+
+// BySignalTracestate orders the results by the signal_tracestate field.
+func BySignalTracestate(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSignalTracestate, opts...).ToFunc()
 }
 
 // ByCustomer orders the results by the customer field.

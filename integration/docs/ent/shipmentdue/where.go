@@ -3,6 +3,8 @@
 package shipmentdue
 
 import (
+	"time"
+
 	"entgo.io/ent/dialect/sql"
 	"github.com/entsignal/signalbus/integration/docs/ent/predicate"
 )
@@ -52,6 +54,21 @@ func IDLTE(id int) predicate.ShipmentDue {
 	return predicate.ShipmentDue(sql.FieldLTE(FieldID, id))
 }
 
+// SignalRecordedAt applies equality check predicate on the "signal_recorded_at" field. It's identical to SignalRecordedAtEQ.
+func SignalRecordedAt(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalRecordedAt, v))
+}
+
+// SignalTraceparent applies equality check predicate on the "signal_traceparent" field. It's identical to SignalTraceparentEQ.
+func SignalTraceparent(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalTraceparent, v))
+}
+
+// SignalTracestate applies equality check predicate on the "signal_tracestate" field. It's identical to SignalTracestateEQ.
+func SignalTracestate(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalTracestate, v))
+}
+
 // Customer applies equality check predicate on the "customer" field. It's identical to CustomerEQ.
 func Customer(v string) predicate.ShipmentDue {
 	return predicate.ShipmentDue(sql.FieldEQ(FieldCustomer, v))
@@ -60,6 +77,206 @@ func Customer(v string) predicate.ShipmentDue {
 // Priority applies equality check predicate on the "priority" field. It's identical to PriorityEQ.
 func Priority(v int) predicate.ShipmentDue {
 	return predicate.ShipmentDue(sql.FieldEQ(FieldPriority, v))
+}
+
+// SignalRecordedAtEQ applies the EQ predicate on the "signal_recorded_at" field.
+func SignalRecordedAtEQ(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtNEQ applies the NEQ predicate on the "signal_recorded_at" field.
+func SignalRecordedAtNEQ(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNEQ(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtIn applies the In predicate on the "signal_recorded_at" field.
+func SignalRecordedAtIn(vs ...time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIn(FieldSignalRecordedAt, vs...))
+}
+
+// SignalRecordedAtNotIn applies the NotIn predicate on the "signal_recorded_at" field.
+func SignalRecordedAtNotIn(vs ...time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotIn(FieldSignalRecordedAt, vs...))
+}
+
+// SignalRecordedAtGT applies the GT predicate on the "signal_recorded_at" field.
+func SignalRecordedAtGT(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGT(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtGTE applies the GTE predicate on the "signal_recorded_at" field.
+func SignalRecordedAtGTE(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGTE(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtLT applies the LT predicate on the "signal_recorded_at" field.
+func SignalRecordedAtLT(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLT(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtLTE applies the LTE predicate on the "signal_recorded_at" field.
+func SignalRecordedAtLTE(v time.Time) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLTE(FieldSignalRecordedAt, v))
+}
+
+// SignalRecordedAtIsNil applies the IsNil predicate on the "signal_recorded_at" field.
+func SignalRecordedAtIsNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIsNull(FieldSignalRecordedAt))
+}
+
+// SignalRecordedAtNotNil applies the NotNil predicate on the "signal_recorded_at" field.
+func SignalRecordedAtNotNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotNull(FieldSignalRecordedAt))
+}
+
+// SignalTraceparentEQ applies the EQ predicate on the "signal_traceparent" field.
+func SignalTraceparentEQ(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentNEQ applies the NEQ predicate on the "signal_traceparent" field.
+func SignalTraceparentNEQ(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNEQ(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentIn applies the In predicate on the "signal_traceparent" field.
+func SignalTraceparentIn(vs ...string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIn(FieldSignalTraceparent, vs...))
+}
+
+// SignalTraceparentNotIn applies the NotIn predicate on the "signal_traceparent" field.
+func SignalTraceparentNotIn(vs ...string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotIn(FieldSignalTraceparent, vs...))
+}
+
+// SignalTraceparentGT applies the GT predicate on the "signal_traceparent" field.
+func SignalTraceparentGT(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGT(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentGTE applies the GTE predicate on the "signal_traceparent" field.
+func SignalTraceparentGTE(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGTE(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentLT applies the LT predicate on the "signal_traceparent" field.
+func SignalTraceparentLT(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLT(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentLTE applies the LTE predicate on the "signal_traceparent" field.
+func SignalTraceparentLTE(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLTE(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentContains applies the Contains predicate on the "signal_traceparent" field.
+func SignalTraceparentContains(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldContains(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentHasPrefix applies the HasPrefix predicate on the "signal_traceparent" field.
+func SignalTraceparentHasPrefix(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldHasPrefix(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentHasSuffix applies the HasSuffix predicate on the "signal_traceparent" field.
+func SignalTraceparentHasSuffix(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldHasSuffix(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentIsNil applies the IsNil predicate on the "signal_traceparent" field.
+func SignalTraceparentIsNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIsNull(FieldSignalTraceparent))
+}
+
+// SignalTraceparentNotNil applies the NotNil predicate on the "signal_traceparent" field.
+func SignalTraceparentNotNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotNull(FieldSignalTraceparent))
+}
+
+// SignalTraceparentEqualFold applies the EqualFold predicate on the "signal_traceparent" field.
+func SignalTraceparentEqualFold(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEqualFold(FieldSignalTraceparent, v))
+}
+
+// SignalTraceparentContainsFold applies the ContainsFold predicate on the "signal_traceparent" field.
+func SignalTraceparentContainsFold(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldContainsFold(FieldSignalTraceparent, v))
+}
+
+// SignalTracestateEQ applies the EQ predicate on the "signal_tracestate" field.
+func SignalTracestateEQ(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEQ(FieldSignalTracestate, v))
+}
+
+// SignalTracestateNEQ applies the NEQ predicate on the "signal_tracestate" field.
+func SignalTracestateNEQ(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNEQ(FieldSignalTracestate, v))
+}
+
+// SignalTracestateIn applies the In predicate on the "signal_tracestate" field.
+func SignalTracestateIn(vs ...string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIn(FieldSignalTracestate, vs...))
+}
+
+// SignalTracestateNotIn applies the NotIn predicate on the "signal_tracestate" field.
+func SignalTracestateNotIn(vs ...string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotIn(FieldSignalTracestate, vs...))
+}
+
+// SignalTracestateGT applies the GT predicate on the "signal_tracestate" field.
+func SignalTracestateGT(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGT(FieldSignalTracestate, v))
+}
+
+// SignalTracestateGTE applies the GTE predicate on the "signal_tracestate" field.
+func SignalTracestateGTE(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldGTE(FieldSignalTracestate, v))
+}
+
+// SignalTracestateLT applies the LT predicate on the "signal_tracestate" field.
+func SignalTracestateLT(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLT(FieldSignalTracestate, v))
+}
+
+// SignalTracestateLTE applies the LTE predicate on the "signal_tracestate" field.
+func SignalTracestateLTE(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldLTE(FieldSignalTracestate, v))
+}
+
+// SignalTracestateContains applies the Contains predicate on the "signal_tracestate" field.
+func SignalTracestateContains(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldContains(FieldSignalTracestate, v))
+}
+
+// SignalTracestateHasPrefix applies the HasPrefix predicate on the "signal_tracestate" field.
+func SignalTracestateHasPrefix(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldHasPrefix(FieldSignalTracestate, v))
+}
+
+// SignalTracestateHasSuffix applies the HasSuffix predicate on the "signal_tracestate" field.
+func SignalTracestateHasSuffix(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldHasSuffix(FieldSignalTracestate, v))
+}
+
+// SignalTracestateIsNil applies the IsNil predicate on the "signal_tracestate" field.
+func SignalTracestateIsNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldIsNull(FieldSignalTracestate))
+}
+
+// SignalTracestateNotNil applies the NotNil predicate on the "signal_tracestate" field.
+func SignalTracestateNotNil() predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldNotNull(FieldSignalTracestate))
+}
+
+// SignalTracestateEqualFold applies the EqualFold predicate on the "signal_tracestate" field.
+func SignalTracestateEqualFold(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldEqualFold(FieldSignalTracestate, v))
+}
+
+// SignalTracestateContainsFold applies the ContainsFold predicate on the "signal_tracestate" field.
+func SignalTracestateContainsFold(v string) predicate.ShipmentDue {
+	return predicate.ShipmentDue(sql.FieldContainsFold(FieldSignalTracestate, v))
 }
 
 // CustomerEQ applies the EQ predicate on the "customer" field.
