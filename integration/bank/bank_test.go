@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/bank/ent"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
@@ -25,7 +25,7 @@ type bank struct {
 	*ent.Client
 	bus   *entsignal.Bus
 	db    *testdb.DB
-	moved *entsignaltest.Recorder[*ent.MoneyMoved, int]
+	moved *recorder.Recorder[*ent.MoneyMoved, int]
 }
 
 // each runs test with a bank on each kind of database.
@@ -37,7 +37,7 @@ func each(t *testing.T, test func(t *testing.T, b *bank)) {
 // open opens a bank on the database, and creates its tables.
 func open(t *testing.T, db *testdb.DB) *bank {
 	t.Helper()
-	b := &bank{db: db, moved: entsignaltest.NewRecorder(func(s *ent.MoneyMoved) int { return s.Number })}
+	b := &bank{db: db, moved: recorder.New(func(s *ent.MoneyMoved) int { return s.Number })}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: b.moved.Send})
 	require.NoError(t, err)
 	b.bus = bus

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/server"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
@@ -41,12 +41,12 @@ type program struct {
 	*ent.Client
 	bus *entsignal.Bus
 	log *testlog.Log
-	to  *entsignaltest.Recorder[*ent.AuditLogged, int]
+	to  *recorder.Recorder[*ent.AuditLogged, int]
 }
 
 func open(t testing.TB, db *testdb.DB) *program {
 	t.Helper()
-	p := &program{log: &testlog.Log{}, to: entsignaltest.NewRecorder(func(s *ent.AuditLogged) int { return s.Number })}
+	p := &program{log: &testlog.Log{}, to: recorder.New(func(s *ent.AuditLogged) int { return s.Number })}
 	var err error
 	p.bus, err = ent.NewSignalBus(ent.SignalSenders{AuditLogged: p.to.Send}, entsignal.WithMissingSenders(), entsignal.WithLogger(p.log.Logger()))
 	require.NoError(t, err)

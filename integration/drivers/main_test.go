@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/drivers/ent"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/internal/testlog"
 )
@@ -28,8 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type program struct {
 	*ent.Client
 	bus    *entsignal.Bus
-	moved  *entsignaltest.Recorder[*ent.MoneyMoved, int]
-	priced *entsignaltest.Recorder[*ent.PriceSet, int]
+	moved  *recorder.Recorder[*ent.MoneyMoved, int]
+	priced *recorder.Recorder[*ent.PriceSet, int]
 	errors *errorLog
 	log    *testlog.Log
 }
@@ -44,8 +44,8 @@ func createTables(t *testing.T, db *testdb.DB) {
 func open(t *testing.T, drv dialect.Driver, opts ...entsignal.BusOption) *program {
 	t.Helper()
 	p := &program{
-		moved:  entsignaltest.NewRecorder(func(s *ent.MoneyMoved) int { return s.Number }),
-		priced: entsignaltest.NewRecorder(func(s *ent.PriceSet) int { return s.Number }),
+		moved:  recorder.New(func(s *ent.MoneyMoved) int { return s.Number }),
+		priced: recorder.New(func(s *ent.PriceSet) int { return s.Number }),
 		errors: &errorLog{},
 		log:    &testlog.Log{},
 	}

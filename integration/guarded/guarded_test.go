@@ -17,11 +17,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/guarded/ent"
 	"github.com/entsignal/signalbus/integration/guarded/ent/documentprinted"
 	"github.com/entsignal/signalbus/integration/guarded/ent/migrate"
 	_ "github.com/entsignal/signalbus/integration/guarded/ent/runtime"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
@@ -32,15 +32,15 @@ type archive struct {
 	*ent.Client
 	bus     *entsignal.Bus
 	db      *testdb.DB
-	shared  *entsignaltest.Recorder[*ent.DocumentShared, string]
-	printed *entsignaltest.Recorder[*ent.DocumentPrinted, int]
+	shared  *recorder.Recorder[*ent.DocumentShared, string]
+	printed *recorder.Recorder[*ent.DocumentPrinted, int]
 }
 
 func open(t *testing.T, db *testdb.DB) *archive {
 	t.Helper()
 	a := &archive{
 		db: db,
-		shared: entsignaltest.NewRecorder(func(s *ent.DocumentShared) string {
+		shared: recorder.New(func(s *ent.DocumentShared) string {
 			var names []string
 			for _, attachment := range s.Edges.Attachments {
 				names = append(names, attachment.Name)
@@ -48,7 +48,7 @@ func open(t *testing.T, db *testdb.DB) *archive {
 			slices.Sort(names)
 			return fmt.Sprint(s.Number, ":", strings.Join(names, "+"))
 		}),
-		printed: entsignaltest.NewRecorder(func(s *ent.DocumentPrinted) int { return s.Number }),
+		printed: recorder.New(func(s *ent.DocumentPrinted) int { return s.Number }),
 	}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{
 		DocumentShared:  a.shared.Send,

@@ -16,9 +16,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/inbox/ent"
 	"github.com/entsignal/signalbus/integration/inbox/ent/line"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
@@ -29,7 +29,7 @@ type consumer struct {
 	*ent.Client
 	bus  *entsignal.Bus
 	db   *testdb.DB
-	sent *entsignaltest.Recorder[*ent.Credited, string]
+	sent *recorder.Recorder[*ent.Credited, string]
 }
 
 // each runs test with a consumer on each kind of database.
@@ -41,7 +41,7 @@ func each(t *testing.T, test func(t *testing.T, c *consumer)) {
 // open opens a consumer on the database, and creates its tables.
 func open(t *testing.T, db *testdb.DB, drv dialect.Driver) *consumer {
 	t.Helper()
-	c := &consumer{db: db, sent: entsignaltest.NewRecorder(func(s *ent.Credited) string { return s.Message })}
+	c := &consumer{db: db, sent: recorder.New(func(s *ent.Credited) string { return s.Message })}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{Credited: c.sent.Send})
 	require.NoError(t, err)
 	c.bus = bus

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/names/ent"
 	"github.com/entsignal/signalbus/integration/names/ent/migrate"
@@ -33,7 +33,7 @@ func (s sent) types() (types []string) {
 
 // record returns a sender that notes the type of each signal.
 func record[T any](s *sent) entsignal.Sender[T] {
-	r := entsignaltest.NewRecorder(func(signal T) string { return fmt.Sprintf("%T", signal) })
+	r := recorder.New(func(signal T) string { return fmt.Sprintf("%T", signal) })
 	*s = append(*s, r.Keys)
 	return r.Send
 }

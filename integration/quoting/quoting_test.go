@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/quoting/ent"
 	"github.com/entsignal/signalbus/integration/quoting/ent/orderplaced"
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestNamesThatAreSQLAreQuoted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-		sent := entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number })
+		sent := recorder.New(func(s *ent.OrderPlaced) int { return s.Number })
 		bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: sent.Send},
 			entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 		require.NoError(t, err)

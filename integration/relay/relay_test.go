@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 	"github.com/entsignal/signalbus/internal/testlog"
@@ -27,10 +27,10 @@ type process struct {
 	db  *testdb.DB
 	log testlog.Log
 
-	orders    *entsignaltest.Recorder[*ent.OrderPlaced, int]
-	users     *entsignaltest.Recorder[*ent.UserJoined, int]
-	audits    *entsignaltest.Recorder[*ent.AuditLogged, int]
-	shipments *entsignaltest.Recorder[*ent.ShipmentDue, int]
+	orders    *recorder.Recorder[*ent.OrderPlaced, int]
+	users     *recorder.Recorder[*ent.UserJoined, int]
+	audits    *recorder.Recorder[*ent.AuditLogged, int]
+	shipments *recorder.Recorder[*ent.ShipmentDue, int]
 }
 
 // start opens a process on the database.
@@ -38,10 +38,10 @@ func start(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *process {
 	t.Helper()
 	p := &process{
 		db:        db,
-		orders:    entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number }),
-		users:     entsignaltest.NewRecorder(func(s *ent.UserJoined) int { return s.Number }),
-		audits:    entsignaltest.NewRecorder(func(s *ent.AuditLogged) int { return s.Number }),
-		shipments: entsignaltest.NewRecorder(func(s *ent.ShipmentDue) int { return s.Number }),
+		orders:    recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
+		users:     recorder.New(func(s *ent.UserJoined) int { return s.Number }),
+		audits:    recorder.New(func(s *ent.AuditLogged) int { return s.Number }),
+		shipments: recorder.New(func(s *ent.ShipmentDue) int { return s.Number }),
 	}
 	var err error
 	p.bus, err = ent.NewSignalBus(ent.SignalSenders{
@@ -139,13 +139,13 @@ func (p *process) audit(t testing.TB, n int) {
 }
 
 // arrive waits until n signals were sent.
-func arrive[T any](t testing.TB, r *entsignaltest.Recorder[T, int], n int) {
+func arrive[T any](t testing.TB, r *recorder.Recorder[T, int], n int) {
 	t.Helper()
 	require.NoError(t, r.WaitFor(ctx(t), func(keys []int) bool { return len(keys) >= n }), "%d of %d were sent", len(r.Keys()), n)
 }
 
 // modes returns by which flushes batches were sent.
-func modes[T any](r *entsignaltest.Recorder[T, int]) map[string]bool {
+func modes[T any](r *recorder.Recorder[T, int]) map[string]bool {
 	all := make(map[string]bool)
 	for _, b := range r.Batches() {
 		all[b.Mode.String()] = true

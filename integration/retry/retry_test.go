@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 )
@@ -43,12 +43,12 @@ type works struct {
 	db     *testdb.DB
 	errors chan error // what the error handler got
 
-	jobs   *entsignaltest.Recorder[*ent.JobQueued, int]
-	mails  *entsignaltest.Recorder[*ent.MailWanted, int]
-	badges *entsignaltest.Recorder[*ent.BadgeGiven, int]
-	steps  *entsignaltest.Recorder[*ent.StepDone, int]
-	notes  *entsignaltest.Recorder[*ent.NoteTaken, int]
-	moves  *entsignaltest.Recorder[*ent.LineMoved, string]
+	jobs   *recorder.Recorder[*ent.JobQueued, int]
+	mails  *recorder.Recorder[*ent.MailWanted, int]
+	badges *recorder.Recorder[*ent.BadgeGiven, int]
+	steps  *recorder.Recorder[*ent.StepDone, int]
+	notes  *recorder.Recorder[*ent.NoteTaken, int]
+	moves  *recorder.Recorder[*ent.LineMoved, string]
 }
 
 // open opens works on an empty database, and creates its tables.
@@ -71,12 +71,12 @@ func newWorks(t testing.TB, db *testdb.DB, drv dialect.Driver, opts ...entsignal
 	w := &works{
 		db:     db,
 		errors: make(chan error, 100),
-		jobs:   entsignaltest.NewRecorder(func(s *ent.JobQueued) int { return s.Number }),
-		mails:  entsignaltest.NewRecorder(func(s *ent.MailWanted) int { return s.Number }),
-		badges: entsignaltest.NewRecorder(func(s *ent.BadgeGiven) int { return s.Number }),
-		steps:  entsignaltest.NewRecorder(func(s *ent.StepDone) int { return s.Number }),
-		notes:  entsignaltest.NewRecorder(func(s *ent.NoteTaken) int { return s.Number }),
-		moves:  entsignaltest.NewRecorder(func(s *ent.LineMoved) string { return fmt.Sprint(s.Line, s.Number) }),
+		jobs:   recorder.New(func(s *ent.JobQueued) int { return s.Number }),
+		mails:  recorder.New(func(s *ent.MailWanted) int { return s.Number }),
+		badges: recorder.New(func(s *ent.BadgeGiven) int { return s.Number }),
+		steps:  recorder.New(func(s *ent.StepDone) int { return s.Number }),
+		notes:  recorder.New(func(s *ent.NoteTaken) int { return s.Number }),
+		moves:  recorder.New(func(s *ent.LineMoved) string { return fmt.Sprint(s.Line, s.Number) }),
 	}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{
 		JobQueued:  w.jobs.Send,

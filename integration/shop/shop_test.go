@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 )
@@ -38,14 +38,14 @@ type shop struct {
 	db     *testdb.DB
 	errors *errorLog
 
-	orders    *entsignaltest.Recorder[*ent.OrderPlaced, int]
-	users     *entsignaltest.Recorder[*ent.UserJoined, int]
-	tickets   *entsignaltest.Recorder[*ent.TicketOpened, int]
-	badges    *entsignaltest.Recorder[*ent.BadgeGiven, int]
-	shipments *entsignaltest.Recorder[*ent.ShipmentDue, int]
-	audits    *entsignaltest.Recorder[*ent.AuditLogged, int]
-	invoices  *entsignaltest.Recorder[*ent.InvoiceIssued, int]
-	measured  *entsignaltest.Recorder[*ent.Measured, int]
+	orders    *recorder.Recorder[*ent.OrderPlaced, int]
+	users     *recorder.Recorder[*ent.UserJoined, int]
+	tickets   *recorder.Recorder[*ent.TicketOpened, int]
+	badges    *recorder.Recorder[*ent.BadgeGiven, int]
+	shipments *recorder.Recorder[*ent.ShipmentDue, int]
+	audits    *recorder.Recorder[*ent.AuditLogged, int]
+	invoices  *recorder.Recorder[*ent.InvoiceIssued, int]
+	measured  *recorder.Recorder[*ent.Measured, int]
 	senders   ent.SignalSenders
 }
 
@@ -53,14 +53,14 @@ type shop struct {
 func newShop() *shop {
 	s := &shop{
 		errors:    newErrorLog(),
-		orders:    entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number }),
-		users:     entsignaltest.NewRecorder(func(s *ent.UserJoined) int { return s.Number }),
-		tickets:   entsignaltest.NewRecorder(func(s *ent.TicketOpened) int { return s.Number }),
-		badges:    entsignaltest.NewRecorder(func(s *ent.BadgeGiven) int { return s.Number }),
-		shipments: entsignaltest.NewRecorder(func(s *ent.ShipmentDue) int { return s.Number }),
-		audits:    entsignaltest.NewRecorder(func(s *ent.AuditLogged) int { return s.Number }),
-		invoices:  entsignaltest.NewRecorder(func(s *ent.InvoiceIssued) int { return s.Number }),
-		measured:  entsignaltest.NewRecorder(func(s *ent.Measured) int { return s.ID }),
+		orders:    recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
+		users:     recorder.New(func(s *ent.UserJoined) int { return s.Number }),
+		tickets:   recorder.New(func(s *ent.TicketOpened) int { return s.Number }),
+		badges:    recorder.New(func(s *ent.BadgeGiven) int { return s.Number }),
+		shipments: recorder.New(func(s *ent.ShipmentDue) int { return s.Number }),
+		audits:    recorder.New(func(s *ent.AuditLogged) int { return s.Number }),
+		invoices:  recorder.New(func(s *ent.InvoiceIssued) int { return s.Number }),
+		measured:  recorder.New(func(s *ent.Measured) int { return s.ID }),
 	}
 	s.senders = ent.SignalSenders{
 		OrderPlaced:   s.orders.Send,

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/tenants/ent"
 	"github.com/entsignal/signalbus/integration/tenants/ent/migrate"
@@ -33,8 +33,8 @@ var defaults = ent.SchemaConfig{OrderPlaced: "sales", InvoiceIssued: "billing", 
 type tenant struct {
 	*ent.Client
 	bus      *entsignal.Bus
-	orders   *entsignaltest.Recorder[*ent.OrderPlaced, int]
-	invoices *entsignaltest.Recorder[*ent.InvoiceIssued, string]
+	orders   *recorder.Recorder[*ent.OrderPlaced, int]
+	invoices *recorder.Recorder[*ent.InvoiceIssued, string]
 }
 
 // createTables creates the schemas of the annotations, and their tables. ent's own
@@ -56,8 +56,8 @@ func createTables(t *testing.T, db *testdb.DB) {
 func open(t *testing.T, db *testdb.DB, opts ...ent.Option) *tenant {
 	t.Helper()
 	s := &tenant{
-		orders: entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number }),
-		invoices: entsignaltest.NewRecorder(func(s *ent.InvoiceIssued) string {
+		orders: recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
+		invoices: recorder.New(func(s *ent.InvoiceIssued) string {
 			texts := []string{}
 			for _, line := range s.Edges.Lines {
 				texts = append(texts, line.Text)

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
-	"github.com/entsignal/signalbus/entsignal/entsignaltest"
+	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/undecodable/ent"
 )
@@ -31,13 +31,13 @@ type store struct {
 	db     *testdb.DB
 	errors chan error // what the error handler got
 
-	parcels *entsignaltest.Recorder[*ent.ParcelPacked, int]
-	notes   *entsignaltest.Recorder[*ent.NotePinned, int]
-	pallets *entsignaltest.Recorder[*ent.PalletMoved, int]
-	crates  *entsignaltest.Recorder[*ent.CrateMoved, int]
-	labels  *entsignaltest.Recorder[*ent.LabelPrinted, int]
-	boxes   *entsignaltest.Recorder[*ent.BoxSealed, int]
-	bins    *entsignaltest.Recorder[*ent.BinMarked, int]
+	parcels *recorder.Recorder[*ent.ParcelPacked, int]
+	notes   *recorder.Recorder[*ent.NotePinned, int]
+	pallets *recorder.Recorder[*ent.PalletMoved, int]
+	crates  *recorder.Recorder[*ent.CrateMoved, int]
+	labels  *recorder.Recorder[*ent.LabelPrinted, int]
+	boxes   *recorder.Recorder[*ent.BoxSealed, int]
+	bins    *recorder.Recorder[*ent.BinMarked, int]
 }
 
 // open opens a store on an empty database, and creates its tables.
@@ -54,13 +54,13 @@ func openAgain(t testing.TB, db *testdb.DB, configure ...func(*ent.SignalSenders
 	s := &store{
 		db:      db,
 		errors:  make(chan error, 100),
-		parcels: entsignaltest.NewRecorder(func(s *ent.ParcelPacked) int { return s.Number }),
-		notes:   entsignaltest.NewRecorder(func(s *ent.NotePinned) int { return s.Number }),
-		pallets: entsignaltest.NewRecorder(func(s *ent.PalletMoved) int { return s.Number }),
-		crates:  entsignaltest.NewRecorder(func(s *ent.CrateMoved) int { return s.Number }),
-		labels:  entsignaltest.NewRecorder(func(s *ent.LabelPrinted) int { return s.Number }),
-		boxes:   entsignaltest.NewRecorder(func(s *ent.BoxSealed) int { return s.Number }),
-		bins:    entsignaltest.NewRecorder(func(s *ent.BinMarked) int { return s.Number }),
+		parcels: recorder.New(func(s *ent.ParcelPacked) int { return s.Number }),
+		notes:   recorder.New(func(s *ent.NotePinned) int { return s.Number }),
+		pallets: recorder.New(func(s *ent.PalletMoved) int { return s.Number }),
+		crates:  recorder.New(func(s *ent.CrateMoved) int { return s.Number }),
+		labels:  recorder.New(func(s *ent.LabelPrinted) int { return s.Number }),
+		boxes:   recorder.New(func(s *ent.BoxSealed) int { return s.Number }),
+		bins:    recorder.New(func(s *ent.BinMarked) int { return s.Number }),
 	}
 	senders := ent.SignalSenders{
 		ParcelPacked: s.parcels.Send,

@@ -25,35 +25,24 @@ import (
 type program struct {
 	*ent.Client
 	bus    *entsignal.Bus
-	placed *entsignaltest.Recorder[*ent.OrderPlaced, int]
-	stock  *entsignaltest.Recorder[*ent.StockCounted, int]
-	prices *entsignaltest.Recorder[*ent.PriceSet, int]
-	mails  *entsignaltest.Recorder[*ent.MailSent, int]
+	outbox *entsignaltest.Outbox
 	lines  int // that the sender of OrderPlaced was given
 }
 
 func open(t *testing.T) *program {
 	t.Helper()
-	p := &program{
-		placed: entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.Number }),
-		stock:  entsignaltest.NewRecorder(func(s *ent.StockCounted) int { return s.Number }),
-		prices: entsignaltest.NewRecorder(func(s *ent.PriceSet) int { return s.Number }),
-		mails:  entsignaltest.NewRecorder(func(s *ent.MailSent) int { return s.Number }),
-	}
-	p.placed.Before(func(_ context.Context, signals []*ent.OrderPlaced) error {
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+	p := &program{outbox: outbox}
+	entsignaltest.Intercept(outbox, func(_ context.Context, signals []*ent.OrderPlaced) error {
 		for _, s := range signals {
 			p.lines += len(s.Edges.Lines)
 		}
 		return nil
 	})
+	senders.OrderPlacedWith = func(q *ent.OrderPlacedQuery) { q.WithLines() }
 	var err error
-	p.bus, err = ent.NewSignalBus(ent.SignalSenders{
-		OrderPlaced:     p.placed.Send,
-		OrderPlacedWith: func(q *ent.OrderPlacedQuery) { q.WithLines() },
-		StockCounted:    p.stock.Send,
-		PriceSet:        p.prices.Send,
-		MailSent:        p.mails.Send,
-	}, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
+	p.bus, err = ent.NewSignalBus(senders, outbox.Option(),
+		entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 	require.NoError(t, err)
 	pool, err := stdsql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "test.db")+
 		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
@@ -62,6 +51,14 @@ func open(t *testing.T) *program {
 	p.Client = ent.NewClient(ent.Driver(sql.OpenDB(dialect.SQLite, pool)), ent.Log(func(...any) {}), ent.WithSignalBus(p.bus))
 	require.NoError(t, p.Schema.Create(t.Context()))
 	return p
+}
+
+// placed returns the numbers of the orders that were sent.
+func (p *program) placed() (numbers []int) {
+	for _, s := range entsignaltest.Sent[*ent.OrderPlaced](p.outbox) {
+		numbers = append(numbers, s.Number)
+	}
+	return numbers
 }
 
 func place(c *ent.Client, number int) *ent.OrderPlacedCreate {
@@ -110,17 +107,17 @@ func TestEachWayToCreateInATransactionSendsAtTheCommit(t *testing.T) {
 				tx, err := c.Tx(t.Context())
 				require.NoError(t, err)
 				require.NoError(t, create(t.Context(), tx.Client()), name)
-				assert.Empty(t, p.placed.Keys(), "before the commit")
+				assert.Empty(t, p.placed(), "before the commit")
 				require.NoError(t, tx.Commit())
-				assert.ElementsMatch(t, []int{1, 2, 3}, p.placed.Keys(), name)
-				p.placed.Reset()
+				assert.ElementsMatch(t, []int{1, 2, 3}, p.placed(), name)
+				p.outbox.Reset()
 
 				tx, err = c.Tx(t.Context())
 				require.NoError(t, err)
 				require.NoError(t, create(t.Context(), tx.Client()), name)
 				require.NoError(t, tx.Rollback())
 			}
-			assert.Empty(t, p.placed.Keys())
+			assert.Empty(t, p.placed())
 			assert.Zero(t, p.OrderPlaced.Query().CountX(t.Context()))
 			if name == "Create" {
 				assert.Equal(t, 3*len(clients), p.lines)
@@ -133,9 +130,9 @@ func TestBulkOutsideOfATransactionIsOneBatchAndWhatAHookCreatesAnother(t *testin
 	p := open(t)
 	require.NoError(t, creations["Create"](t.Context(), p.Client))
 	require.NoError(t, creations["CreateBulk"](t.Context(), p.WithHooksOf(nil)))
-	assert.Equal(t, []int{1, 2, 3, 1, 2, 3}, p.placed.Keys())
-	assert.Len(t, p.placed.Batches(), 4)
-	p.placed.Reset()
+	assert.Equal(t, []int{1, 2, 3, 1, 2, 3}, p.placed())
+	assert.Len(t, entsignaltest.Batches[*ent.OrderPlaced](p.outbox), 4)
+	p.outbox.Reset()
 
 	p.OrderPlaced.Use(func(next ent.Mutator) ent.Mutator {
 		return hook.OrderPlacedFunc(func(ctx context.Context, m *ent.OrderPlacedMutation) (ent.Value, error) {
@@ -147,8 +144,8 @@ func TestBulkOutsideOfATransactionIsOneBatchAndWhatAHookCreatesAnother(t *testin
 		})
 	})
 	require.NoError(t, creations["CreateBulk"](t.Context(), p.Client))
-	assert.Equal(t, []int{13, 12, 11, 1, 2, 3}, p.placed.Keys())
-	assert.Len(t, p.placed.Batches(), 4)
+	assert.Equal(t, []int{13, 12, 11, 1, 2, 3}, p.placed())
+	assert.Len(t, entsignaltest.Batches[*ent.OrderPlaced](p.outbox), 4)
 }
 
 func TestFailedBulkSendsNothing(t *testing.T) {
@@ -163,7 +160,7 @@ func TestFailedBulkSendsNothing(t *testing.T) {
 		})
 	})
 	require.ErrorIs(t, creations["CreateBulk"](t.Context(), p.Client), failed)
-	assert.Empty(t, p.placed.Keys())
+	assert.Empty(t, p.placed())
 }
 
 func TestFlushesSendAndTransactionsJoin(t *testing.T) {
@@ -171,11 +168,13 @@ func TestFlushesSendAndTransactionsJoin(t *testing.T) {
 	p.StockCounted.MapCreateBulk([]int{1, 2, 3}, func(b *ent.StockCountedCreate, i int) {
 		b.SetID(string(rune('a' + i))).SetNumber(i + 1)
 	}).ExecX(t.Context())
-	assert.Empty(t, p.stock.Keys())
+	entsignaltest.None[*ent.StockCounted](p.outbox)
 	n, err := p.StockCounted.FlushOrdered(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 3, n)
-	assert.Equal(t, []int{3, 2, 1}, p.stock.Keys())
+	for i, s := range entsignaltest.Sent[*ent.StockCounted](p.outbox) {
+		assert.Equal(t, 3-i, s.Number)
+	}
 
 	order, err := ent.InTx(t.Context(), p.Client, func(ctx context.Context, tx *ent.Tx) (*ent.Order, error) {
 		order := tx.Order.Create().SaveX(ctx)
@@ -188,7 +187,11 @@ func TestFlushesSendAndTransactionsJoin(t *testing.T) {
 		})
 	})
 	require.NoError(t, err)
-	assert.Equal(t, []int{1, 2, 3}, p.prices.Keys())
+	prices := entsignaltest.Sent[*ent.PriceSet](p.outbox)
+	require.Len(t, prices, 3)
+	for i, s := range prices {
+		assert.Equal(t, i+1, s.Number)
+	}
 	require.NoError(t, order.Update().SetTotal(2).Exec(t.Context()))
 	require.ErrorIs(t, p.PriceSet.Create().SetArticle(1).SetNumber(4).Exec(t.Context()), entsignal.ErrNoTx)
 	_, err = p.Order.Lock(t.Context(), order.ID)
@@ -199,4 +202,5 @@ func TestFlushesSendAndTransactionsJoin(t *testing.T) {
 	n, err = p.MailSent.Send(t.Context(), mail)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
+	assert.Equal(t, 1, entsignaltest.One[*ent.MailSent](p.outbox).Number)
 }

@@ -1,4 +1,6 @@
-package entsignaltest
+// Package recorder has a sender that records by key what it is called with, for tests that
+// count batches and modes. Tests of what a program sends use package entsignaltest.
+package recorder
 
 import (
 	"context"
@@ -12,25 +14,25 @@ import (
 // entity, and K is the key by which a test identifies a signal. Its methods are
 // safe for concurrent use.
 //
-//	sent := entsignaltest.NewRecorder(func(s *ent.OrderPlaced) int { return s.OrderID })
+//	sent := recorder.New(func(s *ent.OrderPlaced) int { return s.OrderID })
 //	bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: sent.Send})
 type Recorder[T any, K comparable] struct {
 	key func(T) K
 
 	mu      sync.Mutex
 	before  func(ctx context.Context, signals []T) error
-	batches []RecordedBatch[K]
+	batches []Batch[K]
 	changed chan struct{} // closed and replaced at each batch
 }
 
-// RecordedBatch is what one call of a sender has sent.
-type RecordedBatch[K comparable] struct {
+// Batch is what one call of a sender has sent.
+type Batch[K comparable] struct {
 	entsignal.Batch     // as the sender found it in its context
 	Keys            []K // the signals that were sent
 }
 
-// NewRecorder returns a recorder that identifies signals by key.
-func NewRecorder[T any, K comparable](key func(T) K) *Recorder[T, K] {
+// New returns a recorder that identifies signals by key.
+func New[T any, K comparable](key func(T) K) *Recorder[T, K] {
 	return &Recorder[T, K]{key: key, changed: make(chan struct{})}
 }
 
@@ -74,7 +76,7 @@ func (r *Recorder[T, K]) Send(ctx context.Context, signals []T) error {
 	if err != nil && part == nil {
 		return err
 	}
-	batch := RecordedBatch[K]{Keys: make([]K, 0, len(signals))}
+	batch := Batch[K]{Keys: make([]K, 0, len(signals))}
 	batch.Batch, _ = entsignal.BatchFromContext(ctx)
 	for i, s := range signals {
 		if part == nil || part.Errors[i] == nil {
@@ -90,7 +92,7 @@ func (r *Recorder[T, K]) Send(ctx context.Context, signals []T) error {
 }
 
 // Batches returns what was sent so far, batch by batch.
-func (r *Recorder[T, K]) Batches() []RecordedBatch[K] {
+func (r *Recorder[T, K]) Batches() []Batch[K] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.batches)
