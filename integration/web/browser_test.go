@@ -131,10 +131,17 @@ func (b *tab) open(path string) {
 	b.run(chromedp.Navigate(b.site.URL+path), chromedp.WaitReady("footer"))
 }
 
-// click clicks on what a selector finds.
+// click clicks on what a selector finds, once it is there and the page is complete: what
+// is clicked before the script runs is done without it. It needs no place on the screen,
+// which moves while the page follows what happens.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.run(chromedp.Click(selector, chromedp.ByQuery))
+	require.Eventually(b.t, func() bool {
+		var clicked bool
+		err := chromedp.Run(b.ctx, chromedp.Evaluate(fmt.Sprintf(`(e => { e?.click(); return e !== null })(document.readyState === "complete" ? document.querySelector(%q) : null)`, selector), &clicked,
+			func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithUserGesture(true) }))
+		return err == nil && clicked
+	}, 20*time.Second, 10*time.Millisecond, "%s can't be clicked", selector)
 }
 
 // text returns the text of what a selector finds, once it is there.

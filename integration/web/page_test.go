@@ -47,7 +47,6 @@ func TestActionsInABrowser(t *testing.T) {
 			b.run(chromedp.WaitVisible("#signals", chromedp.ByQuery))
 			assert.Equal(t, "May act", b.text(".access"))
 			b.click(`#signals a[href$="JobQueued"]`)
-			b.run(chromedp.WaitVisible("[data-list]", chromedp.ByQuery))
 
 			// All of one error.
 			b.click(`.acts form[action$="/retry"] button`)
@@ -65,9 +64,9 @@ func TestActionsInABrowser(t *testing.T) {
 
 			// One, on its own page.
 			b.click(`[data-list] tbody th a`)
-			b.run(chromedp.WaitVisible("#fields", chromedp.ByQuery))
-			assert.Contains(t, b.text("pre.text"), "is gone")
-			b.click(`.bar form[action$="/retry"] button`)
+			b.says("main h1", "Message")
+			b.says("pre.text", "is gone")
+			b.click(`main > section .bar form[action$="/retry"] button`)
 			b.says(".notice", "1 message will be tried again.")
 			dead, _ = w.jobs(t)
 			assert.Equal(t, 3, dead)
@@ -99,6 +98,7 @@ func TestActionsInABrowser(t *testing.T) {
 
 			// All needs the name.
 			b.click(`.bar button[value=all].risky`)
+			b.says(form, "Type JobQueued to confirm")
 			b.run(chromedp.SendKeys(form+` input[name=name]`, "jobqueued", chromedp.ByQuery))
 			b.click(form + ` button.risky`)
 			b.says("[role=alert]", "That is not the name. Nothing was discarded.")

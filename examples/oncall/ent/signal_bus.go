@@ -190,16 +190,17 @@ func (b *OrderPlacedCreate) entsignalID() (any, bool) { return b.mutation.ID() }
 // entsignalStockMoved tells the bus how StockMoved signals are found, sent and deleted.
 func (s SignalSenders) entsignalStockMoved() signalhooks.Signal {
 	return signalhooks.NewSignal(signalhooks.Model[*config, *StockMoved, int, *StockMovedQuery]{
-		Name:         TypeStockMoved,
-		Table:        "stock_moveds",
-		IDColumn:     "id",
-		AutoFlush:    false,
-		BurstCount:   100,
-		OrderBy:      []entsignal.OrderTerm{"id"},
-		OrderColumns: []entsignal.OrderTerm{"id"},
-		Sender:       s.StockMoved,
-		Counted:      true,
-		ID:           func(n *StockMoved) int { return n.ID },
+		Name:          TypeStockMoved,
+		Table:         "stock_moveds",
+		IDColumn:      "id",
+		AutoFlush:     false,
+		BurstCount:    100,
+		OrderBy:       []entsignal.OrderTerm{"id"},
+		OrderColumns:  []entsignal.OrderTerm{"id"},
+		OrderCompares: true,
+		Sender:        s.StockMoved,
+		Counted:       true,
+		ID:            func(n *StockMoved) int { return n.ID },
 		Query: func(c *config, drv dialect.Driver, match func(*sql.Selector)) *StockMovedQuery {
 			q := &StockMovedQuery{config: entsignalConfig(c, drv), ctx: &QueryContext{Type: TypeStockMoved}}
 			return q.Where(match)
