@@ -101,7 +101,7 @@ func (w *watched) fires(t *testing.T, wanted []string, others ...string) {
 
 const (
 	minute       = 300 * time.Millisecond // a minute of the rules
-	scrapesEvery = 200 * time.Millisecond
+	scrapesEvery = 300 * time.Millisecond
 )
 
 // hasten shortens the times of rules, and lowers their limits.
