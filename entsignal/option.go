@@ -109,6 +109,21 @@ func WithAsync(queue int) BusOption {
 	})}
 }
 
+// WithDurableDeletion makes the database write the deletion of sent signals to its
+// disk, and to the standbys that its synchronous_commit asks for, before a commit or a
+// flush goes on. By default a bus doesn't wait for that on PostgreSQL: it deletes with
+// synchronous_commit off, and if the server crashes, messages of the last moments,
+// three times wal_writer_delay at most (0.6 seconds), may be sent again. Nothing else
+// can be lost: that a signal was recorded is as durable as your transaction made it.
+//
+// It has no effect on other databases, where one transaction can't ask for less.
+func WithDurableDeletion() BusOption {
+	return busOption{option.New("WithDurableDeletion", func(b *option.Bus) error {
+		b.Durable = true
+		return nil
+	})}
+}
+
 // WithAutocommitDriver declares that the client's driver commits each statement
 // outside a transaction before it returns. The bus then sends signals that are
 // created outside a transaction at once. By default it does so only with ent's own

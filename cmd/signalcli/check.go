@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,8 @@ type checked struct {
 	AgeIs      string   `json:"age_is,omitempty"`
 	Exceeded   []string `json:"exceeded,omitempty"`
 
-	age time.Duration
+	age                   time.Duration
+	morePending, moreDead bool // than were counted
 }
 
 // checkResult is what a check prints as JSON.
@@ -60,7 +62,8 @@ func newCheckCommand(sys system, g *global) *cobra.Command {
 		Short: "Check limits, for cron and monitors",
 		Long: `Check that no more signals are pending, or dead, and none for longer, than the
 limits say. Each limit holds for each signal type. It prints one line, and exits
-with 1 when a limit is exceeded or can't be checked.
+with 1 when a limit is exceeded or can't be checked. It counts no further than to
+10,000, or to the highest limit, so that a table of millions is checked quickly.
 
 With mixin.Trace the age of a signal is the time since it was recorded, by the clock
 of the program that did. Other signals have no time of their own. Their age is for
@@ -127,18 +130,19 @@ func (k *checker) run(c *cobra.Command, names []string) error {
 
 // check looks once, or with a limit of the age and no file until it knows.
 func (k *checker) check(ctx context.Context, bus *entsignal.Bus, selected selection) ([]checked, error) {
-	counts, err := bus.Pending(ctx, selected.options()...)
+	most := min(max(exactCounts, k.pending.n, k.dead.n), math.MaxInt-1) + 1
+	counts, err := bus.Pending(ctx, append(selected.options(), entsignal.AtMost(most))...)
 	if err != nil {
 		return nil, err
 	}
 	found := make([]checked, len(counts))
 	for i, n := range counts {
-		found[i] = checked{Signal: n.Name, Pending: n.Count, Dead: n.Dead}
+		found[i] = checked{Signal: n.Name, Pending: n.Count, Dead: n.Dead, morePending: n.Count >= most, moreDead: n.Dead >= most}
 		if k.pending.set && n.Count > k.pending.n {
-			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("%d pending (limit %d)", n.Count, k.pending.n))
+			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("%s pending (limit %d)", countText(n.Count, most), k.pending.n))
 		}
 		if k.dead.set && n.Dead > k.dead.n {
-			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("%d dead (limit %d)", n.Dead, k.dead.n))
+			found[i].Exceeded = append(found[i].Exceeded, fmt.Sprintf("%s dead (limit %d)", countText(n.Dead, most), k.dead.n))
 		}
 	}
 	if !k.age.set {
@@ -166,6 +170,25 @@ func (k *checker) check(ctx context.Context, bus *entsignal.Bus, selected select
 		}
 	}
 	return found, nil
+}
+
+// exactCounts is up to where a check counts, or to its limits if they are higher.
+const exactCounts = 10_000
+
+// countText is a count that stopped at most.
+func countText(n, most int) string {
+	if n >= most {
+		return fmt.Sprintf("more than %d", most-1)
+	}
+	return strconv.Itoa(n)
+}
+
+// sumText is a sum of counts, of which one may have stopped.
+func sumText(n int, more bool) string {
+	if more {
+		return fmt.Sprintf("%d or more", n)
+	}
+	return strconv.Itoa(n)
 }
 
 // oldest returns the oldest signals, and since when they were seen.
@@ -206,11 +229,13 @@ func (r checkResult) line() string {
 	var (
 		over          []string
 		pending, dead int
-		oldest        checked
+		oldest, more  checked
 	)
 	for _, s := range r.Signals {
 		pending += s.Pending
 		dead += s.Dead
+		more.morePending = more.morePending || s.morePending
+		more.moreDead = more.moreDead || s.moreDead
 		if s.age > oldest.age {
 			oldest = s
 		}
@@ -221,7 +246,7 @@ func (r checkResult) line() string {
 	if !r.OK {
 		return "exceeded: " + strings.Join(over, "; ")
 	}
-	line := fmt.Sprintf("ok: %d pending, %d dead", pending, dead)
+	line := fmt.Sprintf("ok: %s pending, %s dead", sumText(pending, more.morePending), sumText(dead, more.moreDead))
 	switch oldest.AgeIs {
 	case view.AgeIsExact:
 		line += fmt.Sprintf(", the oldest recorded %v ago (%s %s)", roundAge(oldest.age), oldest.Signal, oldest.OldestID)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -275,8 +274,6 @@ type detail struct {
 	// FailedByError has the failed signals by their errors, the most frequent first, of
 	// the first 10,001 at most.
 	FailedByError []errorGroup `json:"failed_by_error"`
-
-	failed []entsignal.FailedSignal // the first ones
 }
 
 // errorGroup is the failed signals with the same error.
@@ -304,10 +301,8 @@ func (s *server) signalDetail(ctx context.Context, name string) (d signalDetail,
 	if err != nil {
 		return d, err
 	}
-	var state sync.WaitGroup
-	state.Go(func() { d.signalState = s.signal(ctx, info, s.loops()[name]) })
+	d.signalState = s.signal(ctx, info, s.loops()[name])
 	details := s.types[name].detail.get(ctx, func(ctx context.Context) (detail, error) { return s.askDetail(ctx, info) })
-	state.Wait()
 	d.detail = details.value
 	if d.FailedByError == nil {
 		d.FailedByError = []errorGroup{}
@@ -343,10 +338,6 @@ func (s *server) askDetail(ctx context.Context, info entsignal.Info) (d detail, 
 		group := errorGroup{FailedGroup: g, ErrorID: errorID(g.Error), raw: g.Error}
 		group.Error = secret.Redact(g.Error)
 		d.FailedByError = append(d.FailedByError, group)
-	}
-	d.failed = slices.Clone(failed[:min(len(failed), defaultPage+1)])
-	for i := range d.failed {
-		d.failed[i].Error = secret.Redact(d.failed[i].Error)
 	}
 	return d, nil
 }

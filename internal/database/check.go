@@ -24,6 +24,17 @@ type serverTraits struct {
 	deferrable bool
 	// safeUpdates: the server refuses a deletion whose WHERE names no key.
 	safeUpdates bool
+	// genuine: it is PostgreSQL, and not a server that speaks its protocol.
+	genuine bool
+	// waits: a commit waits for the server's disk, or for a standby.
+	waits bool
+}
+
+// tableTraits are properties of a table that claims need to know.
+type tableTraits struct {
+	known bool // the table is there
+	// rules: the table has rules, which may make a deletion something else.
+	rules bool
 }
 
 // fitness remembers which server and which tables were found fit for claims. The
@@ -61,7 +72,13 @@ func (f *fitness) fit(t Table, server func() (serverTraits, []Misfit, error), ta
 func (l *locking) Check(ctx context.Context, drv dialect.Driver, t Table, batch time.Duration) ([]Misfit, error) {
 	return l.fit(t,
 		func() (serverTraits, []Misfit, error) { return l.askServer(ctx, drv, batch) },
-		func() (bool, []Misfit, error) { return l.askTable(ctx, drv, t) },
+		func() (bool, []Misfit, error) {
+			traits, misfits, err := l.askTable(ctx, drv, t)
+			if traits.rules {
+				l.twoSteps.Store(t, true)
+			}
+			return traits.known, misfits, err
+		},
 	)
 }
 

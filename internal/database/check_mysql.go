@@ -93,17 +93,17 @@ ORDER BY t.TABLE_NAME = BINARY ? DESC LIMIT 1`
 // askTableMySQL checks whether the table's engine can roll back a deletion. If it
 // can't, signals would be deleted that the sender then fails to send. A view has no
 // engine. A table that doesn't exist is reported by the claim.
-func askTableMySQL(ctx context.Context, drv dialect.Driver, t Table) (known bool, misfits []Misfit, _ error) {
+func askTableMySQL(ctx context.Context, drv dialect.Driver, t Table) (traits tableTraits, misfits []Misfit, _ error) {
 	err := query(ctx, drv, engineMySQL, []any{t.Schema, t.Name, t.Name}, func(rows *sql.Rows) error {
 		var engine, transactions, savepoints stdsql.NullString
 		if err := rows.Scan(&engine, &transactions, &savepoints); err != nil {
 			return err
 		}
-		known = true
+		traits.known = true
 		no := func(s stdsql.NullString) bool { return s.Valid && s.String != "YES" }
 		switch {
 		case no(transactions) || no(savepoints):
-			known = false
+			traits.known = false
 			return unfit("table %s has the engine %s, which can't roll back a deletion (transactions: %s, savepoints: %s), so messages that fail would be lost; ALTER TABLE %s ENGINE=InnoDB",
 				t, engine.String, transactions.String, savepoints.String, t)
 		case engine.Valid && !strings.EqualFold(engine.String, "InnoDB"):
@@ -111,8 +111,8 @@ func askTableMySQL(ctx context.Context, drv dialect.Driver, t Table) (known bool
 		}
 		return nil
 	})
-	if err != nil && known {
-		return false, nil, fmt.Errorf("ask for the engine of table %s: %w", t, err)
+	if err != nil && traits.known {
+		return tableTraits{}, nil, fmt.Errorf("ask for the engine of table %s: %w", t, err)
 	}
-	return known, misfits, err
+	return traits, misfits, err
 }

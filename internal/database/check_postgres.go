@@ -16,7 +16,7 @@ import (
 // transactions.
 const settingsPostgres = `
 SELECT name, setting FROM pg_settings
-	WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'default_transaction_read_only')
+	WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'default_transaction_read_only', 'synchronous_commit')
 UNION ALL SELECT 'version', version()
 UNION ALL SELECT 'deferrable', CASE WHEN EXISTS (SELECT 1 FROM pg_trigger WHERE tgdeferrable) THEN 'on' ELSE 'off' END
 UNION ALL SELECT 'extension', extname::text FROM pg_extension WHERE extname IN ('bdr', 'spock')`
@@ -34,9 +34,12 @@ func askServerPostgres(ctx context.Context, drv dialect.Driver, batch time.Durat
 		}
 		switch name {
 		case "version":
-			misfits = append(misfits, kinOfPostgres(value)...)
+			kin := kinOfPostgres(value)
+			misfits, t.genuine = append(misfits, kin...), kin == nil
 		case "deferrable":
 			t.deferrable = value == "on"
+		case "synchronous_commit":
+			t.waits = value != "off"
 		case "extension":
 			misfits = append(misfits, Misfit{"extension", value, oneNode})
 		case "default_transaction_read_only":
@@ -77,26 +80,26 @@ func kinOfPostgres(version string) []Misfit {
 	}
 }
 
-const relationPostgres = `SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)`
+const relationPostgres = `SELECT relpersistence::text, relhasrules FROM pg_class WHERE oid = to_regclass(%s)`
 
-// askTablePostgres checks whether a table survives a crash of the server.
-func askTablePostgres(ctx context.Context, drv dialect.Driver, t Table) (known bool, misfits []Misfit, _ error) {
+// askTablePostgres checks whether a table survives a crash of the server, and whether it has rules.
+func askTablePostgres(ctx context.Context, drv dialect.Driver, t Table) (traits tableTraits, misfits []Misfit, _ error) {
 	err := query(ctx, drv, fmt.Sprintf(relationPostgres, pgLiteral(pgTable(t))), nil, func(rows *sql.Rows) error {
 		var persistence string
-		if err := rows.Scan(&persistence); err != nil {
+		if err := rows.Scan(&persistence, &traits.rules); err != nil {
 			return err
 		}
-		known = true
+		traits.known = true
 		if persistence == "u" {
 			misfits = append(misfits, Misfit{"table", t.String() + " UNLOGGED", "a crash of the server empties the table, and its messages are lost; ALTER TABLE … SET LOGGED"})
 		}
 		return nil
 	})
 	if isPostgresRefusal(err) {
-		return true, nil, nil
+		return tableTraits{known: true}, nil, nil
 	}
 	if err != nil {
-		return false, nil, fmt.Errorf("ask about table %s: %w", t, err)
+		return tableTraits{}, nil, fmt.Errorf("ask about table %s: %w", t, err)
 	}
-	return known, misfits, nil
+	return traits, misfits, nil
 }

@@ -54,6 +54,11 @@ type Claim struct {
 	Ordered bool
 	// Key, if not empty, applies Ordered to the claims with the same key only.
 	Key string
+	// Only, if not nil, is the id of the only row that Fetch may return, and the row is
+	// nothing that Fetch loads other rows with. It may then be deleted as it is read.
+	Only any
+	// Durable means that the deletion must survive a crash of the server.
+	Durable bool
 	// Patience is how long to wait on a database where only one claim runs at a
 	// time. After that the error is [ErrBusy]. 0 means to wait until the context of
 	// the claim ends.
@@ -92,6 +97,8 @@ type Dialect interface {
 	// Read runs read with a driver that sees committed rows and doesn't wait for
 	// writers.
 	Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error
+	// Empty reports which tables have no rows, with one query.
+	Empty(ctx context.Context, drv dialect.Driver, tables []Table) ([]bool, error)
 	// Order returns whether the ids of a table come in the order in which they are
 	// committed, or how a flush can ensure it.
 	Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
@@ -115,7 +122,7 @@ var ErrBusy = errors.New("another flush is running")
 func New(drv dialect.Driver) (Dialect, error) {
 	switch name := drv.Dialect(); name {
 	case dialect.Postgres:
-		return &locking{orderLock: postgresOrderLock{}, remove: removePostgres, order: orderPostgres, indexes: findIndexesPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
+		return &locking{orderLock: postgresOrderLock{}, remove: removePostgres, takeOne: takeOnePostgres, order: orderPostgres, orderStamp: orderStampPostgres, indexes: findIndexesPostgres, askServer: askServerPostgres, askTable: askTablePostgres, absence: absencePostgres}, nil
 	case dialect.MySQL:
 		return &locking{orderLock: mysqlOrderLock{}, remove: removeMySQL, order: orderMySQL, indexes: findIndexesMySQL, askServer: askServerMySQL, askTable: askTableMySQL, hint: " FORCE INDEX (PRIMARY)"}, nil
 	case dialect.SQLite:

@@ -21,6 +21,9 @@ type driverTraits struct {
 	// several means that it accepts several statements without arguments at once, and returns the
 	// result of the last. go-sql-driver/mysql needs a setting for it.
 	several bool
+	// joins means that BEGIN may be the first of several statements, of which the others have the
+	// result.
+	joins bool
 	// forgets means that it keeps no statement, and so no plan, from one use to the next. pgx keeps
 	// them, and so does lib/pq with pqconn.WithStatementCache.
 	forgets bool
@@ -34,11 +37,11 @@ func driverTraitsOf(drv dialect.Driver) driverTraits {
 		return driverTraits{}
 	}
 	if _, ok := pool.Driver().(interface{ KeepsStatements() }); ok { // pqconn
-		return driverTraits{literals: true, several: true}
+		return driverTraits{literals: true, several: true, joins: true}
 	}
 	switch path := packageOf(pool.Driver()); {
 	case strings.HasSuffix(path, "/lib/pq"):
-		return driverTraits{literals: true, several: true, forgets: true}
+		return driverTraits{literals: true, several: true, joins: true, forgets: true}
 	case strings.HasSuffix(path, "/go-sql-driver/mysql"):
 		return driverTraits{literals: true}
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -22,15 +23,22 @@ type locking struct {
 	order  func(ctx context.Context, drv dialect.Driver, t Table) (Order, error)
 	// indexes returns the indexes of a table.
 	indexes func(ctx context.Context, drv dialect.Driver, t Table) ([]Index, error)
+	// orderStamp returns a text that differs when the order may have changed; nil if it never does.
+	orderStamp func(ctx context.Context, drv dialect.Driver, t Table, o Order) (string, error)
+	orders     orders
 	// absence is nil if no setting of a session changes which rows it sees.
 	absence func(ctx context.Context, drv dialect.Driver, m Missing) (string, error)
 	// hint makes an UPDATE find its rows by their key, where the optimizer may
 	// see it otherwise; see removeMySQL.
 	hint string
-	// askServer asks what the server is like, and askTable a table: whether it is
-	// known, what doesn't fit, and why nothing of it may be claimed.
+	// askServer asks what the server is like, and askTable a table: its traits, what
+	// doesn't fit, and why nothing of it may be claimed.
 	askServer func(ctx context.Context, drv dialect.Driver, batch time.Duration) (serverTraits, []Misfit, error)
-	askTable  func(ctx context.Context, drv dialect.Driver, t Table) (known bool, _ []Misfit, _ error)
+	askTable  func(ctx context.Context, drv dialect.Driver, t Table) (tableTraits, []Misfit, error)
+	// takeOne makes the query of a claim delete the row with an id and return it, if the
+	// row is free. It is nil where no statement does that.
+	takeOne  func(t *tx, table Table, id any) func(*sql.Selector)
+	twoSteps sync.Map // by Table: takeOne is not for it
 
 	fitness
 }
@@ -44,20 +52,12 @@ type orderLock interface {
 
 // Claim implements [Dialect].
 func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
-	t, err := l.begin(ctx, c.Driver, c.Settle)
-	if err != nil {
+	t, err := l.take(ctx, c)
+	if t == nil || err != nil {
 		return 0, err
 	}
 	defer t.end()
-
-	ids, err := l.lockRows(ctx, t, c)
-	if len(ids) == 0 || err != nil {
-		return 0, err
-	}
-	deleted, refused, err := l.deleteRows(ctx, t, c, ids)
-	if err != nil {
-		return 0, err
-	}
+	deleted, refused := t.deleted, t.refused
 	out := c.Send(ctx, deleted, refused)
 	if len(out.Sent) == 0 && len(out.Changes) == 0 {
 		return 0, out.Err
@@ -69,7 +69,7 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 		if err = t.commit(ctx); err != nil && !IsUnavailable(err) {
 			l.server.Store(nil) // an unknown constraint refused; ask the server again
 		}
-	case len(ids) == 1: // a savepoint would cost each healthy row a statement
+	case t.rows == 1: // a savepoint would cost each healthy row a statement
 		t.end()
 		if err := l.Note(ctx, Note{Driver: c.Driver, Table: c.Table, Changes: out.Changes, Settle: c.Settle}); err != nil {
 			return 0, errors.Join(out.Err, &NotNotedError{err})
@@ -77,7 +77,7 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 		return 0, out.Err
 	default:
 		var noteErr error
-		noteErr, err = l.keep(ctx, t, c, out)
+		noteErr, err = l.keep(ctx, t.tx, c, out)
 		out.Err = joined(out.Err, noteErr)
 	}
 	if err != nil && len(out.Sent) > 0 {
@@ -89,17 +89,119 @@ func (l *locking) Claim(ctx context.Context, c Claim) (int, error) {
 	return len(out.Sent), out.Err
 }
 
-// begin starts the transaction of a claim or a similar operation.
+// taken is the transaction of a claim that has locked its rows and deleted those that it can.
+type taken struct {
+	*tx
+	rows    int // that are locked
+	deleted []any
+	refused []Refusal
+}
+
+// take takes the rows of a claim. It returns nil if there are none.
+func (l *locking) take(ctx context.Context, c Claim) (*taken, error) {
+	if c.Only != nil && l.takeOne != nil {
+		if t, err := l.takeOnly(ctx, c); t != nil || err != nil {
+			return t, err
+		}
+	}
+	return l.within(ctx, c, func(t *taken) error {
+		ids, err := l.lockRows(ctx, t.tx, c)
+		if t.rows = len(ids); t.rows == 0 || err != nil {
+			return err
+		}
+		t.deleted, t.refused, err = l.deleteRows(ctx, t.tx, c, ids)
+		return err
+	})
+}
+
+// takeOnly takes the only row of a claim with one statement. If nothing comes of it, it returns nil,
+// and the claim is to go the usual way, which finds out why.
+func (l *locking) takeOnly(ctx context.Context, c Claim) (*taken, error) {
+	if _, ok := l.twoSteps.Load(c.Table); ok || c.Table.Schema != "" {
+		return nil, nil
+	}
+	t, err := l.within(ctx, c, func(t *taken) (err error) {
+		if t.server.deferrable {
+			if err := t.tellLater(ctx, immediately); err != nil {
+				return err
+			}
+		}
+		if t.deleted, err = c.Fetch(ctx, t.tx, l.takeOne(t.tx, c.Table, c.Only)); len(t.deleted) == 1 && err == nil {
+			t.rows = 1
+			err = ctx.Err()
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return t, nil
+	case !isRefusal(ctx, err):
+		return nil, fmt.Errorf("claim: %w", err)
+	case isAnswer(err) && !isOwn(err):
+		l.twoSteps.Store(c.Table, true)
+	}
+	return nil, nil
+}
+
+// within begins the transaction of a claim, and ends it unless take takes rows.
+func (l *locking) within(ctx context.Context, c Claim, take func(*taken) error) (_ *taken, err error) {
+	begun, err := l.beginClaim(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	t := &taken{tx: begun}
+	done := false
+	defer func() {
+		if !done {
+			t.end()
+		}
+	}()
+	if err := take(t); t.rows == 0 || err != nil {
+		return nil, err
+	}
+	done = true
+	return t, nil
+}
+
+// beginClaim starts the transaction of a claim. The deletion of what the broker has needn't survive
+// a crash of the server: then the messages are sent again.
+func (l *locking) beginClaim(ctx context.Context, c Claim) (*tx, error) {
+	t, err := l.beginWith(ctx, c.Driver, c.Settle, l.beginner())
+	if err != nil {
+		return nil, err
+	}
+	t.lazy = t.server.waits && !c.Durable
+	return t, nil
+}
+
+// begin starts the transaction of an operation that is similar to a claim.
 func (l *locking) begin(ctx context.Context, drv dialect.Driver, settle time.Duration) (*tx, error) {
+	return l.beginWith(ctx, drv, settle, begin)
+}
+
+func (l *locking) beginWith(ctx context.Context, drv dialect.Driver, settle time.Duration, begin func(context.Context, dialect.Driver, bool) (*tx, error)) (*tx, error) {
 	t, err := begin(ctx, drv, false)
 	if err != nil {
 		return nil, err
 	}
-	t.settle = settle
-	if known := l.server.Load(); known != nil {
-		t.server = *known
-	}
+	t.settle, t.server = settle, l.traits()
 	return t, nil
+}
+
+// traits returns what is known of the server.
+func (l *locking) traits() serverTraits {
+	if known := l.server.Load(); known != nil {
+		return *known
+	}
+	return serverTraits{}
+}
+
+// beginner returns the function that begins a transaction with the fewest round trips.
+func (l *locking) beginner() func(context.Context, dialect.Driver, bool) (*tx, error) {
+	if l.traits().genuine {
+		return beginLate
+	}
+	return begin
 }
 
 // lockRows locks the rows of the claim, and returns their ids.
@@ -120,13 +222,16 @@ func (l *locking) lockRows(ctx context.Context, t *tx, c Claim) ([]any, error) {
 	return ids, nil
 }
 
+// immediately makes the server check at once what it would check at the commit.
+const immediately = "SET CONSTRAINTS ALL IMMEDIATE"
+
 // deleteRows deletes the rows that can be deleted.
 func (l *locking) deleteRows(ctx context.Context, t *tx, c Claim, ids []any) (deleted []any, refused []Refusal, _ error) {
 	var first []string
 	if t.server.deferrable {
 		// Before the savepoint, which would take it back. What is refused at the
 		// commit is sent again for ever.
-		first = append(first, "SET CONSTRAINTS ALL IMMEDIATE")
+		first = append(first, immediately)
 	}
 	if len(ids) > 1 { // a single row needs no savepoint
 		first = append(first, savepoint)
@@ -201,7 +306,7 @@ func (l *locking) Exclusive() bool { return false }
 
 // Read implements [Dialect].
 func (l *locking) Read(ctx context.Context, drv dialect.Driver, read func(dialect.Driver) error) error {
-	t, err := begin(ctx, drv, true)
+	t, err := l.beginner()(ctx, drv, true)
 	if err != nil {
 		return err
 	}

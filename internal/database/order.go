@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -15,6 +16,8 @@ type Order struct {
 	// Sequence is where the ids come from, if they are drawn in order but before they are
 	// committed. Then a flush has to watch it. It must not be used if there is a Reason.
 	Sequence *Sequence
+
+	sequence int64 // the oid of the first sequence that the ids depend on, 0 if there is none
 }
 
 // A Watermark is one look at a sequence and the table whose ids it gives.
@@ -47,7 +50,48 @@ type Blocker struct {
 
 // Order implements [Dialect].
 func (l *locking) Order(ctx context.Context, drv dialect.Driver, t Table) (Order, error) {
-	return l.order(ctx, drv, t)
+	return l.orders.of(t, func() (Order, error) { return l.order(ctx, drv, t) }, func(o Order) (string, error) {
+		if l.orderStamp == nil {
+			return "", nil
+		}
+		return l.orderStamp(ctx, drv, t, o)
+	})
+}
+
+// orders remembers the orders of tables, because finding one out takes the server a multiple of
+// what a flush of nothing takes.
+type orders struct{ m sync.Map }
+
+type knownOrder struct {
+	Order
+	stamp string // changes when the order may have changed
+}
+
+// of returns the order of a table. learn finds it out, and stamp returns its stamp. An order without
+// a stamp never changes.
+func (o *orders) of(t Table, learn func() (Order, error), stamp func(Order) (string, error)) (Order, error) {
+	if known, ok := o.m.Load(t); ok {
+		known := known.(knownOrder)
+		now, err := stamp(known.Order)
+		if err == nil && now == known.stamp {
+			return known.Order, nil
+		}
+		o.m.Delete(t)
+	}
+	first, err := learn()
+	if err != nil {
+		return first, err
+	}
+	now, err := stamp(first)
+	if err != nil { // such as of a server that only speaks PostgreSQL's protocol
+		return first, nil
+	}
+	// What changed before the stamp was taken shows now.
+	again, err := learn()
+	if err == nil && again.Reason == first.Reason && (again.Sequence == nil) == (first.Sequence == nil) && (first.Sequence == nil || *again.Sequence == *first.Sequence) {
+		o.m.Store(t, knownOrder{first, now})
+	}
+	return again, err
 }
 
 // orderMySQL returns the same for every table. An ordered flush waits for rows that

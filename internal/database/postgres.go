@@ -14,12 +14,6 @@ type postgresOrderLock struct{}
 // advisoryClass is the upper half of the keys of our advisory locks: "esig".
 const advisoryClass = 0x65736967
 
-// planAnew makes the server plan each statement of the transaction for the current table.
-// Otherwise it may keep a plan for a prepared statement from when the table was small; such a plan
-// read a backlog of 2,000 rows a thousand times when measured. Servers older than 12 don't have
-// the setting.
-const planAnew = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) WHERE current_setting('plan_cache_mode', true) IS NOT NULL"
-
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func (postgresOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
@@ -39,6 +33,24 @@ const joinByKey = " AND set_config('enable_hashjoin', 'off', true) = 'off' AND s
 
 func removePostgres(t *tx, table Table, ids []any) (string, []any) {
 	return sql.Dialect(dialect.Postgres).Delete(table.Name).Schema(table.Schema).Where(inRanges(t, table, ids)).Query()
+}
+
+// takeOnePostgres puts the deletion in front of the query, under the name of the table, so that the
+// query reads what the deletion returns.
+func takeOnePostgres(t *tx, table Table, id any) func(*sql.Selector) {
+	return func(s *sql.Selector) {
+		columns := s.SelectedColumns()
+		free := sql.Dialect(dialect.Postgres).Select(table.IDColumn).From(sql.Table(table.Name)).
+			Where(In(t, table.IDColumn, table.Counted, []any{id})).ForUpdate(sql.WithLockAction(sql.SkipLocked))
+		s.Prefix(sql.ExprFunc(func(b *sql.Builder) {
+			b.WriteString("WITH ").Ident(table.Name).WriteString(" AS (DELETE FROM ").Ident(table.Name).
+				WriteString(" WHERE ").Ident(table.IDColumn).WriteString(" = (").Join(free).WriteString(") RETURNING ")
+			if len(columns) == 0 {
+				columns = []string{"*"}
+			}
+			b.IdentComma(columns...).WriteByte(')')
+		}))
+	}
 }
 
 // isPostgresConflict recognizes serialization_failure and deadlock_detected.

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	stdsql "database/sql"
 	"errors"
 
 	"entgo.io/ent/dialect"
@@ -33,4 +34,49 @@ func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any
 		}
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// emptyQuery asks of each table whether there is a row, in the direction of its key: after a flush,
+// the index knows of what is gone, and the table doesn't.
+func emptyQuery(drv dialect.Driver, tables []Table) string {
+	b := sql.Dialect(drv.Dialect())
+	all := b.Select()
+	for _, t := range tables {
+		from := b.Table(t.Name).Schema(t.Schema)
+		one := b.SelectExpr(sql.Raw("1")).From(from).OrderBy(sql.Desc(from.C(t.IDColumn))).Limit(1)
+		all.AppendSelectExpr(sql.ExprFunc(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(one) }) }))
+	}
+	text, _ := all.Query()
+	return text
+}
+
+// empty reports which tables have no rows.
+func empty(ctx context.Context, drv dialect.Driver, tables []Table) ([]bool, error) {
+	found := make([]stdsql.NullInt64, len(tables))
+	dest := make([]any, len(tables))
+	for i := range found {
+		dest[i] = &found[i]
+	}
+	if err := query(ctx, drv, emptyQuery(drv, tables), nil, func(rows *sql.Rows) error { return rows.Scan(dest...) }); err != nil {
+		return nil, err
+	}
+	none := make([]bool, len(tables))
+	for i, one := range found {
+		none[i] = !one.Valid
+	}
+	return none, nil
+}
+
+// Empty implements [Dialect].
+func (l *locking) Empty(ctx context.Context, drv dialect.Driver, tables []Table) (none []bool, _ error) {
+	err := l.Read(ctx, drv, func(drv dialect.Driver) (err error) {
+		none, err = empty(ctx, drv, tables)
+		return err
+	})
+	return none, err
+}
+
+// Empty implements [Dialect].
+func (s *sqlite) Empty(ctx context.Context, drv dialect.Driver, tables []Table) ([]bool, error) {
+	return empty(ctx, drv, tables)
 }

@@ -65,7 +65,11 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 		return Order{}, fmt.Errorf("find the sequence of %s: %w", t, err)
 	}
 	no := func(format string, args ...any) (Order, error) {
-		return Order{Reason: fmt.Sprintf(format, args...)}, nil
+		o := Order{Reason: fmt.Sprintf(format, args...)}
+		if len(all) > 0 {
+			o.sequence = all[0].oid
+		}
+		return o, nil
 	}
 	if len(all) == 0 {
 		return no("column %s of %s is not drawn from a sequence", t.IDColumn, t)
@@ -86,8 +90,25 @@ func orderPostgres(ctx context.Context, drv dialect.Driver, t Table) (Order, err
 		order.Sequence = &s.Sequence
 		return order, err
 	default:
-		return Order{Sequence: &s.Sequence}, nil
+		return Order{Sequence: &s.Sequence, sequence: s.oid}, nil
 	}
+}
+
+// orderStamp shows the versions of the rows of the catalogue in which orderPostgres finds the
+// answer, and the privilege. It takes the server a tenth of the time.
+const orderStamp = `
+SELECT format('%%s %%s %%s %%s %%s', r.oid,
+	(SELECT a.xmin FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = %[2]s),
+	(SELECT string_agg(d.xmin::text, ',' ORDER BY d.adnum) FROM pg_attrdef d WHERE d.adrelid = r.oid),
+	(SELECT s.xmin FROM pg_sequence s WHERE s.seqrelid = %[3]d),
+	has_sequence_privilege(%[3]d::oid, 'SELECT, USAGE'))
+FROM (SELECT to_regclass(%[1]s)::oid AS oid) r`
+
+func orderStampPostgres(ctx context.Context, drv dialect.Driver, t Table, o Order) (stamp string, _ error) {
+	err := query(ctx, drv, fmt.Sprintf(orderStamp, pgLiteral(pgTable(t)), pgLiteral(t.IDColumn), o.sequence), nil, func(rows *sql.Rows) error {
+		return rows.Scan(&stamp)
+	})
+	return stamp, err
 }
 
 // look reads the sequence's value first, and then which transactions hold its lock.

@@ -21,7 +21,7 @@ type tx struct {
 	name  string
 	driverTraits
 	server  serverTraits
-	prelude string // runs before the first statement that has arguments
+	opening // what is to run before, or together with, other statements
 	cancel  context.CancelFunc
 	settle  time.Duration
 	release func(context.Context) error // releases the lock of the order, if the session holds it
@@ -56,36 +56,25 @@ func begin(ctx context.Context, drv dialect.Driver, readOnly bool) (*tx, error) 
 		}
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	begun := &tx{ExecQuerier: t, inner: t, name: drv.Dialect(), driverTraits: driverTraitsOf(drv), cancel: cancel}
-	if begun.name == dialect.Postgres && !begun.forgets {
-		begun.prelude = planAnew
-	}
+	begun := newTx(drv, t, t)
+	begun.cancel = cancel
 	return begun, nil
+}
+
+func newTx(drv dialect.Driver, on dialect.ExecQuerier, inner driver.Tx) *tx {
+	t := &tx{ExecQuerier: on, inner: inner, name: drv.Dialect(), driverTraits: driverTraitsOf(drv), cancel: func() {}}
+	t.planAnew = t.name == dialect.Postgres && !t.forgets
+	return t
 }
 
 // Query implements [dialect.ExecQuerier].
 func (t *tx) Query(ctx context.Context, query string, args, v any) error {
-	if err := t.prepare(ctx, args); err != nil {
-		return err
-	}
-	return t.ExecQuerier.Query(ctx, query, args, v)
+	return t.run(ctx, query, args, func(query string) error { return t.ExecQuerier.Query(ctx, query, args, v) })
 }
 
 // Exec implements [dialect.ExecQuerier].
 func (t *tx) Exec(ctx context.Context, query string, args, v any) error {
-	if err := t.prepare(ctx, args); err != nil {
-		return err
-	}
-	return t.ExecQuerier.Exec(ctx, query, args, v)
-}
-
-func (t *tx) prepare(ctx context.Context, args any) error {
-	if list, _ := args.([]any); t.prelude == "" || len(list) == 0 {
-		return nil
-	}
-	prelude := t.prelude
-	t.prelude = ""
-	return t.ExecQuerier.Exec(ctx, prelude, []any{}, nil)
+	return t.run(ctx, query, args, func(query string) error { return t.ExecQuerier.Exec(ctx, query, args, v) })
 }
 
 // commit releases the lock of the order and commits.

@@ -76,6 +76,16 @@ func (e *Engine) newBatch(t *signalType, mode entsignal.Mode, sel selection) *ba
 
 func (b *batch) ordered() bool { return b.mode == entsignal.ModeFlushOrdered }
 
+// only returns the id of the only row of the batch, or nil if there may be several, or
+// other entities are read with it. A flush often finds that the row is gone, where two
+// steps are the cheaper way.
+func (b *batch) only() any {
+	if b.mode != entsignal.ModeAutoFlush || len(b.sel.ids) != 1 || b.signal.LoadsEdges() {
+		return nil
+	}
+	return b.sel.ids[0]
+}
+
 func (b *batch) ids() []any {
 	if b.rows == nil {
 		return nil

@@ -41,6 +41,7 @@ type Engine struct {
 	budget     *budget.Budget
 	batchBytes int64
 	queue      *queue // nil: commits wait for their autoflush
+	durable    bool   // see entsignal.WithDurableDeletion
 	autocommit bool   // see entsignal.WithAutocommitDriver
 	observers  observers
 	wakeUp     option.WakeUp    // nil: there is none
@@ -68,6 +69,8 @@ type signalType struct {
 	weight   weight
 	history  atomic.Pointer[database.History] // what the last ordered flush has seen
 	indexed  atomic.Bool                      // an index of the order was found
+	// orderTold: an ordered flush has found out whether the order is strict.
+	orderTold atomic.Bool
 }
 
 // NewBus returns a bus of the given signals. It returns an error for an invalid
@@ -77,7 +80,7 @@ func NewBus(signals []table.Signal, opts ...entsignal.BusOption) (*entsignal.Bus
 	if err := option.Apply(&o, opts); err != nil {
 		return nil, err
 	}
-	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, autocommit: o.Autocommit, wakeUp: o.WakeUp}
+	e := &Engine{handle: o.HandleError, batchBytes: o.BatchBytes, durable: o.Durable, autocommit: o.Autocommit, wakeUp: o.WakeUp}
 	for _, observe := range o.Observers {
 		e.observers.add(observe)
 	}

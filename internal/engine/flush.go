@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/budget"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/option"
 )
 
@@ -28,6 +31,7 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 		}
 	}
 	each((*task).check)
+	e.leaveOutEmpty(ctx, st, mode, tasks)
 	switch mode {
 	case entsignal.ModeFlush:
 		each((*task).list)
@@ -39,6 +43,11 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 		each((*task).flushWalk)
 	case entsignal.ModeFlushOrdered:
 		each((*task).flushHead)
+		for _, t := range tasks {
+			if t.err == nil {
+				t.orderTold.Store(true)
+			}
+		}
 	}
 	sent := 0
 	for _, t := range tasks {
@@ -56,6 +65,47 @@ func (e *Engine) Flush(ctx context.Context, mode entsignal.Mode, o option.Flush)
 		e.log.Log(ctx, level, "signals sent", "mode", mode.String(), "count", sent)
 	}
 	return sent, errors.Join(errs...)
+}
+
+const (
+	// maxAsked is how many tables one query asks about.
+	maxAsked = 100
+	// askEmptyTime limits that query: a table that somebody has locked must not hold up
+	// the flush of the others.
+	askEmptyTime = 500 * time.Millisecond
+)
+
+// leaveOutEmpty ends the tasks whose tables are empty, with one query for all of them. It asks
+// where the tasks themselves would need more than one: for several types, and for an ordered
+// flush whose type has told whether its order is strict. If there is no answer, the tasks find
+// out for themselves.
+func (e *Engine) leaveOutEmpty(ctx context.Context, st store, mode entsignal.Mode, tasks []*task) {
+	ordered := mode == entsignal.ModeFlushOrdered
+	tasks = slices.DeleteFunc(slices.Clone(tasks), func(t *task) bool {
+		return t.done || ordered && (!t.orderTold.Load() || t.opts.Workers > 1 && t.info.OrderKey == "") // the latter is an error
+	})
+	if len(tasks) == 0 || len(tasks) == 1 && !ordered {
+		return
+	}
+	for some := range slices.Chunk(tasks, maxAsked) {
+		tables := make([]database.Table, len(some))
+		for i, t := range some {
+			tables[i] = t.Table()
+		}
+		began := time.Now()
+		ctx, cancel := e.budget.WithPart(ctx, askEmptyTime)
+		empty, err := budget.Ask(ctx, e.budget, func(ctx context.Context) ([]bool, error) {
+			return st.Empty(ctx, st.driver, tables)
+		})
+		cancel()
+		if err != nil {
+			return
+		}
+		for i, t := range some {
+			t.done = empty[i]
+			t.took += time.Since(began)
+		}
+	}
 }
 
 // tasks returns the tasks of a flush, and an error for each type that is named and has

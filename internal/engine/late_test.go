@@ -60,6 +60,8 @@ func (storedSignal) Columns() table.Columns { return table.Columns{ID: "id", Cou
 
 func (storedSignal) Table() database.Table { return database.Table{Name: "t"} }
 
+func (storedSignal) LoadsEdges() bool { return false }
+
 // newEngine returns the engine of a bus of these signals.
 func newEngine(t *testing.T, signals []table.Signal, opts ...entsignal.BusOption) *Engine {
 	t.Helper()

@@ -71,6 +71,8 @@ func (named) Bind(any) error { return nil }
 
 func (named) Table() database.Table { return database.Table{} }
 
+func (named) LoadsEdges() bool { return false }
+
 func (named) Retry() *retry.Policy { return nil }
 
 // bind gives the engine a client and a database.

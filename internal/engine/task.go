@@ -27,7 +27,9 @@ type task struct {
 	opts    option.Flush
 	burst   burst
 	batches atomic.Int64
-	listed  []any // the ids that a Flush listed
+	// What was pending when Flush began: the highest id, or all ids.
+	listedTop any
+	listed    []any
 
 	// What came of the steps so far.
 	sent int
@@ -67,12 +69,18 @@ func (t *task) run(ctx context.Context, step func(*task, context.Context) (int, 
 // listPage is how many ids one query lists.
 const listPage = 10000
 
-// list lists the ids that are pending now.
+// list notes which signals are pending now. If the ids are whole numbers, those that are
+// recorded later have higher ones, so the highest is enough, and a table of any size
+// takes no memory. Other ids are listed.
 func (t *task) list(ctx context.Context) (int, error) {
 	top, err := t.top(ctx)
 	if err != nil || top == nil {
 		t.done = true
 		return 0, err
+	}
+	if t.Columns().Counted {
+		t.listedTop = top
+		return 0, nil
 	}
 	var after any
 	for {
@@ -108,6 +116,9 @@ func (t *task) limit(ctx context.Context) int {
 
 // flushListed sends the listed signals that are still there.
 func (t *task) flushListed(ctx context.Context) (int, error) {
+	if t.listedTop != nil {
+		return t.flushRows(ctx, &walk{columns: t.Columns(), top: t.listedTop, read: t.read}, 1, 1)
+	}
 	return t.flushRows(ctx, &listed{probe.NewListing(t.listed)}, 1, 1)
 }
 

@@ -15,6 +15,7 @@ type Bus struct {
 	BatchBytes     int64  // estimated memory of the rows of a batch
 	Queue          int    // 0: commits wait for their autoflush
 	MissingSenders bool   // signals without a sender are allowed
+	Durable        bool   // the deletion of what was sent waits for the disk
 	Autocommit     bool   // see entsignal.WithAutocommitDriver
 	WakeUp         WakeUp // nil: there is none
 	Setup          []func(bus any) error

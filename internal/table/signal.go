@@ -39,6 +39,9 @@ type Signal interface {
 	ParseID(text string) (any, error)
 	IDText(stored any) string
 
+	// LoadsEdges reports whether Load reads other entities with the rows.
+	LoadsEdges() bool
+
 	// Count returns the number of rows that match. It stops at most, if that isn't 0.
 	Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), most int) (int, error)
 	// IDs returns the ids of the rows that match, in the query's order.
@@ -83,6 +86,10 @@ func (s *signal[C, T, ID, Q]) Retry() *retry.Policy { return s.model.Retry }
 func (s *signal[C, T, ID, Q]) Traced() bool { return s.model.Trace != nil }
 
 func (s *signal[C, T, ID, Q]) HasSender() bool { return s.model.Sender != nil }
+
+func (s *signal[C, T, ID, Q]) LoadsEdges() bool {
+	return s.model.Children != nil || s.model.With != nil
+}
 
 func (s *signal[C, T, ID, Q]) Bind(config any) error {
 	c, ok := config.(C)
