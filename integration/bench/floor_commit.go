@@ -10,16 +10,15 @@ import (
 // plainCommit is the floor of the autoflush: transactions that write one
 // business row and one signal by plain SQL, and send nothing.
 func plainCommit(ctx context.Context, j job, m *meter) error {
-	name, write := "postgres", writePostgres
-	if j.Database == dialect.MySQL {
-		name, write = "mysql", writeMariaDB
-	}
-	db, err := sql.Open(name, j.DSN)
+	db, err := pool(j)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	db.SetMaxIdleConns(j.Parallel)
+	write := writePostgres
+	if j.Database == dialect.MySQL {
+		write = writeMariaDB
+	}
 	body := makeBody(j.Size)
 	return commits(ctx, j, m, func(ctx context.Context) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error { return write(ctx, tx, body) })

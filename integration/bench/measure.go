@@ -31,6 +31,7 @@ type Figure struct {
 
 func perSecond(f Figure) float64   { return float64(f.Count) / f.Took.Seconds() }
 func microsEach(f Figure) float64  { return micros(f.Took) / float64(f.Count) }
+func millisEach(f Figure) float64  { return microsEach(f) / 1000 }
 func clientCPU(f Figure) float64   { return micros(f.Client) / float64(f.Count) }
 func databaseCPU(f Figure) float64 { return micros(f.Database) / float64(f.Count) }
 func brokerCPU(f Figure) float64   { return micros(f.Broker) / float64(f.Count) }

@@ -29,18 +29,13 @@ func autoflush(ctx context.Context, j job, m *meter) error {
 }
 
 // autoflushAsync measures the same with commits that don't wait for the
-// broker. The clock stops with the last commit, and not when all is sent.
+// broker. The clock stops when the queue is empty, and not with the last commit.
 func autoflushAsync(ctx context.Context, j job, m *meter) error {
 	const queue = 10_000
 	return autoflushWith(ctx, j, m, entsignal.WithAsync(queue))
 }
 
 func autoflushWith(ctx context.Context, j job, m *meter, opts ...entsignal.BusOption) error {
-	return autoflushOf(ctx, j, m, (*application).order, opts...)
-}
-
-// autoflushOf measures transactions that order makes.
-func autoflushOf(ctx context.Context, j job, m *meter, order func(*application, context.Context, []byte) error, opts ...entsignal.BusOption) error {
 	var failure atomic.Pointer[error]
 	a, err := open(j, 1, append(opts, entsignal.WithErrorHandler(func(_ context.Context, err error) {
 		failure.CompareAndSwap(nil, &err)
@@ -49,7 +44,7 @@ func autoflushOf(ctx context.Context, j job, m *meter, order func(*application, 
 		return err
 	}
 	body := makeBody(j.Size)
-	err = commits(ctx, j, m, func(ctx context.Context) error { return order(a, ctx, body) })
+	err = commitsUntil(ctx, j, m, func(ctx context.Context) error { return a.order(ctx, body) }, func() error { return a.bus.Close(ctx) })
 	if p := failure.Load(); p != nil {
 		err = errors.Join(err, *p)
 	}
@@ -64,13 +59,6 @@ func (a *application) order(ctx context.Context, body []byte) error {
 
 // orderOf is order, and returns the id of the order.
 func (a *application) orderOf(ctx context.Context, body []byte) (int, error) {
-	return a.orderWith(ctx, func(ctx context.Context, tx *ent.Tx, order int) error {
-		return tx.Event.Create().SetOrderID(order).SetPayload(body).Exec(ctx)
-	})
-}
-
-// orderWith records an order and a signal, in one transaction.
-func (a *application) orderWith(ctx context.Context, record func(ctx context.Context, tx *ent.Tx, order int) error) (int, error) {
 	tx, err := a.Tx(ctx)
 	if err != nil {
 		return 0, err
@@ -80,7 +68,7 @@ func (a *application) orderWith(ctx context.Context, record func(ctx context.Con
 	if err != nil {
 		return 0, err
 	}
-	if err := record(ctx, tx, order.ID); err != nil {
+	if err := tx.Event.Create().SetOrderID(order.ID).SetPayload(body).Exec(ctx); err != nil {
 		return 0, err
 	}
 	return order.ID, tx.Commit()

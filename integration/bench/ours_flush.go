@@ -24,11 +24,11 @@ func flushOrdered(ctx context.Context, j job, m *meter) error {
 }
 
 // flush measures a flush to the broker, with the connects.
-func flush(j job, m *meter, flush func(*application) (int, error), opts ...entsignal.BusOption) error {
+func flush(j job, m *meter, flush func(*application) (int, error)) error {
 	if err := m.start(); err != nil {
 		return err
 	}
-	a, err := open(j, j.Parallel, opts...)
+	a, err := open(j, j.Parallel)
 	if err != nil {
 		return err
 	}
@@ -42,10 +42,16 @@ func flush(j job, m *meter, flush func(*application) (int, error), opts ...entsi
 	return a.close()
 }
 
-// flushToNothing measures FlushMany with a sender that does nothing but look at
-// the clock: what the library and the database cost without a broker.
+// flushToNothing measures FlushMany without a broker.
 func flushToNothing(ctx context.Context, j job, m *meter) error {
 	return drain(j, m, func(a *application) (int, error) { return a.Event.FlushMany(ctx, entsignal.Burst(j.Burst)) })
+}
+
+// flushListedToNothing does the same with Flush.
+func flushListedToNothing(ctx context.Context, j job, m *meter) error {
+	return drain(j, m, func(a *application) (int, error) {
+		return a.Event.Flush(ctx, entsignal.Burst(j.Burst), entsignal.Wait(0))
+	})
 }
 
 // flushRankedToNothing does the same with FlushOrdered and an order of its own.

@@ -26,11 +26,16 @@ func (s *stage) growth(sc scale) family {
 	small := s.one(j)
 	j.Count = sc.large
 	large := s.one(j)
+	j.Program, j.OldSnapshot = "Flush, nothing", false
+	flushLarge := s.one(j)
+	j.Count = sc.small
+	flushSmall := s.one(j)
 	return family{
-		sides: []*side{small, large},
+		sides: []*side{small, large, flushSmall, flushLarge},
 		rows: []row{
 			{name: rowGrowth, unit: "µs", floor: reading{large, firstTenth}, ours: reading{large, lastTenth}},
 			{name: rowMemory, unit: "MiB", floor: reading{small, memory}, ours: reading{large, memory}},
+			{name: rowFlushMemory, unit: "MiB", floor: reading{flushSmall, memory}, ours: reading{flushLarge, memory}},
 		},
 	}
 }

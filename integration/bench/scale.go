@@ -17,6 +17,7 @@ type scale struct {
 	middle   int
 	large    int
 	keys     int // of three rows each
+	passes   int // over empty tables
 	commits  int // of 32 writers; one writer does a quarter
 	relayed  int // commits at a rate, of which a relay is told
 	burst    int
@@ -27,7 +28,7 @@ func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 2,
 		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 12_000, drained: 100_000,
-		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, commits: 6_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 6_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
@@ -35,7 +36,7 @@ func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, fewer: true, drained: 40_000,
-		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, commits: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, passes: 300, commits: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 

@@ -13,12 +13,15 @@ const (
 	rowOrderedCost     = "FlushOrdered by OrderBy, large backlog: µs per row"
 	rowKeys            = "FlushOrdered by OrderKey, keys of 3 rows: µs per row"
 	rowKeysStart       = "FlushOrdered by OrderKey, many keys of 3 rows: ms to the first message"
+	rowFlushMemory     = "Flush, peak memory, large backlog against small"
+	rowIdleMany        = "FlushMany of an empty table"
+	rowIdleOrdered     = "FlushOrdered of an empty table"
+	rowIdleMany50      = "FlushMany of 50 empty tables"
+	rowIdleOrdered50   = "FlushOrdered of 50 empty tables"
 	rowAutoflush32     = "autoflush, 32 writers"
 	rowAutoflush1      = "autoflush, 1 writer"
 	rowAsync           = "autoflush async, 32 writers"
 	rowNotify          = "commits that wake a relay, 32 writers"
-	rowTracedAutoflush = "autoflush of traced signals, 32 writers, otelsignal and 1 % sampled, beside without"
-	rowTracedFlush     = "FlushMany of traced signals, burst 1000, otelsignal and 1 % sampled, beside without"
 	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
 	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
 	rowHookAllocations = "hook and collector, allocations per entity"
@@ -50,12 +53,15 @@ func targets() []target {
 		{rowOrderedCost, 15, lower},
 		{rowKeys, 60, lower},
 		{rowKeysStart, 500, lower},
-		{rowAutoflush32, 0.58, higher},
-		{rowAutoflush1, 0.40, higher},
-		{rowAsync, 0.85, higher},
+		{rowFlushMemory, 1.3, lower},
+		{rowIdleMany, 0.25, lower},
+		{rowIdleOrdered, 0.4, lower},
+		{rowIdleMany50, 3, lower},
+		{rowIdleOrdered50, 3, lower},
+		{rowAutoflush32, 0.87, higher},
+		{rowAutoflush1, 0.55, higher},
+		{rowAsync, 1.1, higher},
 		{rowNotify, 0.97, higher},
-		{rowTracedAutoflush, 0.97, higher},
-		{rowTracedFlush, 0.97, higher},
 		{rowSQLite, 0.7, higher},
 		{rowHookTime, 1, lower},
 		{rowHookAllocations, 6, lower},

@@ -14,6 +14,12 @@ const warmUp = 5
 // commits has the job's writers run its transactions, all of them through
 // write, and measures those after the warm-up.
 func commits(ctx context.Context, j job, m *meter, write func(context.Context) error) error {
+	return commitsUntil(ctx, j, m, write, func() error { return nil })
+}
+
+// commitsUntil is commits with a clock that stops after done, which waits for what the
+// commits have not.
+func commitsUntil(ctx context.Context, j job, m *meter, write func(context.Context) error, done func() error) error {
 	warm := min(warmUp*j.Parallel, j.Count/2)
 	if err := share(ctx, j.Parallel, warm, write); err != nil {
 		return err
@@ -22,6 +28,9 @@ func commits(ctx context.Context, j job, m *meter, write func(context.Context) e
 		return err
 	}
 	if err := share(ctx, j.Parallel, j.Count-warm, write); err != nil {
+		return err
+	}
+	if err := done(); err != nil {
 		return err
 	}
 	return m.stop(j.Count - warm)

@@ -181,7 +181,7 @@ func TestSingleSignalThatCannotBeTakenAtOnce(t *testing.T) {
 				"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; CREATE TRIGGER keep BEFORE DELETE ON order_placeds FOR EACH ROW EXECUTE FUNCTION keep()",
 				"DROP TRIGGER keep ON order_placeds", "the row is still there",
 			},
-			"kept by a rule":      {"CREATE RULE keep AS ON DELETE TO order_placeds DO INSTEAD NOTHING", "DROP RULE keep ON order_placeds", "the row is still there"},
+			"kept by a rule": {"CREATE RULE keep AS ON DELETE TO order_placeds DO INSTEAD NOTHING", "DROP RULE keep ON order_placeds", "the row is still there"},
 			"soft deletion": {
 				"ALTER TABLE order_placeds ADD gone boolean; CREATE RULE keep AS ON DELETE TO order_placeds DO INSTEAD UPDATE order_placeds SET gone = true WHERE id = OLD.id RETURNING OLD.*",
 				"DROP RULE keep ON order_placeds", "the row is still there",
