@@ -29,6 +29,11 @@ help: ## list the targets
 demo: ## run the quickstart: SQLite and a sender that prints
 	cd examples && go run ./quickstart
 
+.PHONY: demo-web
+demo-web: ## run a shop whose broker comes and goes, and the page that shows it, at http://127.0.0.1:8080/
+	@go -C examples build -buildvcs=false -o ../bin/oncall ./oncall
+	@exec bin/oncall
+
 .PHONY: demo-pair
 demo-pair: ## run examples/pair: two banks that are killed; starts the services that it needs
 	@go -C examples build -buildvcs=false -o ../bin/pair ./pair
@@ -51,7 +56,7 @@ RACE := -race -gcflags='modernc.org/sqlite/lib=-race=false'
 FIRST := integration:./shop:./tool:./retry:./bank
 
 .PHONY: test
-test: race-compiler projects ## run all tests of all modules; starts the services that it needs
+test: race-compiler browser projects ## run all tests of all modules; starts the services that it needs
 	@go build -buildvcs=false -o bin/testsummary ./internal/cmd/testsummary
 	@CGO_ENABLED=1 exec $(SERVICES) run bin/testsummary $(MODULES:integration=$(FIRST)) -- $(RACE) -p 2 -parallel 4 -count=1 -vet=off -timeout 30m $(TESTFLAGS) ./...
 
@@ -131,4 +136,13 @@ race-compiler:
 	@command -v "$$(CGO_ENABLED=1 go env CC)" >/dev/null || { \
 		[ "$$(id -u)" = 0 ] || { echo "the race detector needs a C compiler; as root: apt-get install gcc libc6-dev" >&2; exit 1; }; \
 		apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends gcc libc6-dev; \
+	}
+
+# The tests of the page need a browser, and npm for axe-core.
+.PHONY: browser
+browser:
+	@missing=; command -v chromium >/dev/null || missing=chromium; command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -z "$$missing" ] || { \
+		[ "$$(id -u)" = 0 ] || { echo "the tests of the page need a browser; as root: apt-get install --no-install-recommends $$missing" >&2; exit 1; }; \
+		apt-get -q -o DPkg::Lock::Timeout=300 update && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $$missing; \
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/signalmetrics"
+	"github.com/entsignal/signalbus/entsignal/signalweb"
 )
 
 // readyTimeout bounds how long /readyz waits for the database.
@@ -24,13 +25,15 @@ type front struct {
 	open     atomic.Pointer[opened] // nil: the bus isn't open
 	server   *http.Server           // nil: it serves nothing
 	addr     string
+	page     []signalweb.Option
 	done     chan struct{}
 }
 
-// opened is a bus that is open, and its metrics.
+// opened is a bus that is open, its metrics and its page.
 type opened struct {
 	bus     *entsignal.Bus
 	metrics http.Handler
+	page    http.Handler
 }
 
 // newFront serves at an address, which may be empty.
@@ -71,13 +74,15 @@ func (f *front) mux() *http.ServeMux {
 	mux.HandleFunc("GET /healthz", f.health)
 	mux.HandleFunc("GET /readyz", f.ready)
 	mux.HandleFunc("GET /metrics", f.metrics)
+	mux.HandleFunc("/", f.showPage)
+	mux.HandleFunc("GET "+eventsPath, f.events)
 	return mux
 }
 
 // serves sets the bus that the answers are about, before it is used.
 func (f *front) serves(bus *entsignal.Bus) {
 	if f.server != nil {
-		f.open.Store(&opened{bus: bus, metrics: signalmetrics.Handler(bus)})
+		f.open.Store(&opened{bus: bus, metrics: signalmetrics.Handler(bus), page: signalweb.Handler(bus, f.page...)})
 	}
 }
 
@@ -142,6 +147,27 @@ func (f *front) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	open.metrics.ServeHTTP(w, r)
+}
+
+// showPage answers with the page and its API.
+func (f *front) showPage(w http.ResponseWriter, r *http.Request) {
+	open := f.open.Load()
+	if open == nil {
+		answer(w, http.StatusServiceUnavailable, "starting, or stopping")
+		return
+	}
+	open.page.ServeHTTP(w, r)
+}
+
+// eventsPath is the path of the page's events.
+const eventsPath = "/api/v1/events"
+
+// events answers with the events of the page, until the relay is to stop.
+func (f *front) events(w http.ResponseWriter, r *http.Request) {
+	ctx, end := context.WithCancel(r.Context())
+	defer end()
+	defer context.AfterFunc(f.stopping, end)()
+	f.showPage(w, r.WithContext(ctx))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -34,6 +34,9 @@ type relayer struct {
 	poll     durationValue
 	skipDead bool
 	address  string
+	// For the page.
+	tokenFile  string
+	showFields bool
 
 	command  *cobra.Command
 	selected selection
@@ -72,6 +75,13 @@ With --listen it serves HTTP, on this machine only unless a host is given:
   /healthz   200 while its loops move, else 503. It asks neither the broker nor
              the database: a restart would not help those.
   /readyz    200 while the database answers and the relay isn't stopping.
+  /          a page that shows what is pending, what is stuck and why
+  /api/v1/   the same as JSON; /api/v1/openapi.json describes it
+
+Everybody who reaches the address may look, but at no field of a message unless
+--show-fields is given. Retry, discard and flush exist only with a token, by the
+environment variable SIGNALBUS_ADMIN_TOKEN or --admin-token-file: a browser asks
+for it at "sign in", with any user name, and a program sends it as a bearer token.
   /metrics   what it sends and what is pending, for Prometheus.
 
 Started by systemd with Type=notify it tells when it has begun and when it stops,
@@ -97,7 +107,9 @@ The first SIGINT or SIGTERM ends it after the batches in hand, the second at onc
 	flags.Var(&r.holdBack, "hold-back", "longest wait for open transactions that may have lower ids, in order")
 	flags.Var(&r.poll, "poll", "longest pause before a type that was found empty is looked at again (default 1s, or 30s where commits wake it)")
 	flags.BoolVar(&r.skipDead, "skip-dead", false, "in order, skip the signals that are dead")
-	flags.StringVar(&r.address, "listen", "", "serve /healthz, /readyz and /metrics at this address, such as :8080 or 0.0.0.0:8080")
+	flags.StringVar(&r.address, "listen", "", "serve /healthz, /readyz, /metrics and the page at this address, such as :8080 or 0.0.0.0:8080")
+	flags.StringVar(&r.tokenFile, "admin-token-file", "", "file with the token that allows actions on the page")
+	flags.BoolVar(&r.showFields, "show-fields", false, "show the fields of messages on the page")
 	complete(c, "exclude", completeNames(sys))
 	for _, name := range []string{"workers", "burst", "hold-back", "poll", "listen"} {
 		complete(c, name, cobra.NoFileCompletions)
@@ -136,10 +148,15 @@ func (r *relayer) run(c *cobra.Command, names []string) (err error) {
 	stopper := listen(contextOf(c), r.sys, r.log)
 	defer stopper.close()
 	r.stopping = stopper.stopping
+	token, err := adminToken(lookupEnv, r.tokenFile)
+	if err != nil {
+		return cli.NewUsageError(c, err)
+	}
 	if r.front, err = newFront(r.stopping, r.address, r.log); err != nil {
 		return err
 	}
 	defer r.front.close()
+	r.front.page = pageOptions(token, r.showFields, r.front.listens(), r.log)
 	supervisor, err := newSupervisor(lookupEnv)
 	if err != nil {
 		return err

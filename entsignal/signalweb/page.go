@@ -134,13 +134,17 @@ func (s *server) showSignal(w http.ResponseWriter, r *http.Request) error {
 	p := s.newPage(r, name, "signals")
 	p.Notice = noticeOf(query)
 	body := signalBody{signalDetail: d, After: query.Get("after"), ErrorID: query.Get("error_id")}
-	var after *string
-	if body.After != "" {
-		after = &body.After
+	if body.After == "" && body.ErrorID == "" {
+		body.Failed = d.failed
+	} else {
+		ctx, cancel := context.WithTimeout(r.Context(), askTime)
+		defer cancel()
+		var after *string
+		if body.After != "" {
+			after = &body.After
+		}
+		body.Failed, err = s.failed(r.WithContext(ctx), name, after, body.ErrorID, defaultPage+1)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), askTime)
-	defer cancel()
-	body.Failed, err = s.failed(r.WithContext(ctx), name, after, body.ErrorID, defaultPage+1)
 	var own *httpError
 	switch {
 	case errors.As(err, &own), errors.As(err, new(*entsignal.InvalidIDError)):

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -274,6 +275,8 @@ type detail struct {
 	// FailedByError has the failed signals by their errors, the most frequent first, of
 	// the first 10,001 at most.
 	FailedByError []errorGroup `json:"failed_by_error"`
+
+	failed []entsignal.FailedSignal // the first ones
 }
 
 // errorGroup is the failed signals with the same error.
@@ -301,8 +304,10 @@ func (s *server) signalDetail(ctx context.Context, name string) (d signalDetail,
 	if err != nil {
 		return d, err
 	}
-	d.signalState = s.signal(ctx, info, s.loops()[name])
+	var state sync.WaitGroup
+	state.Go(func() { d.signalState = s.signal(ctx, info, s.loops()[name]) })
 	details := s.types[name].detail.get(ctx, func(ctx context.Context) (detail, error) { return s.askDetail(ctx, info) })
+	state.Wait()
 	d.detail = details.value
 	if d.FailedByError == nil {
 		d.FailedByError = []errorGroup{}
@@ -338,6 +343,10 @@ func (s *server) askDetail(ctx context.Context, info entsignal.Info) (d detail, 
 		group := errorGroup{FailedGroup: g, ErrorID: errorID(g.Error), raw: g.Error}
 		group.Error = secret.Redact(g.Error)
 		d.FailedByError = append(d.FailedByError, group)
+	}
+	d.failed = slices.Clone(failed[:min(len(failed), defaultPage+1)])
+	for i := range d.failed {
+		d.failed[i].Error = secret.Redact(d.failed[i].Error)
 	}
 	return d, nil
 }

@@ -108,13 +108,23 @@ func (d *database) createTables(ctx context.Context) error {
 // worthSettling is for how many new rows a server has work to do later.
 const worthSettling = 5000
 
-// tables are all tables that jobs fill, and what the number of a row becomes in their
-// first column.
-func tables(keys int) map[string]string {
-	return map[string]string{
-		"orders": "", "events": "order_id, 0",
-		"rankeds": "rank, -%s", // the other way round than by id
-		"moveds":  fmt.Sprintf("account, %%s %%%% %d", max(keys, 1)),
+// filling is the columns of a table, but for the payload, and their values, in which $i
+// stands for the number of the row.
+type filling struct {
+	columns []string
+	values  string
+}
+
+// tables are all tables that jobs fill.
+func tables(keys int) map[string]filling {
+	return map[string]filling{
+		"orders":  {},
+		"events":  {[]string{"order_id"}, "0"},
+		"rankeds": {[]string{"rank"}, "-$i"}, // the other way round than by id
+		"moveds":  {[]string{"account"}, fmt.Sprintf("$i %% %d", max(keys, 1))},
+		// PostgreSQL alone. One of a hundred is sampled.
+		"traceds": {[]string{"order_id", "signal_recorded_at", "signal_traceparent"}, "0, now(), '00-' || md5($i::text) || '-' || " +
+			"substr(md5($i::text), 1, 16) || CASE WHEN $i % 100 = 0 THEN '-01' ELSE '-00' END"},
 	}
 }
 
@@ -122,10 +132,8 @@ func tables(keys int) map[string]string {
 // and takes no memory here. Then the server does at once what it would do later, in
 // the middle of a measurement.
 func (d *database) fill(ctx context.Context, table string, n, keys int, body []byte) error {
-	column, value, _ := strings.Cut(tables(keys)[table], ", ")
-	if strings.Contains(value, "%") {
-		value = fmt.Sprintf(value, map[string]string{dialect.Postgres: "i", dialect.MySQL: "seq", dialect.SQLite: "i"}[d.kind])
-	}
+	filling := tables(keys)[table]
+	value := strings.ReplaceAll(filling.values, "$i", map[string]string{dialect.Postgres: "i", dialect.MySQL: "seq", dialect.SQLite: "i"}[d.kind])
 	var before, after []string
 	for name := range tables(keys) {
 		empty := "TRUNCATE " + name
@@ -138,7 +146,8 @@ func (d *database) fill(ctx context.Context, table string, n, keys int, body []b
 		before = append(before, empty)
 	}
 	quote := map[string]string{dialect.MySQL: "`"}[d.kind] // rank is a word of MySQL's
-	insert := "INSERT INTO " + table + " (" + quote + column + quote + ", payload) "
+	columns := quote + strings.Join(filling.columns, quote+", "+quote) + quote
+	insert := "INSERT INTO " + table + " (" + columns + ", payload) "
 	switch d.kind {
 	case dialect.Postgres:
 		insert += "SELECT " + value + ", $1::bytea FROM generate_series(1, $2) i"

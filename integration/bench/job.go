@@ -29,6 +29,7 @@ type job struct {
 	Rate     int    // commits per second; 0: as many as there can be
 
 	Woken       bool // with a wake-up
+	Observed    bool // with otelsignal, and an SDK that samples 1 %
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 	Keys        int  // different keys of the rows
@@ -68,6 +69,8 @@ func programs() map[string]program {
 		"FlushOrdered of nothing":           {run: emptyPass, parallel: "types"},
 		"autoflush":                         {run: autoflush, parallel: "writers", sends: true},
 		"autoflush, async":                  {run: autoflushAsync, parallel: "writers", sends: true},
+		"FlushMany, traced":                 {run: flushTraced, parallel: "workers", table: "traceds", drains: true, sends: true},
+		"autoflush, traced":                 {run: autoflushTraced, parallel: "writers", table: "traceds", sends: true},
 		"relay":                             {run: relayed, parallel: "writers", sends: true},
 		"commit that leaves it":             {run: notified, parallel: "writers", records: true},
 	}
@@ -102,6 +105,9 @@ func (j job) name() string {
 	}
 	if j.Woken {
 		add("woken")
+	}
+	if j.Observed {
+		add("otelsignal")
 	}
 	if j.Unprepared {
 		add("no statement cache")

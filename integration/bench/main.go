@@ -126,6 +126,7 @@ func (s *stage) families(at places, sc scale) []family {
 		s.idle(sc),
 		s.autoflushes(sc),
 		s.relays(sc),
+		s.traces(sc),
 		s.drains(sc),
 		[]family{collecting(at.repository)},
 		s.variants(sc),

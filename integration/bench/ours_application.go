@@ -31,9 +31,14 @@ func open(j job, connections int, opts ...entsignal.BusOption) (*application, er
 	if err != nil {
 		return nil, err
 	}
-	return openWith(j, pub, ent.SignalSenders{Event: rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
-		return rabbitmq.Message{RoutingKey: j.Queue, ContentType: contentType, Body: e.Payload}, nil
-	})}, opts...)
+	return openWith(j, pub, ent.SignalSenders{
+		Event: rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
+			return rabbitmq.Message{RoutingKey: j.Queue, ContentType: contentType, Body: e.Payload}, nil
+		}),
+		Traced: rabbitmq.Sender(pub, func(e *ent.Traced) (rabbitmq.Message, error) {
+			return rabbitmq.Message{RoutingKey: j.Queue, ContentType: contentType, Body: e.Payload}, nil
+		}),
+	}, opts...)
 }
 
 // openWith returns the application of a job with other senders, for the signals that it

@@ -36,6 +36,11 @@ func autoflushAsync(ctx context.Context, j job, m *meter) error {
 }
 
 func autoflushWith(ctx context.Context, j job, m *meter, opts ...entsignal.BusOption) error {
+	return autoflushOf(ctx, j, m, (*application).order, opts...)
+}
+
+// autoflushOf measures transactions that order makes.
+func autoflushOf(ctx context.Context, j job, m *meter, order func(*application, context.Context, []byte) error, opts ...entsignal.BusOption) error {
 	var failure atomic.Pointer[error]
 	a, err := open(j, 1, append(opts, entsignal.WithErrorHandler(func(_ context.Context, err error) {
 		failure.CompareAndSwap(nil, &err)
@@ -44,7 +49,7 @@ func autoflushWith(ctx context.Context, j job, m *meter, opts ...entsignal.BusOp
 		return err
 	}
 	body := makeBody(j.Size)
-	err = commitsUntil(ctx, j, m, func(ctx context.Context) error { return a.order(ctx, body) }, func() error { return a.bus.Close(ctx) })
+	err = commitsUntil(ctx, j, m, func(ctx context.Context) error { return order(a, ctx, body) }, func() error { return a.bus.Close(ctx) })
 	if p := failure.Load(); p != nil {
 		err = errors.Join(err, *p)
 	}
@@ -59,6 +64,13 @@ func (a *application) order(ctx context.Context, body []byte) error {
 
 // orderOf is order, and returns the id of the order.
 func (a *application) orderOf(ctx context.Context, body []byte) (int, error) {
+	return a.orderWith(ctx, func(ctx context.Context, tx *ent.Tx, order int) error {
+		return tx.Event.Create().SetOrderID(order).SetPayload(body).Exec(ctx)
+	})
+}
+
+// orderWith records an order and a signal, in one transaction.
+func (a *application) orderWith(ctx context.Context, record func(ctx context.Context, tx *ent.Tx, order int) error) (int, error) {
 	tx, err := a.Tx(ctx)
 	if err != nil {
 		return 0, err
@@ -68,7 +80,7 @@ func (a *application) orderOf(ctx context.Context, body []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := tx.Event.Create().SetOrderID(order.ID).SetPayload(body).Exec(ctx); err != nil {
+	if err := record(ctx, tx, order.ID); err != nil {
 		return 0, err
 	}
 	return order.ID, tx.Commit()

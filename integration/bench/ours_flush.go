@@ -24,11 +24,11 @@ func flushOrdered(ctx context.Context, j job, m *meter) error {
 }
 
 // flush measures a flush to the broker, with the connects.
-func flush(j job, m *meter, flush func(*application) (int, error)) error {
+func flush(j job, m *meter, flush func(*application) (int, error), opts ...entsignal.BusOption) error {
 	if err := m.start(); err != nil {
 		return err
 	}
-	a, err := open(j, j.Parallel)
+	a, err := open(j, j.Parallel, opts...)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const (
 	rowAutoflush1      = "autoflush, 1 writer"
 	rowAsync           = "autoflush async, 32 writers"
 	rowNotify          = "commits that wake a relay, 32 writers"
+	rowTracedAutoflush = "autoflush of traced signals, 32 writers, otelsignal and 1 % sampled, beside without"
+	rowTracedFlush     = "FlushMany of traced signals, burst 1000, otelsignal and 1 % sampled, beside without"
 	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
 	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
 	rowHookAllocations = "hook and collector, allocations per entity"
@@ -62,6 +64,8 @@ func targets() []target {
 		{rowAutoflush1, 0.55, higher},
 		{rowAsync, 1.1, higher},
 		{rowNotify, 0.97, higher},
+		{rowTracedAutoflush, 0.97, higher},
+		{rowTracedFlush, 0.97, higher},
 		{rowSQLite, 0.7, higher},
 		{rowHookTime, 1, lower},
 		{rowHookAllocations, 6, lower},

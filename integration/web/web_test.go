@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -48,7 +49,13 @@ func ctx(t testing.TB) context.Context {
 // open opens works on an empty database.
 func open(t testing.TB, kind testdb.Kind, opts ...entsignal.BusOption) *works {
 	t.Helper()
-	w := &works{db: testdb.New(t, kind)}
+	return openBy(t, testdb.New(t, kind), func(db *testdb.DB) dialect.Driver { return db.Driver(t) }, opts...)
+}
+
+// openBy is open with a driver of the test's own.
+func openBy(t testing.TB, db *testdb.DB, driver func(*testdb.DB) dialect.Driver, opts ...entsignal.BusOption) *works {
+	t.Helper()
+	w := &works{db: db}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{
 		JobQueued:  sender(w, "JobQueued", func(s *ent.JobQueued) int { return s.Number }),
 		MailWanted: sender(w, "MailWanted", func(s *ent.MailWanted) int { return s.Number }),
@@ -59,7 +66,7 @@ func open(t testing.TB, kind testdb.Kind, opts ...entsignal.BusOption) *works {
 	}, append([]entsignal.BusOption{entsignal.WithLogger(w.log.Logger())}, opts...)...)
 	require.NoError(t, err)
 	w.bus = bus
-	w.Client = ent.NewClient(ent.Driver(w.db.Driver(t)), ent.WithSignalBus(bus))
+	w.Client = ent.NewClient(ent.Driver(driver(db)), ent.WithSignalBus(bus))
 	w.db.CreateTables(t, func(out io.Writer) error { return w.Schema.WriteTo(ctx(t), out) })
 	t.Cleanup(func() {
 		c, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -65,6 +65,7 @@
       lost.textContent = "No connection: nothing was done.";
     }
   });
+  dialog.addEventListener("close", () => dialog.replaceChildren());
   dialog.addEventListener("click", (event) => {
     if (event.target.closest("[data-cancel]")) {
       event.preventDefault();

@@ -1,5 +1,5 @@
 // Package schema has the entities that the benchmarks write: one of business
-// data, a signal, one with an order and one with a key.
+// data, a signal, one with a trace, one with an order and one with a key.
 package schema
 
 import (
@@ -25,6 +25,17 @@ func (Event) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}} }
 
 // Fields of the Event.
 func (Event) Fields() []ent.Field {
+	return []ent.Field{field.Int("order_id"), field.Bytes("payload").MaxLen(1 << 20)}
+}
+
+// Traced is a signal with a trace.
+type Traced struct{ ent.Schema }
+
+// Mixin of the Traced.
+func (Traced) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Signal{}, mixin.Trace{}} }
+
+// Fields of the Traced.
+func (Traced) Fields() []ent.Field {
 	return []ent.Field{field.Int("order_id"), field.Bytes("payload").MaxLen(1 << 20)}
 }
 
