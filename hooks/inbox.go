@@ -12,6 +12,7 @@ import (
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/inbox"
 	"github.com/entsignal/signalbus/internal/table"
+	"github.com/entsignal/signalbus/internal/txn"
 )
 
 // An Inbox is what generated code tells of an entity with mixin.Inbox.
@@ -57,7 +58,7 @@ func OnceMany[D any, X Tx](ctx context.Context, c *Client[D, X], client Transact
 			return nil, err
 		}
 		if first, err = in.Insert(ctx, drv, keys); err != nil {
-			return nil, err
+			return nil, &txn.Over{Err: err} // whoever has inserted the key has committed
 		}
 		if len(first) > 0 {
 			if err := fn(ctx, tx, first); err != nil {

@@ -51,7 +51,7 @@ func TestEachSideDoesTheWorkThatItIsMeasuredBy(t *testing.T) {
 	tiny := scale{rounds: 1, tries: 1, messages: 40, backlog: 40, quorum: 40, variant: 20, drained: 40, small: 20, middle: 30, large: 40, keys: 200, passes: 3, commits: 64, relayed: 20, burst: 10, windows: []int{10, 20}}
 	measured := make(map[string]result)
 	// Not that of the hook, which runs go test: see TestFigureOfTheHookIsRead.
-	families := slices.Concat(s.flushes(tiny), []family{s.growth(tiny)}, s.orders(tiny), s.idle(tiny), s.autoflushes(tiny), s.relays(tiny), s.traces(tiny), s.drains(tiny), s.variants(tiny)[6:])
+	families := slices.Concat(s.flushes(tiny), []family{s.growth(tiny)}, s.orders(tiny), s.idle(tiny), s.autoflushes(tiny), s.relays(tiny), s.traces(tiny), s.inboxes(tiny), s.drains(tiny), s.variants(tiny)[6:])
 	for _, f := range families {
 		results, err := f.measure(t.Context(), tiny.rounds, io.Discard)
 		require.NoError(t, err, "%v", f.rows)

@@ -118,10 +118,11 @@ type filling struct {
 // tables are all tables that jobs fill.
 func tables(keys int) map[string]filling {
 	return map[string]filling{
-		"orders":  {},
-		"events":  {[]string{"order_id"}, "0"},
-		"rankeds": {[]string{"rank"}, "-$i"}, // the other way round than by id
-		"moveds":  {[]string{"account"}, fmt.Sprintf("$i %% %d", max(keys, 1))},
+		"orders":    {},
+		"receiveds": {},
+		"events":    {[]string{"order_id"}, "0"},
+		"rankeds":   {[]string{"rank"}, "-$i"}, // the other way round than by id
+		"moveds":    {[]string{"account"}, fmt.Sprintf("$i %% %d", max(keys, 1))},
 		// PostgreSQL alone. One of a hundred is sampled.
 		"traceds": {[]string{"order_id", "signal_recorded_at", "signal_traceparent"}, "0, now(), '00-' || md5($i::text) || '-' || " +
 			"substr(md5($i::text), 1, 16) || CASE WHEN $i % 100 = 0 THEN '-01' ELSE '-00' END"},

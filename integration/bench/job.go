@@ -33,6 +33,7 @@ type job struct {
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 	Keys        int  // different keys of the rows
+	Copies      int  // how often a consumer gets each message; 0: there is no consumer
 
 	// What the stage adds.
 	DSN, AMQP, Queue       string
@@ -73,6 +74,7 @@ func programs() map[string]program {
 		"autoflush, traced":                 {run: autoflushTraced, parallel: "writers", table: "traceds", sends: true},
 		"relay":                             {run: relayed, parallel: "writers", sends: true},
 		"commit that leaves it":             {run: notified, parallel: "writers", records: true},
+		"Once":                              {run: once, parallel: "consumers", records: true},
 	}
 }
 
@@ -102,6 +104,9 @@ func (j job) name() string {
 	}
 	if j.Keys > 0 {
 		add("%d keys", j.Keys)
+	}
+	if j.Copies > 0 {
+		add("each message %d times", j.Copies)
 	}
 	if j.Woken {
 		add("woken")

@@ -127,6 +127,7 @@ func (s *stage) families(at places, sc scale) []family {
 		s.autoflushes(sc),
 		s.relays(sc),
 		s.traces(sc),
+		s.inboxes(sc),
 		s.drains(sc),
 		[]family{collecting(at.repository)},
 		s.variants(sc),

@@ -117,7 +117,7 @@ func (s *stage) run(ctx context.Context, j job) (f Figure, err error) {
 		}
 		left := 0
 		if p.records {
-			left = j.Count
+			left = j.Count / max(j.Copies, 1)
 		}
 		checks = append(checks, func() error { return d.check(ctx, p.signals(), left) })
 		if j.OldSnapshot {

@@ -24,6 +24,7 @@ const (
 	rowNotify          = "commits that wake a relay, 32 writers"
 	rowTracedAutoflush = "autoflush of traced signals, 32 writers, otelsignal and 1 % sampled, beside without"
 	rowTracedFlush     = "FlushMany of traced signals, burst 1000, otelsignal and 1 % sampled, beside without"
+	rowOnce            = "inbox, 8 consumers, each message three times"
 	rowSQLite          = "SQLite, FlushMany, burst 1000, sender that does nothing"
 	rowHookTime        = "hook and collector, µs per entity in a transaction of 10,000"
 	rowHookAllocations = "hook and collector, allocations per entity"
@@ -66,6 +67,7 @@ func targets() []target {
 		{rowNotify, 0.97, higher},
 		{rowTracedAutoflush, 0.97, higher},
 		{rowTracedFlush, 0.97, higher},
+		{rowOnce, 0.8, higher},
 		{rowSQLite, 0.7, higher},
 		{rowHookTime, 1, lower},
 		{rowHookAllocations, 6, lower},

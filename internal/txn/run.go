@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/entsignal/signalbus/internal/backoff"
@@ -17,11 +18,24 @@ func Run(ctx context.Context, o Options, try func(losses int) (again bool, err e
 		if err == nil || !again || n >= o.Retries {
 			return unmarked(err)
 		}
-		if !backoff.Wait(ctx, o.pauses().Pause(n), nil) {
+		pause := o.pauses().Pause(n)
+		if n == 0 && errors.As(err, new(*Over)) {
+			pause = 0
+		}
+		if !backoff.Wait(ctx, pause, nil) {
 			return fmt.Errorf("%w; the transaction is not run again after: %w", context.Cause(ctx), unmarked(err))
 		}
 	}
 }
+
+// Over is an error of a transaction that has lost to one that is over: the first time,
+// it may be run again without a pause.
+type Over struct{ Err error }
+
+func (e *Over) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *Over) Unwrap() error { return e.Err }
 
 // Again is an error after which the transaction may be run again.
 type Again struct {

@@ -2,7 +2,9 @@ package txn
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -30,4 +32,23 @@ func TestRunTellsEachTryHowManyCameBefore(t *testing.T) {
 	})
 	assert.Equal(t, lost, err)
 	assert.Equal(t, []int{0, 1, 2}, tries)
+}
+
+func TestLossToATransactionThatIsOverNeedsNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Retries: 2, MinBackoff: time.Second, MaxBackoff: time.Minute}
+		lost := errors.New("lost")
+		began := time.Now()
+		err := Run(t.Context(), o, func(losses int) (bool, error) {
+			switch losses {
+			case 1:
+				assert.Zero(t, time.Since(began))
+			case 2:
+				assert.Positive(t, time.Since(began), "the next time it is no accident")
+			}
+			return true, fmt.Errorf("insert: %w", &Over{lost})
+		})
+		assert.ErrorIs(t, err, lost)
+		assert.EqualError(t, err, "insert: lost")
+	})
 }

@@ -70,3 +70,9 @@ func (Moved) Annotations() []schema.Annotation {
 func (Moved) Fields() []ent.Field {
 	return []ent.Field{field.Int("account"), field.Bytes("payload").MaxLen(1 << 20)}
 }
+
+// Received is the inbox of a consumer.
+type Received struct{ ent.Schema }
+
+// Mixin of the Received.
+func (Received) Mixin() []ent.Mixin { return []ent.Mixin{mixin.Inbox{}} }
