@@ -66,6 +66,11 @@ func (t *spyTx) Query(ctx context.Context, query string, args, v any) error {
 	return t.Tx.Query(ctx, query, args, v)
 }
 
+// spied returns a driver whose queries are noted.
+func spied(t testing.TB, notes *queries) func(*testdb.DB) dialect.Driver {
+	return func(db *testdb.DB) dialect.Driver { return &spy{db.Driver(t), notes} }
+}
+
 // With ENTSIGNAL_SOAK=1 there are a million rows, and each page must take less than 300
 // ms. A machine that does other things at the same time may take longer, so the limit
 // is no part of the rule.
@@ -77,7 +82,7 @@ func TestPagesOfALargeTableAskBoundedQuestions(t *testing.T) {
 		rows = 1_000_000
 	}
 	notes := &queries{}
-	w := openBy(t, testdb.New(t, testdb.PostgreSQL), func(db *testdb.DB) dialect.Driver { return &spy{db.Driver(t), notes} })
+	w := openBy(t, testdb.New(t, testdb.PostgreSQL), spied(t, notes))
 	pool := w.db.Open(t)
 	for _, statement := range []string{
 		fmt.Sprintf("INSERT INTO job_queueds (number, payload, signal_attempts) SELECT n, repeat('x', 100), 0 FROM generate_series(1, %d) n", rows),
