@@ -561,3 +561,29 @@ func TestForgedCountsDoNoHarm(t *testing.T) {
 		assert.Zero(t, deaths(map[string]any{"x-death": value}, "q"))
 	}
 }
+
+// A classic queue puts a message that goes back where it was, so nothing overtakes it if
+// the consumer holds no other. A quorum queue puts it at the end.
+func TestPrefetchOfOneKeepsTheOrderOfAClassicQueueThroughFailures(t *testing.T) {
+	t.Parallel()
+	a := newAdmin(t)
+	queue := a.shared("classic", amqp.Table{"x-single-active-consumer": true})
+	ids := numbered("m", 6)
+	a.put(queue, ids...)
+	got := make(chan string, 100)
+	handle := func(_ context.Context, d Delivery) error {
+		got <- d.MessageID
+		if d.MessageID == ids[1] && d.Deliveries < 3 || d.MessageID == ids[4] && !d.Redelivered {
+			return errors.New("no")
+		}
+		return nil
+	}
+	for range 2 { // of which one is active
+		consume(t, brokerURL(t), queue, handle, WithPrefetch(1))
+	}
+	for _, id := range []string{ids[0], ids[1], ids[1], ids[1], ids[2], ids[3], ids[4], ids[4], ids[5]} {
+		assert.Equal(t, id, next(t, got))
+	}
+	a.awaitReady(queue, 0)
+	assert.Empty(t, got)
+}

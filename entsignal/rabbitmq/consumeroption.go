@@ -76,7 +76,8 @@ func WithPrefetch(n int) ConsumerOption {
 // WithWorkers sets how many handlers run at once, at most as many as the prefetch; the
 // default is the prefetch. With 1, messages are handled one after the other, in the
 // order of the queue until one fails: a message that goes back comes behind those that
-// the consumer already holds.
+// the consumer already holds. With a prefetch of 1 it holds no other, and a classic queue
+// delivers that message again first; a quorum queue puts it at the end.
 func WithWorkers(n int) ConsumerOption {
 	return consumerOption(func(cfg *consumerConfig) error {
 		if n < 1 {
