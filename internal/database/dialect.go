@@ -52,8 +52,13 @@ type Claim struct {
 	// claim on a table runs at a time, and it waits for rows that others hold
 	// instead of skipping them.
 	Ordered bool
-	// Key, if not empty, applies Ordered to the claims with the same key only.
-	Key string
+	// Keys, if there are any, apply Ordered to the claims with one of the same keys only.
+	Keys []string
+	// Busy, if set, is called with the indexes of the keys that other claims hold,
+	// before the claim fails with [ErrBusy].
+	Busy func(keys []int)
+	// SkipHeld makes an ordered claim skip rows that other transactions hold.
+	SkipHeld bool
 	// Only, if not nil, is the id of the only row that Fetch may return, and the row is
 	// nothing that Fetch loads other rows with. It may then be deleted as it is read.
 	Only any

@@ -46,8 +46,9 @@ type locking struct {
 // An orderLock lets only one ordered flush of a table or a key run at a time. A
 // transaction holds it, so the database releases it if the holder dies.
 type orderLock interface {
-	// take returns false if another transaction holds it.
-	take(ctx context.Context, t *tx, table Table, key string) (bool, error)
+	// take locks the order of a table, or of keys of it. It returns the indexes of the
+	// keys that another transaction holds; for the table it is 0.
+	take(ctx context.Context, t *tx, table Table, keys []string) (busy []int, err error)
 }
 
 // Claim implements [Dialect].
@@ -208,10 +209,17 @@ func (l *locking) beginner() func(context.Context, dialect.Driver, bool) (*tx, e
 func (l *locking) lockRows(ctx context.Context, t *tx, c Claim) ([]any, error) {
 	lock := skipLocked
 	if c.Ordered {
-		lock = waitForLocked
-		if mine, err := l.orderLock.take(ctx, t, c.Table, c.Key); err != nil {
+		if !c.SkipHeld {
+			lock = waitForLocked
+		}
+		busy, err := l.orderLock.take(ctx, t, c.Table, c.Keys)
+		if err != nil {
 			return nil, fmt.Errorf("lock the order: %w", err)
-		} else if !mine {
+		}
+		if len(busy) > 0 {
+			if c.Busy != nil {
+				c.Busy(busy)
+			}
 			return nil, ErrBusy
 		}
 	}

@@ -2,28 +2,51 @@ package database
 
 import (
 	"context"
+	stdsql "database/sql"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 )
 
-// mysqlOrderLock is a named lock of the session. MySQL has no named locks of a
-// transaction. The pool would pass the session on with the lock, so the transaction
-// releases it before it ends.
+// mysqlOrderLock is a set of named locks of the session. MySQL has no named locks of a
+// transaction. The pool would pass the session on with the locks, so the transaction
+// releases them before it ends.
 type mysqlOrderLock struct{}
 
-func (mysqlOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
-	name := mysqlLockName(table, key)
-	mine, err := t.ask(ctx, "SELECT GET_LOCK("+name+", 0)")
-	if mine {
-		t.release = func(ctx context.Context) error {
-			_, err := t.ask(ctx, "SELECT RELEASE_LOCK("+name+")")
-			return err
+func (mysqlOrderLock) take(ctx context.Context, t *tx, table Table, keys []string) (busy []int, err error) {
+	if len(keys) == 0 {
+		keys = []string{""}
+	}
+	names := make([]string, len(keys))
+	locks := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = mysqlLockName(table, key)
+		locks[i] = "GET_LOCK(" + names[i] + ", 0)"
+	}
+	mine := make([]stdsql.NullBool, len(keys))
+	dest := make([]any, len(keys))
+	for i := range mine {
+		dest[i] = &mine[i]
+	}
+	err = query(ctx, t, "SELECT "+strings.Join(locks, ", "), nil, func(rows *sql.Rows) error { return rows.Scan(dest...) })
+	var release []string
+	for i := range mine {
+		if mine[i].Bool {
+			release = append(release, "RELEASE_LOCK("+names[i]+")")
+		} else {
+			busy = append(busy, i)
 		}
 	}
-	return mine, err
+	if len(release) > 0 {
+		t.release = func(ctx context.Context) error { return t.exec(ctx, "DO "+strings.Join(release, ", ")) }
+	}
+	if err != nil {
+		return nil, err
+	}
+	return busy, nil
 }
 
 // mysqlLockName returns the name of an order's lock as SQL. The names of such locks

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -16,14 +17,41 @@ const advisoryClass = 0x65736967
 
 func pgQuote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-func (postgresOrderLock) take(ctx context.Context, t *tx, table Table, key string) (bool, error) {
+func (postgresOrderLock) take(ctx context.Context, t *tx, table Table, keys []string) (busy []int, err error) {
 	// The table is identified by its oid, so that tables with the same name in several schemas of
 	// the search path have different locks. The lock ignores a table that doesn't exist.
-	const ofTable = "($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0)"
-	if key == "" {
-		return t.ask(ctx, "SELECT pg_try_advisory_xact_lock("+ofTable+")"+joinByKey, advisoryClass, pgTable(table))
+	const (
+		ofTable = "($1::bigint << 32) | COALESCE(to_regclass($2)::oid::bigint, 0)"
+		ofKey   = "SELECT pg_try_advisory_xact_lock(hashtextextended($3, " + ofTable + "))" + joinByKey
+		ofKeys  = `SELECT n - 1 FROM json_array_elements_text($3::json) WITH ORDINALITY AS k(key, n)
+			WHERE NOT pg_try_advisory_xact_lock(hashtextextended(key, ` + ofTable + `))`
+	)
+	args := []any{advisoryClass, pgTable(table)}
+	switch len(keys) {
+	case 0:
+		return oneBusy(t.ask(ctx, "SELECT pg_try_advisory_xact_lock("+ofTable+")"+joinByKey, args...))
+	case 1:
+		return oneBusy(t.ask(ctx, ofKey, append(args, keys[0])...))
 	}
-	return t.ask(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($3, "+ofTable+"))"+joinByKey, advisoryClass, pgTable(table), key)
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	err = query(ctx, t, ofKeys, append(args, string(list)), func(rows *sql.Rows) error {
+		var i int
+		err := rows.Scan(&i)
+		busy = append(busy, i)
+		return err
+	})
+	return busy, err
+}
+
+// oneBusy returns the index of the only lock unless it is mine.
+func oneBusy(mine bool, err error) ([]int, error) {
+	if mine || err != nil {
+		return nil, err
+	}
+	return []int{0}, nil
 }
 
 // joinByKey makes the transaction join a few rows with their table by its key; see

@@ -26,8 +26,10 @@ type selection struct {
 	// pick calls read with a condition and gets the ids of the rows. If a batch is
 	// tried again, pick is called again.
 	pick func(drv dialect.Driver, read reader) error
-	// key is the text of the key of all these rows, if the type has an OrderKey.
-	key string
+	// keys are the texts of the keys of these rows, if the type has an OrderKey.
+	keys []string
+	// keyOf has the index of the key of each id, if there are several keys.
+	keyOf map[any]int
 	// skipDead makes an ordered flush skip dead rows.
 	skipDead bool
 	// refused, if set, is called after each failed call of the sender for so many
@@ -55,6 +57,11 @@ type batch struct {
 	rows        table.Rows      // nil: there are none
 	undecodable []retry.Attempt // in an ordered flush only the row behind rows
 	blocked     error           // why an ordered flush can't send the row behind rows
+
+	// With several keys, the rows are without these keys, or without the end of them:
+	busy    []int         // another ordered flush has locked their order; then nothing was claimed
+	held    []int         // another transaction holds one of their rows
+	waiting map[int]error // their next row may not be sent now
 
 	mayBegin func() bool // called once, before the sender; nil means yes
 	called   bool        // the sender was called
@@ -99,12 +106,11 @@ var errMoved = errors.New("a signal was changed while it was claimed, so its pla
 // fetch reads the rows; see [database.Claim].
 func (b *batch) fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Selector)) ([]any, error) {
 	b.rows, b.undecodable, b.blocked = nil, nil, nil
+	b.busy, b.held, b.waiting = nil, nil, nil
 	read := func(match func(*sql.Selector)) ([]any, error) {
 		return b.read(ctx, drv, func(s *sql.Selector) {
 			match(s)
-			if b.sel.skipDead && b.signal.Retry() != nil {
-				retry.IsAlive(s)
-			}
+			b.alive(s)
 		}, lock)
 	}
 	var err error
@@ -113,10 +119,21 @@ func (b *batch) fetch(ctx context.Context, drv dialect.Driver, lock func(*sql.Se
 	} else if _, err = read(b.signal.Columns().Listed(drv, b.sel.ids)); err == nil {
 		b.arrange(b.sel.ids)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case b.several():
+		err = b.leaveOutKeys(ctx, drv, time.Now())
+	default:
 		err = b.leaveOutWaiting(time.Now())
 	}
 	return b.ids(), err
+}
+
+// alive leaves out dead rows, if the batch skips them.
+func (b *batch) alive(s *sql.Selector) {
+	if b.sel.skipDead && b.signal.Retry() != nil {
+		retry.IsAlive(s)
+	}
 }
 
 // read reads the rows that match, and returns all their ids. Of rows that can't be
@@ -147,7 +164,7 @@ func (b *batch) read(ctx context.Context, drv dialect.Driver, match, lock func(*
 	case err == nil:
 		b.take(rows)
 		return b.ids(), nil
-	case !isUndecodable(err):
+	case !isUndecodable(err), b.several(): // each key is tried alone
 		return nil, err
 	}
 	found, stateErr := b.signal.States(ctx, drv, locked)

@@ -16,22 +16,44 @@ import (
 	"github.com/entsignal/signalbus/internal/probe"
 )
 
-// byKey is an ordered flush of a type with an OrderKey. It locks the order of a key
-// instead of the order of the type. The lock belongs to the transaction of a batch.
+// byKey is an ordered flush of a type with an OrderKey. It locks the order of keys
+// instead of the order of the type. The locks belong to the transaction of a batch.
 // So a process that dies leaves no lock behind, and several processes share the
 // keys as the workers of one process do.
+//
+// It walks through the table by id, and reads ids and keys only. In the order of the
+// ids, the rows that one step finds of a key come before those that later steps find,
+// so they are sent at once, together with those of other keys. With an OrderBy, the
+// first step that finds a key sends all rows of that key.
+//
+//	walk: ids and keys ──▶ keyQueue ──▶ keyWorkers: a batch of several keys
+//	                          ▲                │ not decided     │ held by others
+//	                          └────────────────┘                 ▼
+//	                                              at the end: each key alone
 type byKey struct {
 	*task
 	wait  context.Context // limits the wait for the first lock of a key
 	tally *tally
+	walk  keyWalk
 
-	mu      sync.Mutex
-	waiting map[any]bool // keys that failed
+	mu     sync.Mutex
+	state  map[any]keyState // keyOpen for all others
+	later  []any            // the keys that wait for others
+	places *keyPlaces
 }
+
+// A keyState is why the walk passes by the rows of a key.
+type keyState int
+
+const (
+	keyOpen   keyState = iota
+	keyFailed          // left to the next flush
+	keyLater           // another flush or transaction holds it; it comes last
+)
 
 // flushKeys sends the signals of each key in their order.
 func (t *task) flushKeys(ctx, wait context.Context, order database.Order) (int, error) {
-	k := &byKey{task: t, wait: wait, tally: newTally(probe.New(t.engine.probeTime())), waiting: make(map[any]bool)}
+	k := &byKey{task: t, wait: wait, tally: newTally(probe.New(t.engine.probeTime())), state: make(map[any]keyState)}
 	n, err := t.flushInOrder(ctx, order, k.send)
 	switch failed := k.tally.err(); {
 	case failed == nil:
@@ -47,103 +69,63 @@ func (t *task) flushKeys(ctx, wait context.Context, order database.Order) (int, 
 var errGivenUp = errors.New("given up")
 
 // send sends the rows of all keys with ids up to top, except for keys that failed
-// before. Keys that another process is sending come last.
-func (k *byKey) send(ctx context.Context, top any) (int, error) {
-	keys, err := k.list(ctx, top)
-	if err != nil {
-		return 0, err
+// before. Keys that others hold come last.
+func (k *byKey) send(ctx context.Context, top any) (sent int, err error) {
+	if top == nil { // the flush ends with what is there now
+		if top, err = k.top(ctx); err != nil || top == nil {
+			return 0, err
+		}
 	}
-	atOnce, cancel := context.WithCancel(ctx)
-	cancel()
-	sent, busy := k.each(ctx, keys, func(key any) (keyResult, error) { return k.sendKey(ctx, atOnce, key, top) })
-	more, busy := k.each(ctx, busy, func(key any) (keyResult, error) { return k.sendKey(ctx, k.wait, key, top) })
-	for _, key := range busy {
-		k.failed(key, keyResult{busy: true}, entsignal.ErrBusy)
+	k.places = nil
+	for end := false; !end && k.tally.goOn() && k.engine.stopped(ctx) == nil; {
+		var page []keyRows
+		if page, end, err = k.next(ctx, top); err != nil {
+			return sent, err
+		}
+		sent += k.sendAll(ctx, page, top, noPatience())
 	}
+	later := make([]keyRows, len(k.later))
+	for i, key := range k.later {
+		later[i].key = key
+	}
+	k.later = nil
+	sent += k.sendAll(ctx, later, top, k.wait)
 	if err := k.engine.stopped(ctx); err != nil {
-		return sent + more, err
+		return sent, err
 	}
 	if !k.tally.goOn() {
-		return sent + more, errGivenUp
+		return sent, errGivenUp
 	}
-	return sent + more, nil
+	return sent, nil
 }
 
-// list returns the keys of the rows with ids up to top, sorted by the oldest row of
-// each key.
-func (k *byKey) list(ctx context.Context, top any) (keys []any, _ error) {
-	seen := make(map[any]bool)
-	var after any
-	for {
-		type page struct{ ids, keys []any }
-		p, err := reading(ctx, k.task, func(ctx context.Context, drv dialect.Driver) (p page, err error) {
-			p.ids, p.keys, err = k.Keys(ctx, drv, k.Columns().Oldest(after, top, listPage))
-			return p, err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list the keys: %w", err)
-		}
-		for _, key := range p.keys {
-			if !seen[key] && !k.waiting[key] {
-				seen[key] = true
-				keys = append(keys, key)
-			}
-		}
-		if len(p.ids) < listPage {
-			return keys, nil
-		}
-		after = p.ids[len(p.ids)-1]
-	}
+// noPatience returns a context that ends a wait before it begins.
+func noPatience() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
-// each calls send for the keys, for several at a time with Workers. It returns how
-// many rows were sent, and the keys that are busy.
-func (k *byKey) each(ctx context.Context, keys []any, send func(key any) (keyResult, error)) (sent int, busy []any) {
+// sendAll sends the rows of keys, of several at a time with Workers. A key that is
+// locked is left to the end, or fails if it waited for its turn already.
+func (k *byKey) sendAll(ctx context.Context, keys []keyRows, top any, patience context.Context) int {
 	var (
 		all  sync.WaitGroup
-		mu   sync.Mutex // guards what each returns, and rest
-		rest = probe.NewListing(keys)
+		q    = newKeyQueue(keys)
+		sent = make([]int, k.workers())
 	)
-	next := func() (key any, ok bool) {
-		probing, _ := k.tally.probing()
-		mu.Lock()
-		defer mu.Unlock()
-		if !probing {
-			rest.Resume()
-		} else if key, ok = rest.Pick(); ok {
-			return key, true
-		}
-		if some := rest.Take(1, false); len(some) > 0 {
-			return some[0], true
-		}
-		return nil, false
-	}
-	for range min(k.workers(), len(keys)) {
+	for i := range sent {
 		all.Go(func() {
-			for k.tally.goOn() && k.engine.stopped(ctx) == nil {
-				key, ok := next()
-				if !ok {
-					return
-				}
-				r, err := send(key)
-				mu.Lock()
-				sent += r.sent
-				if r.busy {
-					busy = append(busy, key)
-				}
-				mu.Unlock()
-				switch {
-				case r.busy:
-				case err == nil:
-					k.tally.add(r.sent, nil)
-				default:
-					k.failed(key, r, err)
-				}
-			}
+			w := keyWorker{byKey: k, queue: q, top: top, patience: patience, most: maxKeys}
+			sent[i] = w.run(ctx)
 		})
 	}
 	all.Wait()
-	return sent, busy
+	total := 0
+	for _, n := range sent {
+		total += n
+	}
+	return total
 }
 
 // failed leaves a key to the next flush.
@@ -154,9 +136,31 @@ func (k *byKey) failed(key any, r keyResult, err error) {
 	} else {
 		k.tally.add(r.sent, err)
 	}
+	k.set(key, keyFailed)
+}
+
+// leave leaves a key that others hold to the end.
+func (k *byKey) leave(key any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.waiting[key] = true
+	k.state[key] = keyLater
+	k.later = append(k.later, key)
+}
+
+func (k *byKey) set(key any, s keyState) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s == keyOpen {
+		delete(k.state, key)
+		return
+	}
+	k.state[key] = s
+}
+
+func (k *byKey) get(key any) keyState {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state[key]
 }
 
 // keyResult is the outcome for a key.
@@ -181,7 +185,7 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (r keyResul
 		if probing, _ := k.tally.probing(); probing && r.sent == 0 {
 			size = 1
 		}
-		first := selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.SkipDead, key: fmt.Sprintf("key %v", key), refused: k.tally.refused}
+		first := selection{ids: slices.Clone(ids[:size]), skipDead: k.opts.SkipDead, keys: []string{lockOfKey(key)}, refused: k.tally.refused}
 		if k.Columns().Movable(k.st.driver) {
 			first.ids, first.pick = nil, func(_ dialect.Driver, read reader) error {
 				_, err := read(func(s *sql.Selector) {
@@ -204,3 +208,6 @@ func (k *byKey) sendKey(ctx, patience context.Context, key, top any) (r keyResul
 	}
 	return r, nil
 }
+
+// lockOfKey returns the text by which a key is locked.
+func lockOfKey(key any) string { return fmt.Sprintf("key %v", key) }

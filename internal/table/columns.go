@@ -83,13 +83,13 @@ func (c Columns) Last() func(*sql.Selector) {
 	return func(s *sql.Selector) { s.OrderBy(sql.Desc(s.C(c.ID))).Limit(1) }
 }
 
-// movable reports whether a row's place in the order may change. In the order of
-// the ids it can't.
-func (c Columns) movable() bool { return len(c.Order) > 0 && c.Order[0].Field() != c.ID }
+// IsSorted reports whether the order begins with another field than the id. Then a
+// row's place in it may change.
+func (c Columns) IsSorted() bool { return len(c.Order) > 0 && c.Order[0].Field() != c.ID }
 
 // Movable reports whether a row that drv locks may be returned in a place of the
 // order where it no longer belongs.
-func (c Columns) Movable(drv dialect.Driver) bool { return c.movable() && database.RowsMove(drv) }
+func (c Columns) Movable(drv dialect.Driver) bool { return c.IsSorted() && database.RowsMove(drv) }
 
 // WatchMoves matches the rows that pick matches, in the order of the signal, for a
 // query that locks them. It marks rows that have moved; see [Rows.Moved].
@@ -124,20 +124,6 @@ func (c Columns) OfKey(key, top any) func(*sql.Selector) {
 			s.Where(sql.LTE(s.C(c.ID), top))
 		}
 		c.sort(s)
-	}
-}
-
-// Oldest matches the row with the lowest id of each key, by id: the first ones
-// above after and up to top.
-func (c Columns) Oldest(after, top any, limit int) func(*sql.Selector) {
-	return func(s *sql.Selector) {
-		b, t := sql.Dialect(s.Dialect()), s.Table()
-		numbered := b.Select(t.C(c.ID)).From(t).
-			AppendSelectExprAs(sql.RowNumber().PartitionBy(t.C(c.Key)).OrderBy(t.C(c.ID)), "entsignal_number").
-			As("entsignal_rows")
-		first := b.Select(numbered.C(c.ID)).From(numbered).Where(sql.EQ(numbered.C("entsignal_number"), 1))
-		s.Where(sql.In(s.C(c.ID), first))
-		c.Span(after, top, limit)(s)
 	}
 }
 

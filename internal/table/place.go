@@ -48,7 +48,7 @@ func (c Columns) Indexed() database.IndexedOrder {
 
 // HasPlaces reports whether a query with drv can continue behind a [Place].
 func (c Columns) HasPlaces(drv dialect.Driver) bool {
-	return !c.movable() || c.Compares || drv.Dialect() != dialect.MySQL
+	return !c.IsSorted() || c.Compares || drv.Dialect() != dialect.MySQL
 }
 
 // placed returns the columns of a place, except for the id.
