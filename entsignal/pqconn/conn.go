@@ -1,6 +1,7 @@
 package pqconn
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"sync"
@@ -15,7 +16,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, timeout: d.timeout}, nil
+	return newConn(c, d.timeout), nil
 }
 
 // Dial is part of pq.Dialer. lib/pq prefers DialContext.
@@ -30,17 +31,34 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	return d.DialContext(ctx, network, address)
 }
 
+// readBuffer is how much one read takes from the network. lib/pq reads 4 KiB at a time,
+// which is a system call for each row of that size.
+const readBuffer = 32 << 10
+
 // conn sets a deadline before each read and each write. An earlier deadline of
 // lib/pq, for connecting as a whole, stays in force.
 type conn struct {
 	net.Conn
-	timeout time.Duration
+	timeout  time.Duration
+	buffered *bufio.Reader // reads by readThrough
 
 	mu          sync.Mutex
 	read, write time.Time // deadlines set by the caller; zero means none
 }
 
-func (c *conn) Read(b []byte) (int, error) {
+func newConn(inner net.Conn, timeout time.Duration) *conn {
+	c := &conn{Conn: inner, timeout: timeout}
+	c.buffered = bufio.NewReaderSize(readThrough{c}, readBuffer)
+	return c
+}
+
+func (c *conn) Read(b []byte) (int, error) { return c.buffered.Read(b) }
+
+// readThrough reads from the network, with the deadline.
+type readThrough struct{ *conn }
+
+func (t readThrough) Read(b []byte) (int, error) {
+	c := t.conn
 	if err := c.Conn.SetReadDeadline(c.earliest(&c.read)); err != nil {
 		return 0, err
 	}
