@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/database"
 	"github.com/entsignal/signalbus/internal/option"
 )
 
@@ -62,8 +63,9 @@ func (s *loopState) ended(p aPass, cut bool) {
 	s.moves(0)
 	s.state.Begun = true
 	s.state.Sent += int64(p.sent)
-	// The end of the loop ends queries too, of which drivers tell as of failures.
-	if cut && (onlyBusy(p.err) || errors.Is(p.err, entsignal.ErrClosed) || errors.Is(p.err, context.Canceled) || errors.Is(p.err, context.DeadlineExceeded)) {
+	// The end of the loop ends queries too, of which drivers tell as of failures. But it never
+	// keeps what was sent from being deleted.
+	if cut && !errors.As(p.err, new(*database.NotDeletedError)) && (onlyBusy(p.err) || errors.Is(p.err, entsignal.ErrClosed) || errors.Is(p.err, context.Canceled) || errors.Is(p.err, context.DeadlineExceeded)) {
 		return
 	}
 	s.state.Passes++
