@@ -31,6 +31,8 @@ type batch struct {
 	link *link
 	s    *session
 	ch   *channel // nil while the batch has none
+	// nacked says that the broker has refused a message on the channel.
+	nacked bool
 }
 
 // outgoing is a message that may be published.
@@ -136,12 +138,19 @@ func (b *batch) start(ctx context.Context) (err error) {
 	return err
 }
 
-// finish returns the channel, if the batch still has one.
+// finish returns the channel, if the batch still has one. It closes one on which the
+// broker has refused a message: after a node of the queue had died, RabbitMQ 3.10
+// refused everything on the channel from then on, while others to the same node worked.
 func (b *batch) finish() {
-	if b.ch != nil {
+	switch {
+	case b.ch == nil:
+		return
+	case b.nacked:
+		b.s.discard(b.ch)
+	default:
 		b.s.release(b.ch)
-		b.ch = nil
 	}
+	b.ch = nil
 }
 
 // reopen replaces a channel that the broker has closed.
@@ -204,6 +213,7 @@ func (b *batch) round(ctx context.Context, out []outgoing, written func()) (n in
 		b.failAll(open, fmt.Errorf("%w; may have been stored", err))
 		return n, nil, err
 	case waitErr == nil:
+		b.nacked = true
 		b.failAll(open, errNack)
 		return n, nil, err
 	}

@@ -129,7 +129,15 @@ func TestFullQueueRefuses(t *testing.T) {
 	assert.ErrorIs(t, errs[0], errNack)
 	assert.ErrorContains(t, errs[0], `message "3": refused by the broker (nack)`)
 	assert.Equal(t, []string{"1", "2"}, a.takeIDs(queue))
-	require.NoError(t, p.Publish(t.Context(), to(queue, "3")), "the channel must still be usable")
+	idle := func() int {
+		session := p.links[0].session()
+		session.mu.Lock()
+		defer session.mu.Unlock()
+		return len(session.idle)
+	}
+	assert.Zero(t, idle(), "a channel on which the broker refuses may refuse everything from then on")
+	require.NoError(t, p.Publish(t.Context(), to(queue, "3")))
+	assert.Equal(t, 1, idle())
 }
 
 func TestManyGoroutinesShareOneConnection(t *testing.T) {
