@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -19,7 +20,8 @@ type lateTx struct {
 }
 
 // openLate takes a connection of the pool for a transaction of its own, or returns nil if BEGIN
-// must be left to database/sql: with other drivers, with a debug driver, which would not see the
+// must be left to database/sql: with other drivers, with connections that somebody has wrapped,
+// who expects to be asked for a transaction, with a debug driver, which would not see the
 // statement, and with variables in ctx, which ent sets only in transactions that it knows.
 func openLate(ctx context.Context, drv dialect.Driver) (*lateTx, error) {
 	if !driverTraitsOf(drv).joins || hasVars(ctx) {
@@ -35,12 +37,19 @@ func openLate(ctx context.Context, drv dialect.Driver) (*lateTx, error) {
 	}
 	err = conn.Raw(func(c any) error {
 		_, ok = c.(driver.QueryerContext)
+		ok = ok && isPQ(c)
 		return nil
 	})
 	if err != nil || !ok {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return &lateTx{conn: conn}, nil
+}
+
+// isPQ reports whether c is a connection of lib/pq or pqconn.
+func isPQ(c any) bool {
+	path := packageOf(c)
+	return strings.HasSuffix(path, "/lib/pq") || strings.HasSuffix(path, "/entsignal/pqconn")
 }
 
 // Commit implements [driver.Tx].
@@ -89,11 +98,11 @@ func execTagged(c driver.QueryerContext, statement string) error {
 // [sql.WithVar].
 func hasVars(ctx context.Context) bool {
 	asked := &varsOf{Context: ctx}
-	sql.VarFromContext(asked, "")
+	sql.WithVar(asked, "", "") // looks for those that are there
 	return asked.found
 }
 
-// varsOf notices what ent finds in a context.
+// varsOf notices what ent finds in a context, and hides it from ent.
 type varsOf struct {
 	context.Context
 	found bool
@@ -101,7 +110,6 @@ type varsOf struct {
 
 // Value implements [context.Context].
 func (v *varsOf) Value(key any) any {
-	value := v.Context.Value(key)
-	v.found = v.found || value != nil
-	return value
+	v.found = v.found || v.Context.Value(key) != nil
+	return nil
 }
