@@ -232,7 +232,6 @@ func TestConfigLiteralMayBeBoundToABus(t *testing.T) {
 // A driver that no client was opened with doesn't tell whose bus is meant. This
 // test runs beside no other: any client of the package may log it.
 func TestClientOfAConfigLiteralWithAStrangeDriverIsLogged(t *testing.T) {
-	t.Parallel()
 	db := testdb.New(t, testdb.SQLite)
 	createTables(t, db)
 	p := open(t, db.Driver(t))

@@ -80,7 +80,8 @@ func TestNodeThatDiesUnderLoadLosesNothing(t *testing.T) {
 	n := 0
 	load := func(until func() bool) {
 		for !until() {
-			require.NoError(t, record(ctx(t), client, n))
+			require.NoError(t, running.Err(), "too little was sent; the log:\n%s", &log)
+			require.NoError(t, record(running, client, n))
 			n++
 		}
 	}
