@@ -106,6 +106,13 @@ func (p *process) stop() error {
 	case <-time.After(patience):
 		return errors.Join(p.failure("it doesn't stop"), p.kill())
 	}
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		// One that has just begun doesn't listen to the signal yet, and has nothing in hand.
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
+			return nil
+		}
+	}
 	if p.err != nil {
 		return p.failure("it was told to stop")
 	}

@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"io"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -135,13 +136,18 @@ func TestDrainNamesWhatHasFailedAndIsNotDue(t *testing.T) {
 	})
 }
 
+// migrating lets one migration run at a time: ent keeps state that two would race for.
+var migrating sync.Mutex
+
 // retryTables creates the tables of the other project. CreateTables knows those of
 // one per package.
 func retryTables(t *testing.T, db *testdb.DB, client *retryent.Client) {
 	t.Helper()
+	migrating.Lock()
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(client.Schema.WriteTo(ctx(t), w)) }()
 	script, err := io.ReadAll(r)
+	migrating.Unlock()
 	require.NoError(t, err)
 	pool := db.Open(t)
 	for _, statement := range splitStatements(string(script)) {
