@@ -24,7 +24,7 @@ type lateTx struct {
 // who expects to be asked for a transaction, with a debug driver, which would not see the
 // statement, and with variables in ctx, which ent sets only in transactions that it knows.
 func openLate(ctx context.Context, drv dialect.Driver) (*lateTx, error) {
-	if !driverTraitsOf(drv).joins || hasVars(ctx) {
+	if !driverTraitsOf(drv).several || hasVars(ctx) {
 		return nil, nil
 	}
 	ent, ok := drv.(*sql.Driver)

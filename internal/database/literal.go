@@ -19,11 +19,8 @@ type driverTraits struct {
 	// trip. lib/pq and go-sql-driver/mysql do. pgx keeps statements prepared.
 	literals bool
 	// several means that it accepts several statements without arguments at once, and returns the
-	// result of the last. go-sql-driver/mysql needs a setting for it.
+	// result of the last; BEGIN may be the first. go-sql-driver/mysql needs a setting for it.
 	several bool
-	// joins means that BEGIN may be the first of several statements, of which the others have the
-	// result.
-	joins bool
 	// forgets means that it keeps no statement, and so no plan, from one use to the next. pgx keeps
 	// them, and so does lib/pq with pqconn.WithStatementCache.
 	forgets bool
@@ -37,11 +34,11 @@ func driverTraitsOf(drv dialect.Driver) driverTraits {
 		return driverTraits{}
 	}
 	if _, ok := pool.Driver().(interface{ KeepsStatements() }); ok { // pqconn
-		return driverTraits{literals: true, several: true, joins: true}
+		return driverTraits{literals: true, several: true}
 	}
 	switch path := packageOf(pool.Driver()); {
 	case strings.HasSuffix(path, "/lib/pq"):
-		return driverTraits{literals: true, several: true, joins: true, forgets: true}
+		return driverTraits{literals: true, several: true, forgets: true}
 	case strings.HasSuffix(path, "/go-sql-driver/mysql"):
 		return driverTraits{literals: true}
 	default:
