@@ -3,7 +3,6 @@ package testkit
 import (
 	"context"
 	"io"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -136,22 +135,8 @@ func TestDrainNamesWhatHasFailedAndIsNotDue(t *testing.T) {
 	})
 }
 
-// migrating lets one migration run at a time: ent keeps state that two would race for.
-var migrating sync.Mutex
-
-// retryTables creates the tables of the other project. CreateTables knows those of
-// one per package.
+// retryTables creates the tables of the other project.
 func retryTables(t *testing.T, db *testdb.DB, client *retryent.Client) {
 	t.Helper()
-	migrating.Lock()
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(client.Schema.WriteTo(ctx(t), w)) }()
-	script, err := io.ReadAll(r)
-	migrating.Unlock()
-	require.NoError(t, err)
-	pool := db.Open(t)
-	for _, statement := range splitStatements(string(script)) {
-		_, err := pool.Exec(statement)
-		require.NoError(t, err, statement)
-	}
+	db.CreateTablesOf(t, "retry", func(w io.Writer) error { return client.Schema.WriteTo(ctx(t), w) })
 }

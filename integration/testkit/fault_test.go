@@ -3,7 +3,6 @@ package testkit
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,15 +24,6 @@ func failOn(n int) func(*ent.OrderPlaced) error {
 		}
 		return nil
 	}
-}
-
-func splitStatements(script string) (statements []string) {
-	for statement := range strings.SplitSeq(script, ";\n") {
-		if strings.TrimSpace(statement) != "" {
-			statements = append(statements, statement)
-		}
-	}
-	return statements
 }
 
 func pending(t *testing.T, s *shop) int {

@@ -105,31 +105,38 @@ func (db *DB) Driver(t testing.TB) *entsql.Driver {
 	return entsql.OpenDB(db.Dialect, db.Open(t))
 }
 
-// schemas has the statements that create the tables of the package under
-// test, by dialect. ent's migration is slow, and keeps state that two of them
-// at once would race for.
+// schemas has the statements that create the tables of a project, by its name and the
+// dialect. ent's migration is slow, and keeps state that two of them at once would race
+// for.
 var schemas = struct {
 	sync.Mutex
-	m map[string]string
-}{m: make(map[string]string)}
+	m map[[2]string]string
+}{m: make(map[[2]string]string)}
 
 // schema returns what write has written for the dialect of the database.
-func (db *DB) schema(t testing.TB, write func(io.Writer) error) string {
+func (db *DB) schema(t testing.TB, project string, write func(io.Writer) error) string {
 	t.Helper()
 	schemas.Lock()
 	defer schemas.Unlock()
-	if _, ok := schemas.m[db.Dialect]; !ok {
+	key := [2]string{project, db.Dialect}
+	if _, ok := schemas.m[key]; !ok {
 		var b strings.Builder
 		require.NoError(t, write(&b))
-		schemas.m[db.Dialect] = b.String()
+		schemas.m[key] = b.String()
 	}
-	return schemas.m[db.Dialect]
+	return schemas.m[key]
 }
 
 // CreateTables creates the tables of the package under test in the database,
 // which must be empty. write writes the statements; it is ent's
 // Schema.WriteTo.
 func (db *DB) CreateTables(t testing.TB, write func(io.Writer) error) {
+	t.Helper()
+	db.CreateTablesOf(t, "", write)
+}
+
+// CreateTablesOf is [DB.CreateTables] for a package that tests several projects.
+func (db *DB) CreateTablesOf(t testing.TB, project string, write func(io.Writer) error) {
 	t.Helper()
 	driver, dsn := db.driver, db.DSN
 	switch db.Dialect { // each takes all statements at once
@@ -144,7 +151,7 @@ func (db *DB) CreateTables(t testing.TB, write func(io.Writer) error) {
 	pool, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
 	defer pool.Close()
-	mustExec(t, pool, db.schema(t, write))
+	mustExec(t, pool, db.schema(t, project, write))
 }
 
 // Through returns the same database behind a proxy that can break the way to
