@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"entgo.io/ent/dialect"
@@ -59,7 +60,7 @@ func bus(name string, burst, workers int) peer {
 				err = fmt.Errorf("%d of %d sent", n, p.count)
 			}
 			ctx = context.WithoutCancel(ctx)
-			return joined(err, b.Close(ctx), pub.Close(ctx), client.Close())
+			return errors.Join(err, b.Close(ctx), pub.Close(ctx), client.Close())
 		},
 	}
 }

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -87,7 +88,7 @@ func measure(ctx context.Context, p peer, w work, limit time.Duration) (_ time.D
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = joined(err, at.close()) }()
+	defer func() { err = errors.Join(err, at.close()) }()
 	if err := p.record(ctx, at); err != nil {
 		return 0, fmt.Errorf("record: %w", err)
 	}
@@ -105,7 +106,7 @@ func measure(ctx context.Context, p peer, w work, limit time.Duration) (_ time.D
 	if sending.Err() != nil && sent != nil && ctx.Err() == nil && arrived == nil {
 		sent = nil // it was told to end
 	}
-	return took, joined(arrived, sent)
+	return took, errors.Join(arrived, sent)
 }
 
 func median(all []float64) float64 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/oagudo/outbox"
@@ -61,7 +62,7 @@ func oagudoPeer(name string, batch int) peer {
 			if err != nil {
 				return err
 			}
-			defer func() { err = joined(err, pub.close()) }()
+			defer func() { err = errors.Join(err, pub.close()) }()
 			db, err := sql.Open("postgres", p.dsn)
 			if err != nil {
 				return err

@@ -52,13 +52,13 @@ func newPlace(ctx context.Context, w work) (_ *place, err error) {
 		return nil, err
 	}
 	if _, err := p.admin.ExecContext(ctx, "CREATE DATABASE "+p.name); err != nil {
-		return nil, joined(err, p.admin.Close())
+		return nil, errors.Join(err, p.admin.Close())
 	}
 	u.Path = "/" + p.name
 	p.dsn = u.String()
 	defer func() {
 		if err != nil {
-			err = joined(err, p.close())
+			err = errors.Join(err, p.close())
 		}
 	}()
 	if p.conn, err = amqp.Dial(p.amqp); err != nil {
@@ -115,7 +115,5 @@ func (p *place) close() error {
 		errs = append(errs, p.conn.Close())
 	}
 	_, err := p.admin.Exec("DROP DATABASE " + p.name + " WITH (FORCE)")
-	return joined(append(errs, err, p.admin.Close())...)
+	return errors.Join(append(errs, err, p.admin.Close())...)
 }
-
-func joined(errs ...error) error { return errors.Join(errs...) }

@@ -26,7 +26,7 @@ func newPublisher(url string) (*publisher, error) {
 		err = ch.Confirm(false)
 	}
 	if err != nil {
-		return nil, joined(err, conn.Close())
+		return nil, errors.Join(err, conn.Close())
 	}
 	return &publisher{conn: conn, ch: ch}, nil
 }
@@ -68,7 +68,7 @@ func rawBroker() peer {
 			if err != nil {
 				return err
 			}
-			defer func() { err = joined(err, pub.close()) }()
+			defer func() { err = errors.Join(err, pub.close()) }()
 			var open [window]*amqp.DeferredConfirmation
 			body := p.body()
 			for i := range p.count + window {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -76,7 +77,7 @@ func riverPeer(name string, workers int, atOnce bool) peer {
 			if err != nil {
 				return err
 			}
-			defer func() { err = joined(err, pub.close()) }()
+			defer func() { err = errors.Join(err, pub.close()) }()
 			c, pool, err := client(ctx, p, pub)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	stdsql "database/sql"
+	"errors"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -71,7 +72,7 @@ func watermillPeer(name string, batch int) peer {
 				return err
 			}
 			err = f.Run(ctx)
-			return joined(err, f.Close(), pub.Close())
+			return errors.Join(err, f.Close(), pub.Close())
 		},
 	}
 }
