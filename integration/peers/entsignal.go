@@ -43,7 +43,7 @@ func bus(name string, burst, workers int) peer {
 			}
 			b, err := ent.NewSignalBus(ent.SignalSenders{Event: rabbitmq.Sender(pub, func(e *ent.Event) (rabbitmq.Message, error) {
 				return rabbitmq.Message{RoutingKey: p.queue, Body: e.Payload}, nil
-			})})
+			})}, entsignal.WithMissingSenders())
 			if err != nil {
 				return err
 			}

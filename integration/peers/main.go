@@ -95,18 +95,21 @@ func measure(ctx context.Context, p peer, w work, limit time.Duration) (_ time.D
 	if err := at.settle(ctx); err != nil {
 		return 0, err
 	}
-	sending, end := context.WithCancel(ctx)
+	sending, end := context.WithCancelCause(ctx)
 	ended := make(chan error, 1)
 	began := time.Now()
-	go func() { ended <- p.send(sending, at) }()
-	arrived := at.await(ctx)
+	go func() {
+		err := p.send(sending, at)
+		if err != nil {
+			end(err) // there is nothing to wait for
+		}
+		ended <- err
+	}()
+	arrived := at.await(sending)
 	took := time.Since(began)
-	end()
-	sent := <-ended
-	if sending.Err() != nil && sent != nil && ctx.Err() == nil && arrived == nil {
-		sent = nil // it was told to end
-	}
-	return took, errors.Join(arrived, sent)
+	end(nil)
+	<-ended // with an error, if it was told to end
+	return took, arrived
 }
 
 func median(all []float64) float64 {

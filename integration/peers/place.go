@@ -100,7 +100,7 @@ func (p *place) await(ctx context.Context) error {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d messages arrived: %w", q.Messages, p.count, ctx.Err())
+			return fmt.Errorf("%d of %d messages arrived: %w", q.Messages, p.count, context.Cause(ctx))
 		}
 	}
 }
