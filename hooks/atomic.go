@@ -100,6 +100,15 @@ func (c *Client[D, X]) join(ctx context.Context, client Transactor[D, X]) (tx X,
 	}
 }
 
+// joins reports whether a call joins a transaction.
+func (c *Client[D, X]) joins(ctx context.Context, client Transactor[D, X]) bool {
+	_, leave, ok := c.join(ctx, client)
+	if ok {
+		leave()
+	}
+	return ok
+}
+
 // owns reports whether the transaction belongs to this client.
 func (c *Client[D, X]) owns(tx X) bool {
 	owner, _ := c.txs.Of(tx)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/engine"
+	"github.com/entsignal/signalbus/internal/inbox"
 	"github.com/entsignal/signalbus/internal/txn"
 )
 
@@ -58,6 +59,10 @@ type Client[D any, X Tx] struct {
 	open    collectors[D]
 	lane    *txn.Lane
 	inboxes sync.Map // the tables of inboxes that are known to be fit
+	// deliveries are those for Once that begin a transaction of their own. One that joins a
+	// transaction doesn't wait there: it holds locks of the database, which sees when two
+	// wait for each other.
+	deliveries inbox.Gate
 
 	driver dialect.Driver // that the client was opened with; set by Clients.Add
 	// witnesses are all buses of the package, if this state belongs to no client.

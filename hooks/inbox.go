@@ -45,7 +45,15 @@ func OnceMany[D any, X Tx](ctx context.Context, c *Client[D, X], client Transact
 	if err := in.Check(keys); err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	return InTx(ctx, c, client, func(ctx context.Context, tx X) (first []entsignal.MessageKey, err error) {
+	joins := c.joins(ctx, client)
+	if len(keys) == 1 && !joins {
+		leave, err := c.deliveries.Enter(ctx, in, keys[0])
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	first, err := InTx(ctx, c, client, func(ctx context.Context, tx X) (first []entsignal.MessageKey, err error) {
 		_, drv := c.txs.Of(tx)
 		done := false
 		// Deferred, because fn may panic.
@@ -54,10 +62,11 @@ func OnceMany[D any, X Tx](ctx context.Context, c *Client[D, X], client Transact
 				c.refuseCommit(c.Transaction(drv), cmp.Or(err, errNotReturned))
 			}
 		}()
-		if err := c.checkInbox(ctx, drv, in); err != nil {
+		var exact bool
+		if exact, err = c.checkInbox(ctx, drv, in); err != nil {
 			return nil, err
 		}
-		if first, err = in.Insert(ctx, drv, keys); err != nil {
+		if first, err = in.Insert(ctx, drv, keys, exact); err != nil {
 			return nil, &txn.Over{Err: err} // whoever has inserted the key has committed
 		}
 		if len(first) > 0 {
@@ -66,9 +75,20 @@ func OnceMany[D any, X Tx](ctx context.Context, c *Client[D, X], client Transact
 			}
 		}
 		done = true
+		if len(first) == 0 && !joins {
+			return nil, errNothingToCommit
+		}
 		return first, nil
 	}, opts)
+	if errors.Is(err, errNothingToCommit) {
+		return nil, nil
+	}
+	return first, err
 }
+
+// errNothingToCommit ends the transaction of a repeat. On MySQL and MariaDB an insertion
+// that finds its key has written something, and a commit would wait for the disk.
+var errNothingToCommit = errors.New("all messages were handled before")
 
 var errNotReturned = errors.New("its function has not returned")
 
@@ -81,17 +101,18 @@ func (c *Client[D, X]) refuseCommit(d *D, cause error) {
 	}, func() {})
 }
 
-// checkInbox checks the table of an inbox once.
-func (c *Client[D, X]) checkInbox(ctx context.Context, drv dialect.Driver, in Inbox) error {
+// checkInbox checks the table of an inbox once. It returns what CheckTable reports.
+func (c *Client[D, X]) checkInbox(ctx context.Context, drv dialect.Driver, in Inbox) (exact bool, _ error) {
 	at := [2]string{in.Schema, in.Table}
-	if _, ok := c.inboxes.Load(at); ok {
-		return nil
+	if exact, ok := c.inboxes.Load(at); ok {
+		return exact.(bool), nil
 	}
-	if err := in.CheckTable(ctx, drv); err != nil {
-		return err
+	exact, err := in.CheckTable(ctx, drv)
+	if err != nil {
+		return false, err
 	}
-	c.inboxes.Store(at, true)
-	return nil
+	c.inboxes.Store(at, exact)
+	return exact, nil
 }
 
 // Purge deletes the keys of an inbox that are older than its retention, and returns how

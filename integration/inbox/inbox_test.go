@@ -41,18 +41,31 @@ func each(t *testing.T, test func(t *testing.T, c *consumer)) {
 // open opens a consumer on the database, and creates its tables.
 func open(t *testing.T, db *testdb.DB, drv dialect.Driver) *consumer {
 	t.Helper()
-	c := &consumer{db: db, sent: recorder.New(func(s *ent.Credited) string { return s.Message })}
+	c := connect(t, db, drv, recorder.New(func(s *ent.Credited) string { return s.Message }))
+	db.CreateTables(t, func(w io.Writer) error { return c.Schema.WriteTo(t.Context(), w) })
+	return c
+}
+
+// connect opens a consumer whose tables exist.
+func connect(t *testing.T, db *testdb.DB, drv dialect.Driver, sent *recorder.Recorder[*ent.Credited, string]) *consumer {
+	t.Helper()
+	c := &consumer{db: db, sent: sent}
 	bus, err := ent.NewSignalBus(ent.SignalSenders{Credited: c.sent.Send})
 	require.NoError(t, err)
 	c.bus = bus
 	c.Client = ent.NewClient(ent.Driver(drv), ent.WithSignalBus(bus))
-	db.CreateTables(t, func(w io.Writer) error { return c.Schema.WriteTo(t.Context(), w) })
 	t.Cleanup(func() {
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		assert.NoError(t, bus.Close(end))
 	})
 	return c
+}
+
+// another returns a client of another process, as the database sees it.
+func (c *consumer) another(t *testing.T) *consumer {
+	t.Helper()
+	return connect(t, c.db, c.db.Driver(t), c.sent)
 }
 
 // message returns the key of the n-th message of the shop.

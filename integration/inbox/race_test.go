@@ -14,6 +14,7 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/inbox/ent"
+	"github.com/entsignal/signalbus/integration/internal/testdb"
 )
 
 func TestEachMessageIsHandledOnceByEightConsumersThatGetItThreeTimes(t *testing.T) {
@@ -40,11 +41,13 @@ func TestEachMessageIsHandledOnceByEightConsumersThatGetItThreeTimes(t *testing.
 			first atomic.Int64
 			ran   [messages]atomic.Int64
 		)
-		for range consumers {
+		processes := []*consumer{c, c.another(t)}
+		for i := range consumers {
+			of := processes[i%len(processes)]
 			wg.Go(func() {
 				for n := range deliveries {
 					key := message(n)
-					isFirst, err := c.Received.Once(ctx(t), key, func(ctx context.Context, tx *ent.Tx) error {
+					isFirst, err := of.Received.Once(ctx(t), key, func(ctx context.Context, tx *ent.Tx) error {
 						ran[n].Add(1)
 						account, err := tx.Account.Lock(ctx, ids[n%accounts])
 						if err != nil {
@@ -81,12 +84,13 @@ func TestEachMessageIsHandledOnceByEightConsumersThatGetItThreeTimes(t *testing.
 	})
 }
 
-// duel delivers a message a second time while the first copy is handled; end ends that
+// duel delivers a message to another process while the first copy is handled; end ends that
 // handler. It returns what each of the two calls returned.
 func (c *consumer) duel(t *testing.T, end func(ctx context.Context, tx *ent.Tx) error) (first, second bool, firstErr, secondErr error) {
 	t.Helper()
 	var (
 		key      = message(1)
+		other    = c.another(t)
 		running  = make(chan struct{})
 		release  = make(chan struct{})
 		released atomic.Bool
@@ -103,7 +107,7 @@ func (c *consumer) duel(t *testing.T, end func(ctx context.Context, tx *ent.Tx) 
 	begun := make(chan struct{})
 	wg.Go(func() {
 		close(begun)
-		second, secondErr = c.Received.Once(ctx(t), key, func(ctx context.Context, tx *ent.Tx) error {
+		second, secondErr = other.Received.Once(ctx(t), key, func(ctx context.Context, tx *ent.Tx) error {
 			assert.True(t, released.Load(), "both are handled at once")
 			return apply(ctx, tx, key)
 		})
@@ -124,7 +128,7 @@ func (c *consumer) awaitWaiting(t *testing.T) {
 	case dialect.SQLite:
 		return
 	case dialect.MySQL:
-		query = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT IGNORE%'"
+		query = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT INTO `receiveds`%'"
 	}
 	pool := c.db.Open(t)
 	defer pool.Close()
@@ -132,6 +136,50 @@ func (c *consumer) awaitWaiting(t *testing.T) {
 		var n int
 		return assert.NoError(t, pool.QueryRow(query).Scan(&n)) && n > 0
 	}, 2*time.Minute, 10*time.Millisecond)
+}
+
+// The pool has one connection, which the first delivery uses.
+func TestSecondCopyInAProcessWaitsWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		drv := db.Driver(t)
+		pool := drv.DB()
+		c := open(t, db, drv)
+		pool.SetMaxOpenConns(1)
+		waits := pool.Stats().WaitCount
+		var (
+			wg      sync.WaitGroup
+			running = make(chan struct{})
+			release = make(chan struct{})
+		)
+		wg.Go(func() {
+			first, err := c.Received.Once(ctx(t), message(1), func(ctx context.Context, tx *ent.Tx) error {
+				close(running)
+				<-release
+				return apply(ctx, tx, message(1))
+			})
+			assert.NoError(t, err)
+			assert.True(t, first)
+		})
+		<-running
+		impatient, cancel := context.WithCancel(ctx(t))
+		ended := make(chan error)
+		go func() {
+			_, err := c.Received.Once(impatient, message(1), func(context.Context, *ent.Tx) error { return nil })
+			ended <- err
+		}()
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		wg.Go(func() {
+			first, err := c.Received.Once(ctx(t), message(1), func(context.Context, *ent.Tx) error { return nil })
+			assert.NoError(t, err)
+			assert.False(t, first)
+		})
+		close(release)
+		wg.Wait()
+		assert.Equal(t, 1, c.applied(t, message(1)))
+		assert.Equal(t, waits, pool.Stats().WaitCount, "a delivery waited for a connection")
+	})
 }
 
 func TestSecondCopyAtTheSameMomentWaitsAndIsDropped(t *testing.T) {

@@ -51,6 +51,22 @@ func TestMessageIsNotTakenForARepeatByATableThatComparesLoosely(t *testing.T) {
 	})
 }
 
+// The server refuses each further row by the primary key.
+func TestMessageIsNotTakenForARepeatByATableWhoseIDsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	testdb.On(t, []testdb.Kind{testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		c := open(t, db, db.Driver(t))
+		c.exec(t, "ALTER TABLE receiveds MODIFY id TINYINT NOT NULL AUTO_INCREMENT")
+		c.exec(t, "INSERT INTO receiveds (id, source, message_id, received_at) VALUES (127, 'shop', 'last', CURRENT_TIMESTAMP)")
+		first, err := c.Received.Once(ctx(t), message(1), func(context.Context, *ent.Tx) error {
+			t.Error("handled")
+			return nil
+		})
+		require.Error(t, err)
+		assert.False(t, first)
+	})
+}
+
 // The statement is that of docs/consuming.md, for programs without ent.
 func TestProgramsWithoutEntShareTheInbox(t *testing.T) {
 	t.Parallel()

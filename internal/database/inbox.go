@@ -9,6 +9,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+
+	"github.com/entsignal/signalbus/internal/annotation"
 )
 
 // An Inbox is a table of the keys of messages that were handled.
@@ -19,6 +21,9 @@ type Inbox struct {
 	Source     string
 	MessageID  string
 	ReceivedAt string
+	// Exact means that a key that is refused as a duplicate is in the table, as [Inbox.Check]
+	// reports.
+	Exact bool
 }
 
 // A ReceivedKey is a row of an inbox that is to be inserted.
@@ -42,7 +47,7 @@ func (in Inbox) InsertKeys(ctx context.Context, drv dialect.Driver, keys []Recei
 		return in.insertMySQL(ctx, drv, keys)
 	}
 	// With the columns named, another unique index doesn't make a repeat of a message.
-	query, args := in.insert(drv, keys).
+	query, args := in.insert(drv, keys, argument).
 		OnConflict(sql.ConflictColumns(in.Source, in.MessageID), sql.DoNothing()).
 		Returning(in.Source, in.MessageID).Query()
 	stored, err := in.scan(ctx, drv, query, args)
@@ -56,13 +61,21 @@ func (in Inbox) InsertKeys(ctx context.Context, drv dialect.Driver, keys []Recei
 	return inserted, nil
 }
 
-func (in Inbox) insert(drv dialect.Driver, keys []ReceivedKey) *sql.InsertBuilder {
+// argument passes a text as an argument of its statement.
+func argument(s string) any { return s }
+
+// mysqlLiteral writes a text into the statement. go-sql-driver/mysql takes two round trips
+// for a statement with arguments. In hexadecimal digits, a text means the same in each SQL
+// mode and with each character set.
+func mysqlLiteral(s string) any { return sql.Raw(fmt.Sprintf("_utf8mb4 X'%x'", s)) }
+
+func (in Inbox) insert(drv dialect.Driver, keys []ReceivedKey, text func(string) any) *sql.InsertBuilder {
 	b := sql.Dialect(drv.Dialect()).Insert(in.Name).Schema(in.Schema).Columns(in.Source, in.MessageID, in.ReceivedAt)
 	if keys[0].ID != nil {
 		b.Columns(in.ID) // another one
 	}
 	for _, k := range keys {
-		values := []any{k.Source, k.MessageID, sql.Raw(databaseTime)}
+		values := []any{text(k.Source), text(k.MessageID), sql.Raw(databaseTime)}
 		if k.ID != nil {
 			values = append(values, k.ID)
 		}
@@ -87,13 +100,11 @@ func (in Inbox) scan(ctx context.Context, drv dialect.Driver, text string, args 
 
 // insertMySQL inserts all keys with one statement, which the server takes back as a
 // whole if one of them is there. Then each has a statement of its own, because nothing
-// that MySQL and MariaDB have in common tells which of several were inserted. Only the
-// statement with IGNORE counts them the same with and without the driver's
-// clientFoundRows.
+// that MySQL and MariaDB have in common tells which of several were inserted.
 func (in Inbox) insertMySQL(ctx context.Context, drv dialect.Driver, keys []ReceivedKey) ([]bool, error) {
 	inserted := make([]bool, len(keys))
 	if len(keys) > 1 {
-		query, args := in.insert(drv, keys).Query()
+		query, args := in.insert(drv, keys, argument).Query()
 		switch err := drv.Exec(ctx, query, args, nil); {
 		case err == nil:
 			for i := range inserted {
@@ -105,36 +116,33 @@ func (in Inbox) insertMySQL(ctx context.Context, drv dialect.Driver, keys []Rece
 		}
 	}
 	for i, k := range keys {
-		query, args := in.insert(drv, keys[i:i+1]).Query()
-		n, err := execCount(ctx, drv, strings.Replace(query, "INSERT INTO", "INSERT IGNORE INTO", 1), args)
-		if err != nil {
-			return nil, err
+		query, args := in.insert(drv, keys[i:i+1], mysqlLiteral).Query()
+		err := drv.Exec(ctx, query, args, nil)
+		if isMySQLDuplicate(err) && (!in.Exact || isMySQLPrimary(err)) {
+			err = in.checkRepeat(ctx, drv, k, err)
 		}
-		if inserted[i] = n > 0; inserted[i] {
-			continue
-		}
-		if err := in.checkRepeat(ctx, drv, k); err != nil {
+		if inserted[i] = err == nil; err != nil && !isMySQLDuplicate(err) {
 			return nil, err
 		}
 	}
 	return inserted, nil
 }
 
-// checkRepeat returns an error unless the key is in the inbox, byte for byte. What IGNORE
-// leaves out for any other reason is no repeat, and to drop it would be to lose it. The
-// read locks, because one that doesn't may see the table as it was before.
-func (in Inbox) checkRepeat(ctx context.Context, drv dialect.Driver, k ReceivedKey) error {
+// checkRepeat returns refused, the error of the insertion, if the key is in the inbox, byte
+// for byte. What is refused for any other reason is no repeat, and to drop it would be to
+// lose it. The read locks, because one that doesn't may see the table as it was before.
+func (in Inbox) checkRepeat(ctx context.Context, drv dialect.Driver, k ReceivedKey, refused error) error {
 	b := sql.Dialect(dialect.MySQL)
 	query, args := b.Select(in.Source, in.MessageID).From(b.Table(in.Name).Schema(in.Schema)).
-		Where(sql.And(sql.EQ(in.Source, k.Source), sql.EQ(in.MessageID, k.MessageID))).Query()
+		Where(sql.And(sql.EQ(in.Source, mysqlLiteral(k.Source)), sql.EQ(in.MessageID, mysqlLiteral(k.MessageID)))).Query()
 	found, err := in.scan(ctx, drv, query+" LOCK IN SHARE MODE", args)
 	switch {
 	case err != nil:
 		return err
 	case !found[[2]string{k.Source, k.MessageID}]:
-		return fmt.Errorf("table %s takes the key for one that is there, and it isn't; expected columns %s and %s that compare exactly, such as VARBINARY(255), and no other unique index", in.Name, in.Source, in.MessageID)
+		return fmt.Errorf("table %s takes the key for one that is there, and it isn't; expected columns %s and %s that compare exactly, such as VARBINARY(255), and no other unique index: %v", in.Name, in.Source, in.MessageID, refused)
 	default:
-		return nil
+		return refused
 	}
 }
 
@@ -144,25 +152,40 @@ func isMySQLDuplicate(err error) bool {
 	return ok && number == 1062
 }
 
-// Check returns an error if the inbox lacks its unique index, without which each copy of
-// a message would be its first. Other databases than MySQL and MariaDB refuse the
-// insertion then.
-func (in Inbox) Check(ctx context.Context, drv dialect.Driver) error {
+// isMySQLPrimary reports whether an ER_DUP_ENTRY may be of the primary key, which the text
+// names last: with the table's name on MySQL, without it on MariaDB.
+func isMySQLPrimary(err error) bool { return strings.Contains(err.Error(), "PRIMARY'") }
+
+// Check reports whether the inbox compares its keys exactly, and refuses no other row as a
+// duplicate but by its primary key. It returns an error if the inbox lacks its unique index,
+// without which each copy of a message would be its first. Other databases than MySQL and
+// MariaDB refuse the insertion then, and tell a repeat from other rows.
+func (in Inbox) Check(ctx context.Context, drv dialect.Driver) (exact bool, _ error) {
 	if drv.Dialect() != dialect.MySQL {
-		return nil
+		return false, nil
 	}
 	schema, args := "DATABASE()", []any{in.Name}
 	if in.Schema != "" {
 		schema, args = "?", []any{in.Schema, in.Name}
 	}
-	query := "SELECT index_name, SUM(column_name IN (?, ?)) FROM information_schema.statistics WHERE table_schema = " + schema +
-		" AND table_name = ? AND non_unique = 0 GROUP BY index_name HAVING COUNT(*) = 2 AND SUM(column_name IN (?, ?)) = 2 AND COUNT(sub_part) = 0"
+	from := " FROM information_schema.%s WHERE table_schema = " + schema + " AND table_name = ?"
 	columns := []any{in.Source, in.MessageID}
-	found, err := in.scan(ctx, drv, query, slices.Concat(columns, args, columns))
-	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("table %s has no unique index on %s and %s; create it as ent's migration does", in.Name, in.Source, in.MessageID)
-	}
-	return err
+	unique := "SELECT index_name" + fmt.Sprintf(from, "statistics") + " AND non_unique = 0 GROUP BY index_name"
+	text := "SELECT (SELECT COUNT(*) FROM (" + unique + " HAVING COUNT(*) = 2 AND SUM(column_name IN (?, ?)) = 2 AND COUNT(sub_part) = 0) AS fit)" +
+		", (SELECT COUNT(*) FROM (" + unique + ") AS uniques WHERE index_name <> 'PRIMARY')" +
+		", (SELECT COUNT(*)" + fmt.Sprintf(from, "columns") + " AND column_name IN (?, ?) AND data_type = 'varbinary' AND character_maximum_length >= " + strconv.Itoa(annotation.KeySize) + ")"
+	err := query(ctx, drv, text, slices.Concat(args, columns, args, args, columns), func(rows *sql.Rows) error {
+		var fit, uniques, binary int
+		if err := rows.Scan(&fit, &uniques, &binary); err != nil {
+			return err
+		}
+		if fit == 0 {
+			return fmt.Errorf("table %s has no unique index on %s and %s; create it as ent's migration does", in.Name, in.Source, in.MessageID)
+		}
+		exact = uniques == fit && binary == len(columns)
+		return nil
+	})
+	return exact, err
 }
 
 // DeleteOld deletes keys that are older than so many seconds, the oldest first, and at

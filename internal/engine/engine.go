@@ -52,7 +52,6 @@ type Engine struct {
 	logged       onceSet
 	relay        relay
 	notices      notifier
-	ages         ages
 
 	mu     sync.Mutex // guards the fields below
 	client *Client
@@ -67,6 +66,7 @@ type signalType struct {
 	breaker  breaker.Breaker
 	absence  absence
 	weight   weight
+	lowest   lowest
 	history  atomic.Pointer[database.History] // what the last ordered flush has seen
 	indexed  atomic.Bool                      // an index of the order was found
 	// orderTold: an ordered flush has found out whether the order is strict.

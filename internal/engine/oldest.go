@@ -23,7 +23,11 @@ func (e *Engine) Oldest(ctx context.Context, o option.Flush) ([]entsignal.Oldest
 		if _, err := t.oldest(ctx); err != nil {
 			return nil, err
 		}
-		return []entsignal.Oldest{e.ages.get(t.info.Name, t.IDText)}, nil
+		oldest := entsignal.Oldest{Signal: t.info.Name}
+		if id, since := t.lowest.get(); id != nil {
+			oldest.ID, oldest.Since = t.IDText(id), since
+		}
+		return []entsignal.Oldest{oldest}, nil
 	})
 }
 
@@ -60,39 +64,30 @@ func (t *task) oldest(ctx context.Context) (any, error) {
 	if len(ids) > 0 {
 		id = ids[0]
 	}
-	t.engine.ages.note(t.info.Name, id, time.Now())
+	t.lowest.note(id, time.Now())
 	return id, nil
 }
 
-// ages knows since when the lowest id of each type was seen.
-type ages struct {
-	mu sync.Mutex
-	m  map[string]seen
-}
-
-type seen struct {
+// lowest knows the lowest pending id of a type, and since when it was that.
+type lowest struct {
+	mu    sync.Mutex
 	id    any // nil: none
 	since time.Time
 }
 
-func (a *ages) note(name string, id any, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.m == nil {
-		a.m = make(map[string]seen)
-	}
-	if old, ok := a.m[name]; ok && id != nil && old.id != nil && database.Comparable(old.id) == database.Comparable(id) {
+// note notes which id is the lowest now.
+func (l *lowest) note(id any, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if id != nil && l.id != nil && database.Comparable(l.id) == database.Comparable(id) {
 		return
 	}
-	a.m[name] = seen{id, now}
+	l.id, l.since = id, now
 }
 
-func (a *ages) get(name string, text func(any) string) entsignal.Oldest {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := a.m[name]
-	if s.id == nil {
-		return entsignal.Oldest{Signal: name}
-	}
-	return entsignal.Oldest{Signal: name, ID: text(s.id), Since: s.since}
+// get returns what was noted last.
+func (l *lowest) get() (id any, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.id, l.since
 }

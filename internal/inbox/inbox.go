@@ -83,11 +83,13 @@ func checkPart(text string) error {
 }
 
 // Insert inserts the keys that are not there yet, in the transaction in which drv works,
-// and returns them in their order.
-func (in Inbox) Insert(ctx context.Context, drv dialect.Driver, keys []entsignal.MessageKey) ([]entsignal.MessageKey, error) {
+// and returns them in their order. exact is what CheckTable has reported.
+func (in Inbox) Insert(ctx context.Context, drv dialect.Driver, keys []entsignal.MessageKey, exact bool) ([]entsignal.MessageKey, error) {
 	sorted := slices.SortedFunc(slices.Values(keys), compare)
 	sorted = slices.Compact(sorted)
 	inserted := make(map[entsignal.MessageKey]bool)
+	table := in.rows()
+	table.Exact = exact
 	for chunk := range slices.Chunk(sorted, insertAtOnce) {
 		rows := make([]database.ReceivedKey, len(chunk))
 		for i, k := range chunk {
@@ -101,7 +103,7 @@ func (in Inbox) Insert(ctx context.Context, drv dialect.Driver, keys []entsignal
 			}
 			rows[i].ID = id
 		}
-		isNew, err := in.rows().InsertKeys(ctx, drv, rows)
+		isNew, err := table.InsertKeys(ctx, drv, rows)
 		if err != nil {
 			return nil, in.wrap(fmt.Errorf("insert the key of the message: %w", err))
 		}
@@ -126,9 +128,10 @@ func compare(a, b entsignal.MessageKey) int {
 }
 
 // CheckTable returns why the table can't be an inbox, as far as the database would not
-// say so at the first insertion.
-func (in Inbox) CheckTable(ctx context.Context, drv dialect.Driver) error {
-	return in.wrap(in.rows().Check(ctx, drv))
+// say so at the first insertion, and what Insert has to know of the table.
+func (in Inbox) CheckTable(ctx context.Context, drv dialect.Driver) (exact bool, _ error) {
+	exact, err := in.rows().Check(ctx, drv)
+	return exact, in.wrap(err)
 }
 
 // Purge deletes the keys that are older than the retention, in batches with a
