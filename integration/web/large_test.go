@@ -71,9 +71,9 @@ func spied(t testing.TB, notes *queries) func(*testdb.DB) dialect.Driver {
 	return func(db *testdb.DB) dialect.Driver { return &spy{db.Driver(t), notes} }
 }
 
-// With ENTSIGNAL_SOAK=1 there are a million rows, and each page must take less than 300
-// ms. A machine that does other things at the same time may take longer, so the limit
-// is no part of the rule.
+// With ENTSIGNAL_SOAK=1 there are a million rows, and with the index that docs/page.md tells of
+// each page must take less than 300 ms. A machine that does other things at the same time may
+// take longer, so the limit is no part of the rule.
 func TestPagesOfALargeTableAskBoundedQuestions(t *testing.T) {
 	t.Parallel()
 	rows := 50_000
@@ -94,6 +94,33 @@ func TestPagesOfALargeTableAskBoundedQuestions(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s := serve(t, w, full)
+	for _, indexed := range []bool{false, true} {
+		if indexed {
+			addIndexOfThePage(t, pool)
+		}
+		visitLargeTable(t, s, notes, rows, soak, indexed)
+	}
+	_, body := s.do(t, http.MethodGet, "/", "")
+	assert.Contains(t, body, "10,000&#43;")
+	assert.Contains(t, body, "10,000 messages were given up")
+}
+
+// addIndexOfThePage runs the statement of docs/page.md.
+func addIndexOfThePage(t *testing.T, pool *stdsql.DB) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/page.md")
+	require.NoError(t, err)
+	_, statement, ok := strings.Cut(string(page), "```sql\n")
+	require.True(t, ok)
+	statement, _, _ = strings.Cut(statement, ";\n")
+	require.Contains(t, statement, "CREATE INDEX")
+	_, err = pool.ExecContext(ctx(t), statement)
+	require.NoError(t, err)
+}
+
+// visitLargeTable looks at each page, and at the queries behind it.
+func visitLargeTable(t *testing.T, s *page, notes *queries, rows int, soak, indexed bool) {
+	t.Helper()
 	for _, path := range []string{"/", "/signals/JobQueued", "/signals/StepDone", "/signals/JobQueued?after=1000", "/api/v1/signals/JobQueued/failed?limit=1000",
 		"/signals/JobQueued/1", fmt.Sprintf("/signals/JobQueued/%d", rows+1), "/relay", "/api/v1/signals"} {
 		notes.take()
@@ -111,8 +138,8 @@ func TestPagesOfALargeTableAskBoundedQuestions(t *testing.T) {
 		assert.NotContains(t, body, "couldn&#39;t be asked", path)
 		asked := notes.take()
 		if soak {
-			t.Logf("%-50s %4d ms, %d queries, %d bytes", path, took.Milliseconds(), len(asked), len(body))
-			assert.Less(t, took, 300*time.Millisecond, path)
+			t.Logf("indexed: %-5t %-50s %4d ms, %d queries, %d bytes", indexed, path, took.Milliseconds(), len(asked), len(body))
+			assert.True(t, !indexed || took < 300*time.Millisecond, path)
 		}
 		for _, query := range asked {
 			of := strings.Contains(query, "job_queueds") || strings.Contains(query, "step_dones")
@@ -120,7 +147,4 @@ func TestPagesOfALargeTableAskBoundedQuestions(t *testing.T) {
 			assert.True(t, !of || one || strings.Contains(query, "LIMIT"), "%s asks without a limit: %s", path, query)
 		}
 	}
-	_, body := s.do(t, http.MethodGet, "/", "")
-	assert.Contains(t, body, "10,000&#43;")
-	assert.Contains(t, body, "10,000 messages were given up")
 }

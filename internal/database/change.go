@@ -75,10 +75,8 @@ func (c Change) update(dialectName string, table Table, hint string) (string, []
 	b := &sql.Builder{}
 	b.SetDialect(dialectName)
 	b.WriteString("UPDATE ")
-	if table.Schema != "" {
-		b.Ident(table.Schema).WriteByte('.')
-	}
-	b.Ident(table.Name).WriteString(hint + " SET ")
+	writeTable(b, table.Schema, table.Name)
+	b.WriteString(hint + " SET ")
 	for i, v := range c.Set {
 		if i > 0 {
 			b.Comma()

@@ -215,12 +215,7 @@ func (in Inbox) deleteOld(dialectName string, seconds int64, limit int) string {
 	age := strconv.FormatInt(seconds, 10)
 	b := &sql.Builder{}
 	b.SetDialect(dialectName)
-	table := func() *sql.Builder {
-		if in.Schema != "" {
-			b.Ident(in.Schema).WriteByte('.')
-		}
-		return b.Ident(in.Name)
-	}
+	table := func() { writeTable(b, in.Schema, in.Name) }
 	old := func(before, thenBy string) {
 		b.WriteString(" WHERE ").Ident(in.ReceivedAt).WriteString(" < " + before + " ORDER BY ").Ident(in.ReceivedAt)
 		if thenBy != "" {

@@ -78,10 +78,8 @@ func (o IndexedOrder) Create(dialectName string, t Table) string {
 		b.Ident(t.Name + "_order").Pad()
 	}
 	b.WriteString("ON ")
-	if t.Schema != "" {
-		b.Ident(t.Schema).WriteByte('.')
-	}
-	b.Ident(t.Name).WriteString(" (")
+	writeTable(b, t.Schema, t.Name)
+	b.WriteString(" (")
 	for i, c := range o.Columns() {
 		if i > 0 {
 			b.Comma()

@@ -73,22 +73,16 @@ const unsafeMySQL = "/*M! SET STATEMENT sql_safe_updates=0 FOR */ DELETE /*+ SET
 func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	b := &sql.Builder{}
 	b.SetDialect(dialect.MySQL)
-	writeTable := func() {
-		if table.Schema != "" {
-			b.Ident(table.Schema).WriteByte('.')
-		}
-		b.Ident(table.Name)
-	}
 	if t.server.safeUpdates {
 		b.WriteString(unsafeMySQL)
 	} else {
 		b.WriteString("DELETE")
 	}
 	b.WriteString(" `t` FROM (SELECT ").Ident(table.IDColumn).WriteString(" AS `id` FROM ")
-	writeTable()
+	writeTable(b, table.Schema, table.Name)
 	b.WriteString(" WHERE ").Join(In(t, table.IDColumn, table.Counted, ids))
 	b.WriteString(" ORDER BY ").Ident(table.IDColumn).WriteString(" LIMIT " + strconv.Itoa(len(ids)) + ") AS `v` STRAIGHT_JOIN ")
-	writeTable()
+	writeTable(b, table.Schema, table.Name)
 	b.WriteString(" AS `t` FORCE INDEX (PRIMARY) ON `t`.").Ident(table.IDColumn).WriteString(" = `v`.`id`")
 	return b.Query()
 }

@@ -39,15 +39,26 @@ func query(ctx context.Context, drv dialect.ExecQuerier, text string, args []any
 // emptyQuery asks of each table whether there is a row, in the direction of its key: after a flush,
 // the index knows of what is gone, and the table doesn't.
 func emptyQuery(drv dialect.Driver, tables []Table) string {
-	b := sql.Dialect(drv.Dialect())
-	all := b.Select()
-	for _, t := range tables {
-		from := b.Table(t.Name).Schema(t.Schema)
-		one := b.SelectExpr(sql.Raw("1")).From(from).OrderBy(sql.Desc(from.C(t.IDColumn))).Limit(1)
-		all.AppendSelectExpr(sql.ExprFunc(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(one) }) }))
+	b := &sql.Builder{}
+	b.SetDialect(drv.Dialect())
+	b.WriteString("SELECT ")
+	for i, t := range tables {
+		if i > 0 {
+			b.Comma()
+		}
+		b.WriteString("(SELECT 1 FROM ")
+		writeTable(b, t.Schema, t.Name)
+		b.WriteString(" ORDER BY ").Ident(t.IDColumn).WriteString(" DESC LIMIT 1)")
 	}
-	text, _ := all.Query()
-	return text
+	return b.String()
+}
+
+// writeTable writes the name of a table.
+func writeTable(b *sql.Builder, schema, name string) {
+	if schema != "" {
+		b.Ident(schema).WriteByte('.')
+	}
+	b.Ident(name)
 }
 
 // empty reports which tables have no rows.

@@ -3,7 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"entgo.io/ent/dialect"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/internal/option"
@@ -48,9 +51,24 @@ func (t *task) countPending(ctx context.Context) (n entsignal.PendingCount, err 
 	if n.Count, err = t.pending(ctx); err != nil || n.Count == 0 || t.Retry() == nil {
 		return n, err
 	}
+	now := time.Now()
+	type held struct{ dead, waiting int }
+	// One look at the table finds both, unless there are so many of one kind that the other may be
+	// behind them.
+	both, err := reading(ctx, t, func(ctx context.Context, drv dialect.Driver) (h held, err error) {
+		h.dead, h.waiting, err = t.CountHeld(ctx, drv, now, t.opts.AtMost)
+		return h, err
+	})
+	if err != nil {
+		return n, fmt.Errorf("count: %w", err)
+	}
+	n.Dead, n.Waiting = both.dead, both.waiting
+	if most := t.opts.AtMost; most == 0 || n.Dead+n.Waiting < most {
+		return n, nil
+	}
 	if n.Dead, err = t.pendingThat(ctx, retry.IsDead); err != nil {
 		return n, err
 	}
-	n.Waiting, err = t.pendingThat(ctx, retry.IsWaiting(time.Now()))
+	n.Waiting, err = t.pendingThat(ctx, retry.IsWaiting(now))
 	return n, err
 }

@@ -179,8 +179,12 @@ func errorText(err error) string {
 // [database.Unless].
 func IsDue(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
-		s.Where(database.Unless(sql.Or(sql.NotNull(s.C(FieldFailedAt)), database.Later(s, FieldRetryAt, storedTime(now)))))
+		s.Where(database.Unless(held(s, now)))
 	}
+}
+
+func held(s *sql.Selector, now time.Time) *sql.Predicate {
+	return sql.Or(sql.NotNull(s.C(FieldFailedAt)), database.Later(s, FieldRetryAt, storedTime(now)))
 }
 
 // IsAlive leaves out the rows that are dead.
@@ -210,6 +214,11 @@ func IsWaiting(now time.Time) func(*sql.Selector) {
 	return func(s *sql.Selector) {
 		s.Where(sql.And(sql.IsNull(s.C(FieldFailedAt)), database.Later(s, FieldRetryAt, storedTime(now))))
 	}
+}
+
+// IsHeld matches the rows that are dead or wait for their next attempt.
+func IsHeld(now time.Time) func(*sql.Selector) {
+	return func(s *sql.Selector) { s.Where(held(s, now)) }
 }
 
 // Blocked returns the error for a row that is not due.

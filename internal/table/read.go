@@ -75,17 +75,29 @@ func (s *signal[C, T, ID, Q]) scanID(drv dialect.Driver, scan scanner, more ...a
 }
 
 func (s *signal[C, T, ID, Q]) Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), most int) (n int, _ error) {
+	err := s.count(ctx, drv, match, most, s.model.IDColumn, func(scan scanner) error { return scan(&n) }, "COUNT(*)")
+	return n, err
+}
+
+func (s *signal[C, T, ID, Q]) CountHeld(ctx context.Context, drv dialect.Driver, at time.Time, most int) (dead, waiting int, _ error) {
+	err := s.count(ctx, drv, retry.IsHeld(at), most, retry.FieldFailedAt, func(scan scanner) error { return scan(&dead, &waiting) },
+		"COUNT("+retry.FieldFailedAt+"), COUNT(*) - COUNT("+retry.FieldFailedAt+")")
+	return dead, waiting, err
+}
+
+// count selects counts of the rows that match, at most so many if most isn't 0, of which it
+// reads one column.
+func (s *signal[C, T, ID, Q]) count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), most int, column string, each func(scanner) error, counts string) error {
 	text, args, err := s.statement(drv, func(s *sql.Selector) {
 		match(s)
 		if most > 0 {
 			s.Limit(most)
 		}
-	}, []string{s.model.IDColumn})
+	}, []string{column})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	err = query(ctx, drv, "SELECT COUNT(*) FROM ("+text+") AS entsignal_rows", args, func(scan scanner) error { return scan(&n) })
-	return n, err
+	return query(ctx, drv, "SELECT "+counts+" FROM ("+text+") AS entsignal_rows", args, each)
 }
 
 func (s *signal[C, T, ID, Q]) IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) (ids []any, _ error) {

@@ -44,6 +44,9 @@ type Signal interface {
 
 	// Count returns the number of rows that match. It stops at most, if that isn't 0.
 	Count(ctx context.Context, drv dialect.Driver, match func(*sql.Selector), most int) (int, error)
+	// CountHeld returns how many rows are dead, and how many wait at that time for their next
+	// attempt. It stops when they are most together, if that isn't 0.
+	CountHeld(ctx context.Context, drv dialect.Driver, at time.Time, most int) (dead, waiting int, _ error)
 	// IDs returns the ids of the rows that match, in the query's order.
 	IDs(ctx context.Context, drv dialect.Driver, match func(*sql.Selector)) ([]any, error)
 	// Keys returns the ids and the keys of the rows that match.
