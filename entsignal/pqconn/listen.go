@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 const (
@@ -102,7 +104,9 @@ func (w *WakeUp) ping(ctx context.Context, listener *pq.Listener) {
 	for {
 		select {
 		case <-ticker.C:
-			_ = listener.Ping() // an error ends the connection, and another one is made
+			// An error ends the connection, and another one is made. If the answer is an error
+			// and the connection stays, as with a pooler that has no server, lib/pq panics.
+			_ = foreign.Do(func() { _ = listener.Ping() })
 		case <-ctx.Done():
 			return
 		}
