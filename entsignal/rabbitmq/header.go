@@ -14,6 +14,11 @@ import (
 // would crash the process.
 const maxDepth = 32
 
+// maxElements is how many values a table or a list may have. amqp091-go reads no more,
+// and ends the connection instead: that of a consumer for ever, and that of the publisher
+// if the broker returns the message.
+const maxElements = 8192
+
 // convertHeaders copies headers into types that amqp091-go can encode, and returns
 // their encoded size. Its errors name the header.
 func convertHeaders(headers map[string]any) (amqp.Table, int, error) {
@@ -22,6 +27,9 @@ func convertHeaders(headers map[string]any) (amqp.Table, int, error) {
 
 func convertMap[V any](in map[string]V, depth int) (amqp.Table, int, error) {
 	const lengthBytes = 4
+	if len(in) > maxElements {
+		return nil, 0, errTooMany(len(in))
+	}
 	table, size := make(amqp.Table, len(in)), lengthBytes
 	for key, value := range in {
 		if err := checkShort(key); err != nil {
@@ -39,6 +47,9 @@ func convertMap[V any](in map[string]V, depth int) (amqp.Table, int, error) {
 
 func convertSlice[V any](in []V, depth int) ([]any, int, error) {
 	const lengthBytes = 4
+	if len(in) > maxElements {
+		return nil, 0, errTooMany(len(in))
+	}
 	out, size := make([]any, len(in)), lengthBytes
 	for i, value := range in {
 		converted, n, err := convertValue(value, depth)
@@ -49,6 +60,10 @@ func convertSlice[V any](in []V, depth int) ([]any, int, error) {
 		size += n
 	}
 	return out, size, nil
+}
+
+func errTooMany(n int) error {
+	return fmt.Errorf("%d values, at most %d allowed", n, maxElements)
 }
 
 // within adds the place of err, down to the third level.

@@ -44,8 +44,9 @@ type Message struct {
 	// Headers may contain bool, numbers, string, []byte, [time.Time], nil,
 	// amqp.Decimal, and maps and slices of them: map[string]any, map[string]string,
 	// []any, []string. An int, uint or uint64 is sent with 32 bits if it fits,
-	// otherwise with 64 bits. A number above the largest int64 is an error. The
-	// maps are not changed.
+	// otherwise with 64 bits. A number above the largest int64 is an error, and so
+	// are more than 8192 values in a map or a slice, and more than 32 of these within
+	// each other. The maps are not changed.
 	Headers map[string]any
 
 	// AllowUnroutable lets the broker drop the message if it matches no queue. By

@@ -42,6 +42,7 @@ func invalidMessages() map[string]Message {
 		`"name": "inner": not valid UTF-8`:               headers(map[string]string{"inner": "\xff"}),
 		`"name": a time before 1970`:                     headers(time.Time{}),
 		`nested more than 32 deep`:                       headers(loop),
+		`"name": 8193 values, at most 8192 allowed`:      headers(make([]any, 8193)),
 		`Headers: name "xxx`:                             {Headers: map[string]any{long: 1}},
 		`Headers: name "\xff": not valid UTF-8`:          {Headers: map[string]any{"\xff": 1}},
 		`Headers: 1033 bytes, at most 1024 allowed`:      {Headers: map[string]any{"n": map[string]string{"k": strings.Repeat("v", 1015)}}},
@@ -73,6 +74,31 @@ func TestInvalidMessagesFailAloneAndPermanently(t *testing.T) {
 	assert.EqualValues(t, 1, proxy.Accepted(), "the connection must survive")
 }
 
+// amqp091-go ends a connection on which it reads such headers: the broker returns them to
+// the publisher, or delivers them.
+func TestMessageWithMoreValuesThanAClientReadsFailsAlone(t *testing.T) {
+	t.Parallel()
+	a := newAdmin(t)
+	queue := a.queue(nil)
+	proxy, proxyURL := newProxy(t)
+	p := newPublisher(t, proxyURL)
+	long := map[string]any{"list": make([]any, 8193)}
+	many := make(map[string]any)
+	for i := range 8193 {
+		many[fmt.Sprint(i)] = true
+	}
+	errs := failures(t, p.Publish(t.Context(),
+		to(queue, "good"),
+		Message{RoutingKey: unique("nowhere"), Headers: long},
+		Message{RoutingKey: queue, Headers: many},
+	), 3)
+	assert.NoError(t, errs[0])
+	assert.True(t, entsignal.IsPermanent(errs[1]), "%v", errs[1])
+	assert.True(t, entsignal.IsPermanent(errs[2]), "%v", errs[2])
+	assert.Equal(t, []string{"good"}, a.takeIDs(queue))
+	assert.EqualValues(t, 1, proxy.Accepted(), "the connection must survive")
+}
+
 func TestInvalidMessagesNeedNoBroker(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t, "amqp://127.0.0.1:1")
@@ -94,12 +120,23 @@ func TestLongestValidStringsAndHeadersAreAccepted(t *testing.T) {
 	tooBig := msg
 	tooBig.Headers = map[string]any{"h": strings.Repeat("v", frame-10)}
 
-	errs := failures(t, p.Publish(t.Context(), msg, tooBig, to(queue, "good")), 3)
+	most := to(queue, "most")
+	most.Headers = map[string]any{"list": make([]any, maxElements)}
+	deepest := to(queue, "deepest")
+	var within any = "x"
+	for range maxDepth - 1 {
+		within = map[string]any{"k": within}
+	}
+	deepest.Headers = map[string]any{"n": within}
+
+	errs := failures(t, p.Publish(t.Context(), msg, tooBig, to(queue, "good"), most, deepest), 5)
 	assert.NoError(t, errs[0])
+	assert.NoError(t, errs[3])
+	assert.NoError(t, errs[4])
 	assert.ErrorContains(t, errs[1], fmt.Sprintf("Headers: %d bytes, at most %d allowed", frame+1, frame))
 	assert.True(t, entsignal.IsPermanent(errs[1]))
 	assert.NoError(t, errs[2])
-	assert.Len(t, a.take(queue), 2)
+	assert.Len(t, a.take(queue), 4)
 }
 
 func TestHeaderNumbersKeepTheirValue(t *testing.T) {
