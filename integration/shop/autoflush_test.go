@@ -448,6 +448,37 @@ func TestSQLiteWriterThatOutlastsTheFlushRepeatsNothing(t *testing.T) {
 	assert.Zero(t, s.pending(t, "AuditLogged"))
 }
 
+// Only the process that has sent the messages knows that they are sent.
+func TestSQLiteWriterThatOutlastsTheFlushOfOneProcessRepeatsNothingInAnother(t *testing.T) {
+	t.Parallel()
+	db := sqlite(t)
+	s := open(t, db, entsignal.WithFlushTimeout(8*time.Second)) // longer than a statement waits for the writer
+	peer := newShop()
+	peer.open(t, db, entsignal.WithFlushTimeout(time.Second))
+	s.audit(t, 2)
+	writer, err := db.Open(t).Begin()
+	require.NoError(t, err)
+	_, err = writer.Exec("DELETE FROM orders")
+	require.NoError(t, err)
+	_, err = peer.AuditLogged.FlushMany(ctx(t), entsignal.Burst(2))
+	require.Error(t, err)
+	_, err = s.AuditLogged.FlushMany(ctx(t), entsignal.Burst(2))
+	require.Error(t, err)
+	assert.Empty(t, s.audits.Keys(), "sent again")
+	ended, cancel := context.WithCancel(ctx(t))
+	cancel()
+	require.ErrorIs(t, peer.bus.Close(ended), context.Canceled, "it has still to delete them")
+
+	require.NoError(t, writer.Rollback())
+	require.NoError(t, peer.bus.Close(ctx(t)))
+	assert.Zero(t, s.pending(t, "AuditLogged"))
+	n, err := s.AuditLogged.FlushMany(ctx(t), entsignal.Burst(2))
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	assert.Equal(t, numbers(2), peer.audits.Keys())
+	assert.Empty(t, s.audits.Keys())
+}
+
 func TestRowsThatATriggerKeepsAreNotSentForEver(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {

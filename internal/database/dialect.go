@@ -71,6 +71,9 @@ type Claim struct {
 	// Settle limits the statements that end the transaction. They run even if the
 	// context of the claim has ended.
 	Settle time.Duration
+	// Behind runs what a claim on a database where only one runs at a time leaves behind:
+	// the deletion of what was sent, for as long as it can't be done.
+	Behind func(func())
 }
 
 // An Outcome is what became of the rows of a claim.

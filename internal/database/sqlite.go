@@ -43,7 +43,22 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 	if err := s.lock(ctx, c); err != nil {
 		return 0, err
 	}
-	defer s.unlock()
+	n, err := s.claim(ctx, c)
+	if len(s.sent[c.Table]) == 0 {
+		s.unlock()
+		return n, err
+	}
+	// A writer outlasts this claim. Other processes know nothing of what is sent, so the lock
+	// keeps them away until it is deleted.
+	c.Behind(func() {
+		defer s.unlock()
+		_ = s.deleteSent(context.WithoutCancel(ctx), c.Driver, c.Table)
+	})
+	return n, err
+}
+
+// claim is a claim that has the lock.
+func (s *sqlite) claim(ctx context.Context, c Claim) (int, error) {
 	if err := s.deleteSent(ctx, c.Driver, c.Table); err != nil {
 		return 0, &NotDeletedError{fmt.Errorf("delete what was sent before: %w", err)}
 	}
@@ -174,9 +189,9 @@ func settling(ctx context.Context, d time.Duration) (context.Context, context.Ca
 }
 
 // deleteSent deletes the rows that were sent. It tries again if a writer holds the
-// database for longer than its busy timeout. If ctx ends first, it remembers the
-// rows, and the next claim deletes them before it sends anything. So a message is
-// repeated only if the process ends.
+// database for longer than its busy timeout. If that fails, it remembers the rows, and
+// the next claim deletes them before it sends anything. So a message is repeated only
+// if the process ends, or, where a trigger keeps the row, by other processes.
 func (s *sqlite) deleteSent(ctx context.Context, drv dialect.Driver, table Table) error {
 	ids := s.sent[table]
 	if len(ids) == 0 {

@@ -36,7 +36,7 @@ func (e *Engine) deliver(ctx context.Context, st store, d *batch) (n int, err er
 			n, err := st.Claim(work, database.Claim{
 				Driver: st.driver, Table: d.signal.Table(), Fetch: d.fetch, Send: d.send,
 				Only: d.only(), Durable: e.durable, Ordered: d.ordered(), Keys: d.sel.keys, Busy: d.noteBusy, SkipHeld: d.several(),
-				Patience: e.patience(d), Settle: e.budget.Settle() / 2,
+				Patience: e.patience(d), Settle: e.budget.Settle() / 2, Behind: e.life.LeaveBehind,
 			})
 			if err != nil && !d.called {
 				return n, err
