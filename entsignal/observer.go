@@ -81,7 +81,9 @@ type Paused struct {
 }
 
 // Resumed means that the broker and the database are available again for a signal
-// type.
+// type, or that no signal of it has waited for them for a minute, because another process
+// has sent them all. The latter is noticed by [Bus.Run] and by [Bus.Oldest], which the
+// metrics ask.
 type Resumed struct {
 	Signal string
 	After  time.Duration // since Paused

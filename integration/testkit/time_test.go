@@ -1,6 +1,9 @@
 package testkit
 
 import (
+	"context"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/entsignal/pqconn"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
@@ -83,5 +87,68 @@ func TestPausesAndTimeoutsAreTestedWithoutWaiting(t *testing.T) {
 		s.order(t, 7)
 		assert.GreaterOrEqual(t, time.Since(began), 8*time.Second, "a commit waits so long for a sender that hangs")
 		entsignaltest.None(outbox, is(7))
+	})
+}
+
+// outages notes when sending is paused and resumed.
+type outages struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (o *outages) Observe(_ context.Context, e entsignal.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch e := e.(type) {
+	case entsignal.Paused:
+		o.told = append(o.told, "paused "+e.Signal)
+	case entsignal.Resumed:
+		o.told = append(o.told, "resumed "+e.Signal)
+	}
+}
+
+func (o *outages) all() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.told)
+}
+
+// If another process sends what an outage has kept, nothing is left that could tell
+// this one that the outage is over.
+func TestOutageIsOverForAProcessWhoseSignalsOthersHaveSent(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *testdb.DB, drv func() dialect.Driver) {
+		opened := func(opts ...entsignal.BusOption) *shop {
+			senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+			bus, err := ent.NewSignalBus(senders, append(opts, outbox.Option())...)
+			require.NoError(t, err)
+			return &shop{ent.NewClient(ent.Driver(drv()), ent.WithSignalBus(bus)), bus, outbox}
+		}
+		asked, relay := &outages{}, &outages{}
+		one := opened(entsignal.WithObserver(asked))
+		createTables(t, db, one.Client)
+		two, other := opened(entsignal.WithObserver(relay)), opened()
+		defer entsignaltest.Away[*ent.OrderPlaced](one.outbox)()
+		defer entsignaltest.Away[*ent.OrderPlaced](two.outbox)()
+		one.order(t, 1)
+		two.order(t, 2)
+		running, end := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- two.bus.Run(running, entsignal.Only(ent.TypeOrderPlaced)) }()
+		time.Sleep(10 * time.Minute)
+		_, err := one.bus.Oldest(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"paused OrderPlaced"}, asked.all())
+		assert.Equal(t, []string{"paused OrderPlaced"}, relay.all())
+
+		n, err := other.bus.FlushMany(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 2, n)
+		time.Sleep(10 * time.Minute)
+		_, err = one.bus.Oldest(t.Context()) // as the metrics do
+		require.NoError(t, err)
+		assert.Equal(t, []string{"paused OrderPlaced", "resumed OrderPlaced"}, asked.all())
+		assert.Equal(t, []string{"paused OrderPlaced", "resumed OrderPlaced"}, relay.all())
+		end()
+		require.NoError(t, <-ended)
 	})
 }

@@ -10,6 +10,9 @@
 //	   │                                     └──[pause over]──> probing, by one commit
 //	   └──────[answered]────────────────────────────────────────┘
 //
+// It also closes when no signal is left that waits for the way, because others have sent
+// them: then nothing would be tried, and so nothing answered, until the next signal comes.
+//
 // The pause is at least as long as the attempt took. So commits spend at most half
 // of their time on a broker that doesn't answer. The breaker also decides when an
 // outage is logged, once per change: at once if the outage is certain, and when the
@@ -27,6 +30,9 @@ const (
 	// freeFails is how many failures cause no pause, because a lost connection is often back
 	// at once.
 	freeFails = 2
+	// forgetAfter is how long after the last failure a breaker closes that nothing waits for.
+	// It is longer than the pauses of those who try.
+	forgetAfter = time.Minute
 )
 
 // pauses are the pauses of autoflushes after further failures. The jitter prevents
@@ -41,6 +47,7 @@ type Breaker struct {
 	mu      sync.Mutex
 	since   time.Time // since when the way is blocked; zero if it isn't known to be
 	fails   int       // in a row
+	failed  time.Time // the last of them
 	until   time.Time // the end of the pause
 	probing bool      // a commit is trying whether the way is free again
 }
@@ -65,6 +72,7 @@ func (k *Breaker) Note(now time.Time, w Way, took time.Duration) (news bool, sin
 	switch w {
 	case Blocked, Silent:
 		k.fails++
+		k.failed = now
 		if k.fails > freeFails {
 			k.until = now.Add(max(pauses().Pause(k.fails-freeFails-1), took))
 		}
@@ -79,6 +87,20 @@ func (k *Breaker) Note(now time.Time, w Way, took time.Duration) (news bool, sin
 	default:
 		return false, since
 	}
+}
+
+// Forget closes the breaker if its last failure is long ago. It is called when no signal
+// waits for the way. It reports whether this is a change, and since when the way was
+// blocked.
+func (k *Breaker) Forget(now time.Time) (news bool, since time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fails == 0 || k.probing || now.Sub(k.failed) < forgetAfter {
+		return false, k.since
+	}
+	since = k.since
+	k.since, k.fails = time.Time{}, 0
+	return !since.IsZero(), since
 }
 
 // An Admission is what an autoflush may do.

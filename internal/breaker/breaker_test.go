@@ -49,3 +49,26 @@ func TestSilenceOpensTheBreakerOnlyIfNothingElseIsHeard(t *testing.T) {
 	news, _ := k.Note(now, Free, 0)
 	assert.True(t, news)
 }
+
+func TestBreakerForgetsAnOutageThatNothingWaitsFor(t *testing.T) {
+	var k Breaker
+	now := time.Now()
+	news, _ := k.Forget(now)
+	assert.False(t, news, "there was none")
+	for range freeFails + 1 {
+		k.Note(now, Blocked, 0)
+	}
+	news, _ = k.Forget(now.Add(forgetAfter - 1))
+	assert.False(t, news, "somebody may have sent the last signal on another way")
+	k.Note(now.Add(time.Second), Blocked, 0)
+	assert.True(t, k.IsOpen())
+	news, since := k.Forget(now.Add(forgetAfter + time.Second))
+	assert.True(t, news)
+	assert.Equal(t, now, since)
+	assert.False(t, k.IsOpen())
+	assert.False(t, k.Noticed())
+	news, _ = k.Forget(now.Add(time.Hour))
+	assert.False(t, news, "it is told once")
+	news, _ = k.Note(now.Add(time.Hour), Blocked, 0)
+	assert.True(t, news)
+}

@@ -17,6 +17,11 @@ import (
 // batch or commit are made only if there are observers; see observed.
 func (e *Engine) observe(ctx context.Context, event entsignal.Event) {
 	e.logEvent(ctx, event)
+	e.tell(ctx, event)
+}
+
+// tell passes an event to the observers.
+func (e *Engine) tell(ctx context.Context, event entsignal.Event) {
 	if !e.observed() {
 		return
 	}

@@ -63,6 +63,8 @@ func (t *task) oldest(ctx context.Context) (any, error) {
 	var id any
 	if len(ids) > 0 {
 		id = ids[0]
+	} else {
+		t.engine.noteNothingWaits(ctx, t.signalType)
 	}
 	t.lowest.note(id, time.Now())
 	return id, nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/entsignal/signalbus/entsignal"
@@ -22,6 +23,17 @@ func (e *Engine) noteBatch(ctx context.Context, d *batch, w breaker.Way, took ti
 	default:
 		e.observe(ctx, entsignal.Paused{Signal: d.signal.info.Name, Err: err})
 	}
+}
+
+// noteNothingWaits is called when a type has no signal that waits. Others have sent what an
+// outage had kept, and no batch of this process would ever tell that it is over.
+func (e *Engine) noteNothingWaits(ctx context.Context, t *signalType) {
+	news, since := t.breaker.Forget(time.Now())
+	if !news {
+		return
+	}
+	e.log.InfoContext(ctx, "no signal waits any longer for the broker or the database, which were unavailable", slog.String("signal", t.info.Name))
+	e.tell(ctx, entsignal.Resumed{Signal: t.info.Name, After: time.Since(since)})
 }
 
 // wayOf returns what a batch shows about the way of the messages, if n of its
