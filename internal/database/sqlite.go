@@ -43,18 +43,21 @@ func (s *sqlite) Claim(ctx context.Context, c Claim) (int, error) {
 	if err := s.lock(ctx, c); err != nil {
 		return 0, err
 	}
-	n, err := s.claim(ctx, c)
+	defer s.leave(ctx, c) // deferred, because a sender may end its goroutine
+	return s.claim(ctx, c)
+}
+
+// leave gives back the lock of a claim. If a writer outlasts the claim, it keeps the lock
+// until what was sent is deleted, because other processes know nothing of that.
+func (s *sqlite) leave(ctx context.Context, c Claim) {
 	if len(s.sent[c.Table]) == 0 {
 		s.unlock()
-		return n, err
+		return
 	}
-	// A writer outlasts this claim. Other processes know nothing of what is sent, so the lock
-	// keeps them away until it is deleted.
 	c.Behind(func() {
 		defer s.unlock()
 		_ = s.deleteSent(context.WithoutCancel(ctx), c.Driver, c.Table)
 	})
-	return n, err
 }
 
 // claim is a claim that has the lock.
