@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/bank/ent"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
@@ -37,8 +38,9 @@ func each(t *testing.T, test func(t *testing.T, b *bank)) {
 // open opens a bank on the database, and creates its tables.
 func open(t *testing.T, db *testdb.DB) *bank {
 	t.Helper()
-	b := &bank{db: db, moved: recorder.New(func(s *ent.MoneyMoved) int { return s.Number })}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: b.moved.Send})
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+	b := &bank{db: db, moved: recorder.New(outbox, func(s *ent.MoneyMoved) int { return s.Number })}
+	bus, err := ent.NewSignalBus(senders)
 	require.NoError(t, err)
 	b.bus = bus
 	b.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/server"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
@@ -46,9 +47,10 @@ type program struct {
 
 func open(t testing.TB, db *testdb.DB) *program {
 	t.Helper()
-	p := &program{log: &testlog.Log{}, to: recorder.New(func(s *ent.AuditLogged) int { return s.Number })}
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+	p := &program{log: &testlog.Log{}, to: recorder.New(outbox, func(s *ent.AuditLogged) int { return s.Number })}
 	var err error
-	p.bus, err = ent.NewSignalBus(ent.SignalSenders{AuditLogged: p.to.Send}, entsignal.WithMissingSenders(), entsignal.WithLogger(p.log.Logger()))
+	p.bus, err = ent.NewSignalBus(ent.SignalSenders{AuditLogged: senders.AuditLogged}, entsignal.WithMissingSenders(), entsignal.WithLogger(p.log.Logger()))
 	require.NoError(t, err)
 	p.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(p.bus))
 	t.Cleanup(func() { assert.NoError(t, p.bus.Close(ctx(t))) })

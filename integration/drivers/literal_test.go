@@ -222,7 +222,7 @@ func TestConfigLiteralMayBeBoundToABus(t *testing.T) {
 	db := testdb.New(t, testdb.SQLite)
 	createTables(t, db)
 	p := open(t, db.Driver(t))
-	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: p.moved.Send, PriceSet: p.priced.Send})
+	bus, err := ent.NewSignalBus(p.senders)
 	require.NoError(t, err)
 	c := ent.NewRawClient(ent.Raw{Driver: db.Driver(t), Log: quiet}, ent.WithSignalBus(bus))
 	record(t, c, 0)

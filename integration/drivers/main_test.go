@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/drivers/ent"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
@@ -27,11 +28,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // program is a client, its bus, and senders that record.
 type program struct {
 	*ent.Client
-	bus    *entsignal.Bus
-	moved  *recorder.Recorder[*ent.MoneyMoved, int]
-	priced *recorder.Recorder[*ent.PriceSet, int]
-	errors *errorLog
-	log    *testlog.Log
+	bus     *entsignal.Bus
+	senders ent.SignalSenders
+	moved   *recorder.Recorder[*ent.MoneyMoved, int]
+	priced  *recorder.Recorder[*ent.PriceSet, int]
+	errors  *errorLog
+	log     *testlog.Log
 }
 
 // createTables creates the tables of the program.
@@ -43,17 +45,19 @@ func createTables(t *testing.T, db *testdb.DB) {
 // open opens the program through a driver to a database with its tables.
 func open(t *testing.T, drv dialect.Driver, opts ...entsignal.BusOption) *program {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	p := &program{
-		moved:  recorder.New(func(s *ent.MoneyMoved) int { return s.Number }),
-		priced: recorder.New(func(s *ent.PriceSet) int { return s.Number }),
-		errors: &errorLog{},
-		log:    &testlog.Log{},
+		senders: senders,
+		moved:   recorder.New(outbox, func(s *ent.MoneyMoved) int { return s.Number }),
+		priced:  recorder.New(outbox, func(s *ent.PriceSet) int { return s.Number }),
+		errors:  &errorLog{},
+		log:     &testlog.Log{},
 	}
 	opts = append([]entsignal.BusOption{
 		entsignal.WithErrorHandler(p.errors.add),
 		entsignal.WithLogger(p.log.Logger()),
 	}, opts...)
-	bus, err := ent.NewSignalBus(ent.SignalSenders{MoneyMoved: p.moved.Send, PriceSet: p.priced.Send}, opts...)
+	bus, err := ent.NewSignalBus(senders, opts...)
 	require.NoError(t, err)
 	p.bus = bus
 	p.Client = ent.NewClient(ent.Driver(drv), ent.Log(func(...any) {}), ent.WithSignalBus(bus))

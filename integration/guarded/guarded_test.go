@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/guarded/ent"
 	"github.com/entsignal/signalbus/integration/guarded/ent/documentprinted"
 	"github.com/entsignal/signalbus/integration/guarded/ent/migrate"
@@ -38,9 +39,10 @@ type archive struct {
 
 func open(t *testing.T, db *testdb.DB) *archive {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	a := &archive{
 		db: db,
-		shared: recorder.New(func(s *ent.DocumentShared) string {
+		shared: recorder.New(outbox, func(s *ent.DocumentShared) string {
 			var names []string
 			for _, attachment := range s.Edges.Attachments {
 				names = append(names, attachment.Name)
@@ -48,12 +50,9 @@ func open(t *testing.T, db *testdb.DB) *archive {
 			slices.Sort(names)
 			return fmt.Sprint(s.Number, ":", strings.Join(names, "+"))
 		}),
-		printed: recorder.New(func(s *ent.DocumentPrinted) int { return s.Number }),
+		printed: recorder.New(outbox, func(s *ent.DocumentPrinted) int { return s.Number }),
 	}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		DocumentShared:  a.shared.Send,
-		DocumentPrinted: a.printed.Send,
-	}, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
+	bus, err := ent.NewSignalBus(senders, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 	require.NoError(t, err)
 	a.bus = bus
 	a.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))

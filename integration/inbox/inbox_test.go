@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/inbox/ent"
 	"github.com/entsignal/signalbus/integration/inbox/ent/line"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
@@ -27,9 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // consumer is an application that receives: a client, its bus, and a sender that records.
 type consumer struct {
 	*ent.Client
-	bus  *entsignal.Bus
-	db   *testdb.DB
-	sent *recorder.Recorder[*ent.Credited, string]
+	bus     *entsignal.Bus
+	db      *testdb.DB
+	senders ent.SignalSenders
+	sent    *recorder.Recorder[*ent.Credited, string]
 }
 
 // each runs test with a consumer on each kind of database.
@@ -41,16 +43,17 @@ func each(t *testing.T, test func(t *testing.T, c *consumer)) {
 // open opens a consumer on the database, and creates its tables.
 func open(t *testing.T, db *testdb.DB, drv dialect.Driver) *consumer {
 	t.Helper()
-	c := connect(t, db, drv, recorder.New(func(s *ent.Credited) string { return s.Message }))
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+	c := connect(t, db, drv, senders, recorder.New(outbox, func(s *ent.Credited) string { return s.Message }))
 	db.CreateTables(t, func(w io.Writer) error { return c.Schema.WriteTo(t.Context(), w) })
 	return c
 }
 
 // connect opens a consumer whose tables exist.
-func connect(t *testing.T, db *testdb.DB, drv dialect.Driver, sent *recorder.Recorder[*ent.Credited, string]) *consumer {
+func connect(t *testing.T, db *testdb.DB, drv dialect.Driver, senders ent.SignalSenders, sent *recorder.Recorder[*ent.Credited, string]) *consumer {
 	t.Helper()
-	c := &consumer{db: db, sent: sent}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{Credited: c.sent.Send})
+	c := &consumer{db: db, senders: senders, sent: sent}
+	bus, err := ent.NewSignalBus(senders)
 	require.NoError(t, err)
 	c.bus = bus
 	c.Client = ent.NewClient(ent.Driver(drv), ent.WithSignalBus(bus))
@@ -65,7 +68,7 @@ func connect(t *testing.T, db *testdb.DB, drv dialect.Driver, sent *recorder.Rec
 // another returns a client of another process, as the database sees it.
 func (c *consumer) another(t *testing.T) *consumer {
 	t.Helper()
-	return connect(t, c.db, c.db.Driver(t), c.sent)
+	return connect(t, c.db, c.db.Driver(t), c.senders, c.sent)
 }
 
 // message returns the key of the n-th message of the shop.

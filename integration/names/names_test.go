@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/names/ent"
@@ -31,31 +32,30 @@ func (s sent) types() (types []string) {
 	return types
 }
 
-// record returns a sender that notes the type of each signal.
-func record[T any](s *sent) entsignal.Sender[T] {
-	r := recorder.New(func(signal T) string { return fmt.Sprintf("%T", signal) })
-	*s = append(*s, r.Keys)
-	return r.Send
+// typesOf returns a function that returns the type of each signal of T that was sent.
+func typesOf[T any](outbox *entsignaltest.Outbox) func() []string {
+	return recorder.New(outbox, func(signal T) string { return fmt.Sprintf("%T", signal) }).Keys
 }
 
 func open(t *testing.T) (*ent.Client, *entsignal.Bus, *sent) {
 	t.Helper()
-	s := &sent{}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		Batch:       record[*ent.Batch](s),
-		Bus:         record[*ent.Bus](s),
-		Context:     record[*ent.Context](s),
-		Deletion:    record[*ent.Deletion](s),
-		Dialect:     record[*ent.Dialect](s),
-		EntSignal:   record[*ent.EntSignal](s),
-		Flush:       record[*ent.Flush](s),
-		Info:        record[*ent.Info](s),
-		Model:       record[*ent.Model](s),
-		Sender:      record[*ent.Sender](s),
-		Signal:      record[*ent.Signal](s),
-		SignalBus:   record[*ent.SignalBus](s),
-		SignalHooks: record[*ent.SignalHooks](s),
-	}, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+	s := &sent{
+		typesOf[*ent.Batch](outbox),
+		typesOf[*ent.Bus](outbox),
+		typesOf[*ent.Context](outbox),
+		typesOf[*ent.Deletion](outbox),
+		typesOf[*ent.Dialect](outbox),
+		typesOf[*ent.EntSignal](outbox),
+		typesOf[*ent.Flush](outbox),
+		typesOf[*ent.Info](outbox),
+		typesOf[*ent.Model](outbox),
+		typesOf[*ent.Sender](outbox),
+		typesOf[*ent.Signal](outbox),
+		typesOf[*ent.SignalBus](outbox),
+		typesOf[*ent.SignalHooks](outbox),
+	}
+	bus, err := ent.NewSignalBus(senders, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 	require.NoError(t, err)
 	c := ent.NewClient(ent.Driver(testdb.New(t, testdb.SQLite).Driver(t)), ent.WithSignalBus(bus))
 	tables, err := schema.CopyTables(migrate.Tables) // which a migration writes to

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/quoting/ent"
@@ -24,8 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestNamesThatAreSQLAreQuoted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-		sent := recorder.New(func(s *ent.OrderPlaced) int { return s.Number })
-		bus, err := ent.NewSignalBus(ent.SignalSenders{OrderPlaced: sent.Send},
+		senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
+		sent := recorder.New(outbox, func(s *ent.OrderPlaced) int { return s.Number })
+		bus, err := ent.NewSignalBus(senders,
 			entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 		require.NoError(t, err)
 		client := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
@@ -37,7 +39,7 @@ func TestNamesThatAreSQLAreQuoted(t *testing.T) {
 		create(t, db, client)
 		record := func(numbers ...int) {
 			t.Helper()
-			sent.Reset()
+			outbox.Reset()
 			tx, err := client.Tx(ctx(t))
 			require.NoError(t, err)
 			for _, n := range numbers {
@@ -68,7 +70,7 @@ func TestNamesThatAreSQLAreQuoted(t *testing.T) {
 		}
 
 		record(1, 2, 3)
-		sent.FailEach(func(s *ent.OrderPlaced) error {
+		entsignaltest.FailWhere(outbox, func(s *ent.OrderPlaced) error {
 			if s.Number == 2 {
 				return assert.AnError
 			}

@@ -44,8 +44,8 @@ func TestCommitWakesTheRelayOfAnotherProcessByNotify(t *testing.T) {
 				tx.AuditLogged.Create().SetNumber(i).ExecX(ctx(t))
 				tx.ShipmentDue.Create().SetCustomer("x").SetNumber(i).ExecX(ctx(t))
 			})
-			arrive(t, relay.audits, i+1)
-			arrive(t, relay.shipments, i+1)
+			relay.audits.WaitFor(t, i+1)
+			relay.shipments.WaitFor(t, i+1)
 		}
 		require.NoError(t, end())
 	})
@@ -62,7 +62,7 @@ func TestRelayLooksAtEverythingWhenItsListenerIsBack(t *testing.T) {
 	relay.isProven(t)
 	ent.NewClient(ent.Driver(db.Driver(t))).AuditLogged.Create().SetNumber(1).ExecX(ctx(t)) // tells nobody
 	proxy.Cut()
-	arrive(t, relay.audits, 1)
+	relay.audits.WaitFor(t, 1)
 	relay.isProven(t)
 }
 
@@ -80,7 +80,7 @@ func TestProcessThatCommitsAndEndsHasWokenTheRelay(t *testing.T) {
 		client := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
 		client.AuditLogged.Create().SetNumber(i).ExecX(ctx(t))
 		require.NoError(t, bus.Close(ctx(t)))
-		arrive(t, relay.audits, i+1)
+		relay.audits.WaitFor(t, i+1)
 	}
 }
 

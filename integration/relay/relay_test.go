@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
@@ -36,19 +37,20 @@ type process struct {
 // start opens a process on the database.
 func start(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *process {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t, entsignaltest.Timeout(time.Minute))
 	p := &process{
 		db:        db,
-		orders:    recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
-		users:     recorder.New(func(s *ent.UserJoined) int { return s.Number }),
-		audits:    recorder.New(func(s *ent.AuditLogged) int { return s.Number }),
-		shipments: recorder.New(func(s *ent.ShipmentDue) int { return s.Number }),
+		orders:    recorder.New(outbox, func(s *ent.OrderPlaced) int { return s.Number }),
+		users:     recorder.New(outbox, func(s *ent.UserJoined) int { return s.Number }),
+		audits:    recorder.New(outbox, func(s *ent.AuditLogged) int { return s.Number }),
+		shipments: recorder.New(outbox, func(s *ent.ShipmentDue) int { return s.Number }),
 	}
 	var err error
 	p.bus, err = ent.NewSignalBus(ent.SignalSenders{
-		OrderPlaced: p.orders.Send,
-		UserJoined:  p.users.Send,
-		AuditLogged: p.audits.Send,
-		ShipmentDue: p.shipments.Send,
+		OrderPlaced: senders.OrderPlaced,
+		UserJoined:  senders.UserJoined,
+		AuditLogged: senders.AuditLogged,
+		ShipmentDue: senders.ShipmentDue,
 	}, append([]entsignal.BusOption{entsignal.WithMissingSenders(), entsignal.WithLogger(p.log.Logger())}, opts...)...)
 	require.NoError(t, err)
 	p.Client = ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(p.bus))
@@ -136,12 +138,6 @@ func (p *process) audit(t testing.TB, n int) {
 	p.inTx(t, func(tx *ent.Tx) {
 		tx.AuditLogged.MapCreateBulk(make([]struct{}, n), func(c *ent.AuditLoggedCreate, i int) { c.SetNumber(i + 1) }).ExecX(ctx(t))
 	})
-}
-
-// arrive waits until n signals were sent.
-func arrive[T any](t testing.TB, r *recorder.Recorder[T, int], n int) {
-	t.Helper()
-	require.NoError(t, r.WaitFor(ctx(t), func(keys []int) bool { return len(keys) >= n }), "%d of %d were sent", len(r.Keys()), n)
 }
 
 // modes returns by which flushes batches were sent.

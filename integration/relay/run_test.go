@@ -23,9 +23,9 @@ func TestRelaySendsEachKindOfSignalByTheFlushThatFitsIt(t *testing.T) {
 		writer.AuditLogged.MapCreateBulk(make([]struct{}, 30), func(c *ent.AuditLoggedCreate, i int) { c.SetNumber(i + 1) }).ExecX(ctx(t))
 		writer.ShipmentDue.MapCreateBulk(make([]struct{}, 9), func(c *ent.ShipmentDueCreate, i int) { c.SetCustomer("x").SetNumber(i + 1) }).ExecX(ctx(t))
 		end := p.run(t, entsignal.Workers(2), entsignal.Burst(2))
-		arrive(t, p.orders, 3)
-		arrive(t, p.audits, 30)
-		arrive(t, p.shipments, 9)
+		p.orders.WaitFor(t, 3)
+		p.audits.WaitFor(t, 30)
+		p.shipments.WaitFor(t, 9)
 		assert.Equal(t, map[string]bool{"flush": true}, modes(p.orders))
 		assert.Equal(t, map[string]bool{"flushmany": true}, modes(p.audits))
 		assert.Equal(t, map[string]bool{"flushordered": true}, modes(p.shipments))
@@ -34,8 +34,8 @@ func TestRelaySendsEachKindOfSignalByTheFlushThatFitsIt(t *testing.T) {
 		// What is recorded later is found by a poll.
 		writer.AuditLogged.Create().SetNumber(31).ExecX(ctx(t))
 		writer.ShipmentDue.Create().SetCustomer("x").SetNumber(10).ExecX(ctx(t))
-		arrive(t, p.audits, 31)
-		arrive(t, p.shipments, 10)
+		p.audits.WaitFor(t, 31)
+		p.shipments.WaitFor(t, 10)
 		require.NoError(t, end())
 		assert.ElementsMatch(t, numbers(31), p.audits.Keys())
 		assert.Zero(t, p.pending(t, "AuditLogged"))
@@ -53,22 +53,22 @@ func TestCommitThatLeavesASignalPendingWakesTheRelayOfItsBus(t *testing.T) {
 			tx.AuditLogged.Create().SetNumber(1).ExecX(ctx(t))
 			tx.ShipmentDue.Create().SetCustomer("x").SetNumber(1).ExecX(ctx(t))
 		})
-		arrive(t, p.audits, 1)
-		arrive(t, p.shipments, 1)
+		p.audits.WaitFor(t, 1)
+		p.shipments.WaitFor(t, 1)
 		p.AuditLogged.Create().SetNumber(2).ExecX(ctx(t)) // outside of a transaction
-		arrive(t, p.audits, 2)
+		p.audits.WaitFor(t, 2)
 		p.AuditLogged.MapCreateBulk(make([]struct{}, 3), func(c *ent.AuditLoggedCreate, i int) { c.SetNumber(i + 3) }).ExecX(ctx(t))
-		arrive(t, p.audits, 5)
+		p.audits.WaitFor(t, 5)
 		require.NoError(t, p.Atomic(ctx(t), func(ctx context.Context, tx *ent.Tx) error {
 			return tx.AuditLogged.Create().SetNumber(6).Exec(ctx)
 		}))
-		arrive(t, p.audits, 6)
+		p.audits.WaitFor(t, 6)
 
 		p.OrderPlaced.Create().SetNumber(1).ExecX(ctx(t))
 		assert.Equal(t, map[string]bool{"autoflush": true}, modes(p.orders), "it is no business of the relay")
 		p.bus.SetAutoFlush(false)
 		p.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(2).ExecX(ctx(t)) })
-		arrive(t, p.orders, 2)
+		p.orders.WaitFor(t, 2)
 		assert.Equal(t, map[string]bool{"autoflush": true, "flushmany": true}, modes(p.orders))
 	})
 }
@@ -83,7 +83,7 @@ func TestRolledBackTransactionWakesNobody(t *testing.T) {
 	tx.AuditLogged.Create().SetNumber(1).ExecX(ctx(t))
 	require.NoError(t, tx.Rollback())
 	p.AuditLogged.Create().SetNumber(2).ExecX(ctx(t))
-	arrive(t, p.audits, 1)
+	p.audits.WaitFor(t, 1)
 	assert.Equal(t, []int{2}, p.audits.Keys())
 }
 
@@ -103,10 +103,10 @@ func TestSignalThatTheQueueHasNoRoomForIsSentByTheRelay(t *testing.T) {
 		p.OrderPlaced.Create().SetNumber(1).ExecX(ctx(t))
 		<-held
 		p.OrderPlaced.Create().SetNumber(2).ExecX(ctx(t)) // no room
-		arrive(t, p.orders, 1)
+		p.orders.WaitFor(t, 1)
 		assert.Equal(t, []int{2}, p.orders.Keys())
 		close(release)
-		arrive(t, p.orders, 2)
+		p.orders.WaitFor(t, 2)
 	})
 }
 
@@ -207,7 +207,7 @@ func TestNoTypeHoldsUpAnother(t *testing.T) {
 		for i := range 20 {
 			began := time.Now()
 			p.AuditLogged.Create().SetNumber(i + 1).ExecX(ctx(t))
-			arrive(t, p.audits, i+1)
+			p.audits.WaitFor(t, i+1)
 			slowest = max(slowest, time.Since(began))
 		}
 		assert.Less(t, slowest, 10*time.Second, "only what waits for one of the others takes that long")
@@ -238,7 +238,7 @@ func TestLoopWhoseSenderHangsIsStuckAndNoOther(t *testing.T) {
 		assert.LessOrEqual(t, len(called), 6, "each pass has two batches under way")
 		p.audits.Before(nil)
 		close(release)
-		arrive(t, p.audits, 10)
+		p.audits.WaitFor(t, 10)
 		assert.Empty(t, p.bus.RunState().Stuck())
 	})
 }
@@ -259,7 +259,7 @@ func TestRelayLogsAFailureOnceAndWhenItIsOver(t *testing.T) {
 	assert.Equal(t, "AuditLogged", state.Signal)
 	assert.False(t, state.FailingSince.IsZero())
 	p.audits.Before(nil)
-	arrive(t, p.audits, 1)
+	p.audits.WaitFor(t, 1)
 	require.Eventually(t, func() bool { return p.log.Count("relay: works again") == 1 }, 20*time.Second, time.Millisecond)
 	assert.Equal(t, 1, p.log.Count("the exchange is missing"), "%s", &p.log)
 	assert.Zero(t, p.log.Count("signals sent"), "each pass would be a line")
@@ -280,7 +280,7 @@ func TestRelayOutlivesABrokerThatIsAway(t *testing.T) {
 	}
 	assert.LessOrEqual(t, len(tries), 1)
 	p.audits.Before(nil)
-	arrive(t, p.audits, 8)
+	p.audits.WaitFor(t, 8)
 	assert.Equal(t, 1, p.log.Count("no route to the broker"), "%s", &p.log)
 }
 

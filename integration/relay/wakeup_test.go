@@ -77,8 +77,8 @@ func TestCommitOfOneProcessWakesTheRelayOfAnother(t *testing.T) {
 			tx.ShipmentDue.Create().SetCustomer("x").SetNumber(1).ExecX(ctx(t))
 			tx.OrderPlaced.Create().SetNumber(1).ExecX(ctx(t)) // is sent by the commit
 		})
-		arrive(t, relay.audits, 1)
-		arrive(t, relay.shipments, 1)
+		relay.audits.WaitFor(t, 1)
+		relay.shipments.WaitFor(t, 1)
 		assert.Equal(t, [][]string{{"AuditLogged", "ShipmentDue"}}, w.calls())
 		assert.Equal(t, []int{1}, writer.orders.Keys())
 		assert.EqualValues(t, 1, relay.bus.RunState().WakeUp.Received)
@@ -96,7 +96,7 @@ func TestSignalWithoutASenderHereWakesAProcessThatHasOne(t *testing.T) {
 	require.NoError(t, err)
 	writer := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
 	writer.OrderPlaced.Create().SetNumber(1).ExecX(ctx(t))
-	arrive(t, relay.orders, 1)
+	relay.orders.WaitFor(t, 1)
 	require.NoError(t, bus.Close(ctx(t)))
 }
 
@@ -186,7 +186,7 @@ func TestPollsAreRareOnlyWhileTheWakeUpIsProvenToWork(t *testing.T) {
 	assert.False(t, state().Proven)
 	// A writer that tells nobody is found by a poll, which was to come in 30 s.
 	ent.NewClient(ent.Driver(db.Driver(t))).AuditLogged.Create().SetNumber(1).ExecX(ctx(t))
-	arrive(t, relay.audits, 1)
+	relay.audits.WaitFor(t, 1)
 	assert.Equal(t, 1, relay.log.Count("it is a pooler"), "%s", &relay.log)
 	w.works(nil)
 	require.Eventually(t, func() bool { return state().Proven }, 20*time.Second, time.Millisecond)
@@ -204,7 +204,7 @@ func TestWakeUpThatCannotListenIsLoggedAndPolledFor(t *testing.T) {
 	end := relay.run(t)
 	relay.rests(t)
 	ent.NewClient(ent.Driver(db.Driver(t))).AuditLogged.Create().SetNumber(1).ExecX(ctx(t))
-	arrive(t, relay.audits, 1)
+	relay.audits.WaitFor(t, 1)
 	require.NoError(t, end())
 	assert.Equal(t, 1, relay.log.Count("polling meanwhile"), "%s", &relay.log)
 	assert.False(t, relay.bus.RunState().WakeUp.Proven)

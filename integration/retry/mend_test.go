@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 )
@@ -121,7 +122,7 @@ func TestManyFailedSignalsAreListedRetriedAndDiscarded(t *testing.T) {
 		const rows = 2500
 		w := open(t, db)
 		w.queue(t, rows)
-		w.jobs.FailEach(func(s *ent.JobQueued) error {
+		fault := entsignaltest.FailWhere(w.outbox, func(s *ent.JobQueued) error {
 			if s.Number <= rows/2 {
 				return entsignal.Permanent(errPoison)
 			}
@@ -142,7 +143,7 @@ func TestManyFailedSignalsAreListedRetriedAndDiscarded(t *testing.T) {
 		n, err = w.bus.RetryAll(ctx(t), "JobQueued")
 		require.NoError(t, err)
 		assert.Equal(t, rows-1200, n)
-		w.jobs.Before(nil)
+		fault.Stop()
 		n, err = w.JobQueued.FlushMany(ctx(t))
 		require.NoError(t, err)
 		assert.Equal(t, rows-1200, n)
@@ -194,7 +195,7 @@ func TestErrorIsStoredInAFormThatEveryDatabaseTakes(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
 		w.queue(t, 3)
-		w.jobs.FailEach(func(s *ent.JobQueued) error {
+		entsignaltest.FailWhere(w.outbox, func(s *ent.JobQueued) error {
 			switch s.Number {
 			case 1:
 				return errors.New("a\x00b\xff")

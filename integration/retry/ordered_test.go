@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 )
@@ -19,7 +20,7 @@ func TestBadSignalBlocksAnOrderedFlushUntilItIsMended(t *testing.T) {
 		w := open(t, db)
 		for i, burst := range []int{1, 4} {
 			id := fmt.Sprint(10*i + 7)
-			w.steps.Reset()
+			w.outbox.Reset()
 			w.step(t, 10)
 			w.steps.Before(failing(stepNumber, errPoison, 7))
 			n, err := w.StepDone.FlushOrdered(ctx(t), entsignal.Burst(burst))
@@ -123,7 +124,7 @@ func TestBadSignalBlocksNoOtherKey(t *testing.T) {
 				w.LineMoved.Create().SetLine(line).SetNumber(number).ExecX(ctx(t))
 			}
 		}
-		w.moves.FailEach(func(s *ent.LineMoved) error {
+		fault := entsignaltest.FailWhere(w.outbox, func(s *ent.LineMoved) error {
 			if s.Line != "e" && s.Number == 2 {
 				return entsignal.Permanent(errPoison)
 			}
@@ -135,7 +136,7 @@ func TestBadSignalBlocksNoOtherKey(t *testing.T) {
 		assert.ElementsMatch(t, []string{"a1", "b1", "c1", "d1", "e1", "e2", "e3"}, w.moves.Keys())
 
 		// What is dead stops its own key, however many of them there are.
-		w.moves.Before(nil)
+		fault.Stop()
 		w.LineMoved.Create().SetLine("e").SetNumber(4).ExecX(ctx(t))
 		n, err = w.LineMoved.FlushOrdered(ctx(t))
 		var blocked *entsignal.BlockedError

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 )
@@ -30,7 +31,7 @@ func TestPoisonAmongTenThousandIsParkedAndTheOthersLeaveOnceInOnePass(t *testing
 		healthy, n, err := drain()
 		require.NoError(t, err)
 		require.Equal(t, rows, n)
-		w.jobs.Reset()
+		w.outbox.Reset()
 
 		w.jobs.Before(failing(jobNumber, errPoison, poison))
 		poisoned, n, err := drain()
@@ -94,7 +95,7 @@ func TestEveryWayToSendNotesTheFailuresAndLeavesOutWhatWaits(t *testing.T) {
 		w.jobs.Before(failing(jobNumber, errPoison, 3, 4, 11))
 		for name, send := range allWays {
 			w.JobQueued.Delete().ExecX(ctx(t))
-			w.jobs.Reset()
+			w.outbox.Reset()
 			w.queue(t, 20)
 			n, err := send(w, ctx(t))
 			require.ErrorIs(t, err, errPoison, name)
@@ -176,7 +177,7 @@ func TestPermanentErrorParksAtOnce(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		w := open(t, db)
-		w.jobs.FailEach(func(s *ent.JobQueued) error {
+		entsignaltest.FailWhere(w.outbox, func(s *ent.JobQueued) error {
 			if s.Number == 4 {
 				return entsignal.Permanent(errPoison)
 			}

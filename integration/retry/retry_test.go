@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
@@ -43,6 +44,7 @@ type works struct {
 	db     *testdb.DB
 	errors chan error // what the error handler got
 
+	outbox *entsignaltest.Outbox
 	jobs   *recorder.Recorder[*ent.JobQueued, int]
 	mails  *recorder.Recorder[*ent.MailWanted, int]
 	badges *recorder.Recorder[*ent.BadgeGiven, int]
@@ -68,24 +70,19 @@ func openAgain(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *works 
 // newWorks opens works whose tables are there, through drv.
 func newWorks(t testing.TB, db *testdb.DB, drv dialect.Driver, opts ...entsignal.BusOption) *works {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	w := &works{
 		db:     db,
+		outbox: outbox,
 		errors: make(chan error, 100),
-		jobs:   recorder.New(func(s *ent.JobQueued) int { return s.Number }),
-		mails:  recorder.New(func(s *ent.MailWanted) int { return s.Number }),
-		badges: recorder.New(func(s *ent.BadgeGiven) int { return s.Number }),
-		steps:  recorder.New(func(s *ent.StepDone) int { return s.Number }),
-		notes:  recorder.New(func(s *ent.NoteTaken) int { return s.Number }),
-		moves:  recorder.New(func(s *ent.LineMoved) string { return fmt.Sprint(s.Line, s.Number) }),
+		jobs:   recorder.New(outbox, func(s *ent.JobQueued) int { return s.Number }),
+		mails:  recorder.New(outbox, func(s *ent.MailWanted) int { return s.Number }),
+		badges: recorder.New(outbox, func(s *ent.BadgeGiven) int { return s.Number }),
+		steps:  recorder.New(outbox, func(s *ent.StepDone) int { return s.Number }),
+		notes:  recorder.New(outbox, func(s *ent.NoteTaken) int { return s.Number }),
+		moves:  recorder.New(outbox, func(s *ent.LineMoved) string { return fmt.Sprint(s.Line, s.Number) }),
 	}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		JobQueued:  w.jobs.Send,
-		MailWanted: w.mails.Send,
-		BadgeGiven: w.badges.Send,
-		StepDone:   w.steps.Send,
-		NoteTaken:  w.notes.Send,
-		LineMoved:  w.moves.Send,
-	}, append([]entsignal.BusOption{
+	bus, err := ent.NewSignalBus(senders, append([]entsignal.BusOption{
 		entsignal.WithErrorHandler(func(_ context.Context, err error) { w.errors <- err }),
 		entsignal.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
 	}, opts...)...)

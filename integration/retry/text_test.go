@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/retry/ent"
 )
@@ -77,7 +78,7 @@ func testErrorText(t *testing.T, db *testdb.DB, statement, text, want string) {
 	_, err := db.Open(t).ExecContext(ctx(t), statement)
 	require.NoError(t, err)
 	failure := errors.New(text)
-	w.jobs.FailEach(func(s *ent.JobQueued) error {
+	entsignaltest.FailWhere(w.outbox, func(s *ent.JobQueued) error {
 		switch s.Number {
 		case 2:
 			return errors.New("plain")
@@ -88,7 +89,7 @@ func testErrorText(t *testing.T, db *testdb.DB, statement, text, want string) {
 	})
 	for _, burst := range []int{10, 1} {
 		w.JobQueued.Delete().ExecX(ctx(t))
-		w.jobs.Reset()
+		w.outbox.Reset()
 		w.queue(t, 5)
 		for attempt := 1; attempt <= 3; attempt++ {
 			n, err := w.JobQueued.FlushMany(ctx(t), entsignal.Burst(burst))

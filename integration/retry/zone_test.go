@@ -45,7 +45,7 @@ func TestTimeOfTheNextAttemptIsTheSameInEachZone(t *testing.T) {
 			_, err = writer.StepDone.FlushOrdered(ctx(t))
 			require.ErrorIs(t, err, errPoison)
 			for j, reader := range processes {
-				reader.jobs.Reset()
+				reader.outbox.Reset()
 				n, err := reader.JobQueued.FlushMany(ctx(t))
 				require.NoError(t, err)
 				assert.Zero(t, n, "%d wrote, %d sends", i, j)

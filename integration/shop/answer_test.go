@@ -23,7 +23,7 @@ func TestCommitWhoseAnswerIsLostSendsNothingAndAFlushFindsItsSignals(t *testing.
 	testdb.On(t, overNetwork, func(t *testing.T, db *testdb.DB) {
 		direct := open(t, db)
 		behind, proxy := db.Through(t)
-		s := newShop()
+		s := newShop(t)
 		s.open(t, behind)
 		commit := func(number int, meanwhile func(tx *ent.Tx)) {
 			tx, err := s.Tx(ctx(t))
@@ -58,7 +58,7 @@ func TestDeletionWhoseAnswerIsLostIsAnErrorAndRepeatsNothing(t *testing.T) {
 		direct := open(t, db)
 		direct.audit(t, 1)
 		behind, proxy := db.Through(t)
-		s := newShop()
+		s := newShop(t)
 		s.open(t, behind)
 		cut := make(chan func() int, 1)
 		s.audits.Before(func(context.Context, []*ent.AuditLogged) error {

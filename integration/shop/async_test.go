@@ -46,7 +46,7 @@ func TestAsyncQueueThatIsFullLeavesSignalsPendingAndSaysSoOnce(t *testing.T) {
 		require.Len(t, errs, 1)
 		require.ErrorIs(t, errs[0], entsignal.ErrQueueFull)
 		close(gate.open)
-		require.NoError(t, s.orders.WaitFor(ctx(t), func(keys []int) bool { return len(keys) == 2 }))
+		s.orders.WaitFor(t, 2)
 		assert.ElementsMatch(t, numbers(2), s.orders.Keys(), "two commits that nobody waits for")
 
 		for s.pending(t, "OrderPlaced") > 3 { // until the two are deleted
@@ -74,6 +74,6 @@ func TestAsyncCommitLargerThanTheQueueIsSentWhenItIsEmpty(t *testing.T) {
 
 func TestBadOptionsOfABusAreRefused(t *testing.T) {
 	t.Parallel()
-	_, err := ent.NewSignalBus(newShop().senders, entsignal.WithAsync(0))
+	_, err := ent.NewSignalBus(newShop(t).senders, entsignal.WithAsync(0))
 	require.EqualError(t, err, "entsignal: WithAsync: a queue of 0 signals; expected 1 or more")
 }

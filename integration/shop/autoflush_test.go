@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 )
@@ -29,7 +30,7 @@ func TestCommitSendsEachTypeAsOneBatch(t *testing.T) {
 		})
 		require.Len(t, s.orders.Batches(), 1)
 		batch := s.orders.Batches()[0]
-		assert.Equal(t, []int{1, 3}, batch.Keys)
+		assert.Equal(t, []int{1, 3}, s.orders.Keys())
 		assert.Equal(t, entsignal.ModeAutoFlush, batch.Mode)
 		assert.Equal(t, "OrderPlaced", batch.Signal.Name)
 		assert.Len(t, batch.Items, 2)
@@ -86,7 +87,7 @@ func TestPartlySentBatchLosesOnlyWhatWasSent(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
-		s.orders.FailEach(func(o *ent.OrderPlaced) error {
+		entsignaltest.FailWhere(s.outbox, func(o *ent.OrderPlaced) error {
 			if o.Number%2 == 0 {
 				return fmt.Errorf("number %d is even", o.Number)
 			}
@@ -118,7 +119,7 @@ func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-				s := newShop()
+				s := newShop(t)
 				s.senders.OrderPlaced = send
 				s.open(t, db, entsignal.WithFlushTimeout(time.Second))
 				s.createTables(t)
@@ -139,9 +140,12 @@ func TestSenderThatBreaksItsContractLosesNothing(t *testing.T) {
 func TestSenderThatIgnoresItsContextDoesNotHoldUpTheCommit(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
-		release := make(chan struct{})
-		s.orders.Before(func(context.Context, []*ent.OrderPlaced) error { <-release; return nil })
+		s := newShop(t)
+		release, record := make(chan struct{}), s.senders.OrderPlaced
+		s.senders.OrderPlaced = func(ctx context.Context, signals []*ent.OrderPlaced) error {
+			<-release
+			return record(context.WithoutCancel(ctx), signals)
+		}
 		s.open(t, db, entsignal.WithFlushTimeout(3*time.Second))
 		s.createTables(t)
 		s.inTx(t, func(tx *ent.Tx) { tx.OrderPlaced.Create().SetNumber(1).SaveX(ctx(t)) })
@@ -195,7 +199,7 @@ func TestLargeCommitIsSentInBatchesOf500(t *testing.T) {
 		})
 		var sizes []int
 		for _, b := range s.orders.Batches() {
-			sizes = append(sizes, len(b.Keys))
+			sizes = append(sizes, len(b.Signals))
 		}
 		assert.Equal(t, []int{500, 500, 200}, sizes)
 		assert.Equal(t, numbers(1200), s.orders.Keys())
@@ -288,7 +292,7 @@ func TestSenderSeesChildrenAndTheyAreDeletedWithTheSignal(t *testing.T) {
 func TestWithLoadsEdgesForTheSender(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
+		s := newShop(t)
 		var customers []string
 		s.senders.ShipmentDueWith = func(q *ent.ShipmentDueQuery) { q.WithOrder() }
 		s.shipments.Before(func(_ context.Context, signals []*ent.ShipmentDue) error {
@@ -325,7 +329,7 @@ func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-				s := newShop()
+				s := newShop(t)
 				s.senders.OrderPlaced = func(context.Context, []*ent.OrderPlaced) error { return c.err }
 				s.open(t, db)
 				s.createTables(t)
@@ -345,7 +349,7 @@ func TestErrorsOfOthersDoNotCountAsSent(t *testing.T) {
 func TestPanicOutsideTheSenderIsAnErrorToo(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
+		s := newShop(t)
 		s.senders.OrderPlacedWith = func(*ent.OrderPlacedQuery) { panic("boom") }
 		s.open(t, db)
 		s.createTables(t)
@@ -360,7 +364,7 @@ func TestPanicOutsideTheSenderIsAnErrorToo(t *testing.T) {
 func TestEachSurvivesThePanicOfOneSignal(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
+		s := newShop(t)
 		var sent []int
 		s.senders.OrderPlaced = entsignal.Each(func(_ context.Context, o *ent.OrderPlaced) error {
 			if o.Number == 2 {
@@ -402,7 +406,7 @@ func TestSenderMayCommitSignalsOfAnotherBus(t *testing.T) {
 func TestTypeThatHangsLeavesTimeForTheOthers(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
+		s := newShop(t)
 		s.orders.Before(func(ctx context.Context, _ []*ent.OrderPlaced) error { <-ctx.Done(); return ctx.Err() })
 		s.open(t, db, entsignal.WithFlushTimeout(5*time.Second))
 		s.createTables(t)
@@ -431,7 +435,7 @@ func TestSQLiteWriterThatOutlastsTheFlushRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	db := sqlite(t)
 	s := open(t, db)
-	peer := newShop()
+	peer := newShop(t)
 	peer.open(t, db, entsignal.WithFlushTimeout(3*time.Second))
 	s.audit(t, 2)
 	writer, err := db.Open(t).Begin()
@@ -453,7 +457,7 @@ func TestSQLiteWriterThatOutlastsTheFlushOfOneProcessRepeatsNothingInAnother(t *
 	t.Parallel()
 	db := sqlite(t)
 	s := open(t, db, entsignal.WithFlushTimeout(8*time.Second)) // longer than a statement waits for the writer
-	peer := newShop()
+	peer := newShop(t)
 	peer.open(t, db, entsignal.WithFlushTimeout(time.Second))
 	s.audit(t, 2)
 	writer, err := db.Open(t).Begin()

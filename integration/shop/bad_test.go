@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 )
@@ -124,7 +125,7 @@ func TestSignalsWithIDsOfTheClientLeaveFromBehindBadOnes(t *testing.T) {
 		s.TicketOpened.MapCreateBulk(make([]struct{}, n), func(c *ent.TicketOpenedCreate, i int) {
 			c.SetID(fmt.Sprintf("T%06d", i+1)).SetNumber(i + 1)
 		}).ExecX(ctx(t))
-		s.tickets.FailEach(func(o *ent.TicketOpened) error {
+		entsignaltest.FailWhere(s.outbox, func(o *ent.TicketOpened) error {
 			if o.Number <= n-10 {
 				return errors.New("refused")
 			}

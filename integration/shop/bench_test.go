@@ -29,7 +29,7 @@ func BenchmarkFlushMany(b *testing.B) {
 		}
 		for _, name := range []string{"floor", "bus"} {
 			b.Run(kind.Name+"/"+name, func(b *testing.B) {
-				s := newShop()
+				s := newShop(b)
 				s.senders.AuditLogged = func(context.Context, []*ent.AuditLogged) error { return nil }
 				s.open(b, testdb.New(b, kind))
 				s.createTables(b)
@@ -87,7 +87,7 @@ func drainRaw(b *testing.B, s *shop, burst int) {
 // time of the last tenth over that of the first.
 func BenchmarkWalk(b *testing.B) {
 	const rows, burst = 100000, 1000
-	s := newShop()
+	s := newShop(b)
 	var at []time.Time
 	s.senders.AuditLogged = func(context.Context, []*ent.AuditLogged) error {
 		at = append(at, time.Now())

@@ -58,7 +58,7 @@ func TestClientWithoutABusOnlyRecords(t *testing.T) {
 
 func TestUnboundBusIsAnError(t *testing.T) {
 	t.Parallel()
-	bus, err := ent.NewSignalBus(newShop().senders)
+	bus, err := ent.NewSignalBus(newShop(t).senders)
 	require.NoError(t, err)
 	for _, flush := range []func(context.Context, ...entsignal.FlushOption) (int, error){bus.Flush, bus.FlushMany, bus.FlushOrdered} {
 		_, err = flush(ctx(t))
@@ -101,7 +101,7 @@ func TestMissingSenders(t *testing.T) {
 	assert.ErrorContains(t, err, "OrderPlaced")
 	assert.ErrorContains(t, err, "UserJoined")
 
-	s := newShop()
+	s := newShop(t)
 	s.senders.OrderPlaced = nil
 	s.open(t, db, entsignal.WithMissingSenders())
 	s.createTables(t)

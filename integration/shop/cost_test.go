@@ -66,7 +66,7 @@ func openCounted(t *testing.T, opts ...entsignal.BusOption) (*shop, *messages) {
 	connector.Dialer(sent)
 	pool := sql.OpenDB(connector)
 	t.Cleanup(func() { _ = pool.Close() })
-	s := newShop()
+	s := newShop(t)
 	s.db = db
 	s.bus, err = ent.NewSignalBus(s.senders, opts...)
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestSingleSignalThatCannotBeTakenAtOnce(t *testing.T) {
 			"deferred reference":  {"CREATE TABLE notes (o bigint REFERENCES order_placeds DEFERRABLE INITIALLY DEFERRED)", "DROP TABLE notes", "notes"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				s := newShop()
+				s := newShop(t)
 				s.open(t, testdb.New(t, db.Kind))
 				s.createTables(t)
 				pool := s.db.Open(t)

@@ -136,7 +136,11 @@ func TestSignalThatAHookOfABulkCreatesIsNotOfTheBulk(t *testing.T) {
 		s.OrderPlaced.CreateBulk(order(s.OrderPlaced, 1), order(s.OrderPlaced, 2)).ExecX(ctx(t))
 		var batches [][]int
 		for _, b := range s.orders.Batches() {
-			batches = append(batches, b.Keys)
+			var numbers []int
+			for _, o := range b.Signals {
+				numbers = append(numbers, o.Number)
+			}
+			batches = append(batches, numbers)
 		}
 		assert.Equal(t, [][]int{{12}, {11}, {1, 2}}, batches)
 		assert.Zero(t, s.pending(t, "OrderPlaced"))
@@ -264,7 +268,7 @@ func TestWrappedDriver(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.SQLite}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
-		peer := newShop()
+		peer := newShop(t)
 		bus, err := ent.NewSignalBus(peer.senders)
 		require.NoError(t, err)
 		client := ent.NewClient(ent.Driver(commented{Driver: db.Driver(t), tags: map[string]string{}}), ent.WithSignalBus(bus))

@@ -122,7 +122,7 @@ func TestClaimsWorkWithTheSettingsOfASession(t *testing.T) {
 				for i := range each * 4 {
 					direct.OrderPlaced.Create().SetNumber(i).ExecX(ctx(t))
 				}
-				s := newShop()
+				s := newShop(t)
 				s.open(t, with(db, setting))
 				rows := direct.OrderPlaced.Query().Order(ent.Asc("id")).AllX(ctx(t))
 				n, err := s.OrderPlaced.Send(ctx(t), rows[:each]...)
@@ -181,7 +181,7 @@ func TestSettingsThatRefuseEachClaimAreNamedWithTheirCure(t *testing.T) {
 			db := testdb.New(t, testdb.MariaDB)
 			direct := open(t, db)
 			direct.audit(t, 2)
-			s := newShop()
+			s := newShop(t)
 			s.open(t, with(db, setting))
 			for range 2 {
 				_, err := s.AuditLogged.FlushMany(ctx(t))
@@ -197,7 +197,7 @@ func TestSettingsThatRefuseEachClaimAreNamedWithTheirCure(t *testing.T) {
 		direct := open(t, db)
 		direct.audit(t, 2)
 		log := &testlog.Log{}
-		s := newShop()
+		s := newShop(t)
 		s.open(t, with(db, "default_transaction_read_only=on"), entsignal.WithLogger(log.Logger()))
 		_, err := s.AuditLogged.FlushMany(ctx(t))
 		require.ErrorContains(t, err, "read-only transaction")

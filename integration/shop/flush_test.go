@@ -47,7 +47,7 @@ func TestFlushesSendWhatIsPending(t *testing.T) {
 				assert.Equal(t, numbers(25), s.audits.Keys())
 				var sizes []int
 				for _, b := range s.audits.Batches() {
-					sizes = append(sizes, len(b.Keys))
+					sizes = append(sizes, len(b.Signals))
 					assert.Equal(t, name, b.Mode.String())
 				}
 				assert.Equal(t, []int{10, 10, 5}, sizes)
@@ -373,12 +373,12 @@ func TestBurstsGrowOnlyWhereNothingSetsTheirSize(t *testing.T) {
 		s := open(t, db)
 		sizes := func(flush func() (int, error)) (sizes []int) {
 			s.audit(t, 100)
-			s.audits.Reset()
+			s.outbox.Reset()
 			n, err := flush()
 			require.NoError(t, err)
 			require.Equal(t, 100, n)
 			for _, batch := range s.audits.Batches() {
-				sizes = append(sizes, len(batch.Keys))
+				sizes = append(sizes, len(batch.Signals))
 			}
 			return sizes
 		}
@@ -447,7 +447,7 @@ func TestBatchesOfLargeRowsAreSmall(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
-		bus, err := ent.NewSignalBus(ent.SignalSenders{AuditLogged: s.audits.Send},
+		bus, err := ent.NewSignalBus(ent.SignalSenders{AuditLogged: s.senders.AuditLogged},
 			entsignal.WithMissingSenders(), entsignal.WithBatchBytes(2200))
 		require.NoError(t, err)
 		client := ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))
@@ -464,13 +464,13 @@ func TestBatchesOfLargeRowsAreSmall(t *testing.T) {
 			},
 		} {
 			record(60)
-			s.audits.Reset()
+			s.outbox.Reset()
 			n, err := flush(ctx(t), entsignal.Burst(60))
 			require.NoError(t, err)
 			assert.Equal(t, 60, n, name)
 			batches := s.audits.Batches()
 			for _, batch := range batches[1:] {
-				assert.LessOrEqual(t, len(batch.Keys), 10, name)
+				assert.LessOrEqual(t, len(batch.Signals), 10, name)
 			}
 		}
 		require.NoError(t, bus.Close(ctx(t)))

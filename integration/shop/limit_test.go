@@ -53,7 +53,7 @@ func TestLockWaitThatTheServerEndsLeavesAllAsItWas(t *testing.T) {
 		if db.Dialect == dialect.MySQL {
 			limit, says = "innodb_lock_wait_timeout=1", "Lock wait timeout exceeded"
 		}
-		impatient := newShop()
+		impatient := newShop(t)
 		impatient.open(t, with(db, limit))
 		n, err := impatient.AuditLogged.FlushOrdered(ctx(t))
 		require.ErrorContains(t, err, says)
@@ -90,7 +90,7 @@ func TestIdleLimitOfTheServerRepeatsAndSaysSo(t *testing.T) {
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX}, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.audit(t, 1)
-		limited := newShop()
+		limited := newShop(t)
 		limited.open(t, with(db, "idle_in_transaction_session_timeout=500"))
 		pool := db.Open(t)
 		limited.audits.Before(func(ctx context.Context, _ []*ent.AuditLogged) error {
@@ -129,7 +129,7 @@ func TestIdleLimitBelowTheFlushTimeoutIsSaidOnce(t *testing.T) {
 			for limit, want := range map[string]int{below: 1, above: 0, "0": 0} {
 				direct.audit(t, 2)
 				log := &testlog.Log{}
-				s := newShop()
+				s := newShop(t)
 				s.open(t, with(db, name+"="+limit), entsignal.WithFlushTimeout(2*time.Second), entsignal.WithLogger(log.Logger()))
 				require.NoError(t, flush(s))
 				require.NoError(t, flush(s))

@@ -92,7 +92,7 @@ func TestOrderedFlushSendsWhatIsBeforeTheBadSignalOfABatch(t *testing.T) {
 func TestOrderedFlushWithEachSendsNothingBehindAFailure(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-		s := newShop()
+		s := newShop(t)
 		var sent []string
 		bad := errors.New("bad")
 		s.senders.ShipmentDue = entsignal.Each(func(ctx context.Context, signal *ent.ShipmentDue) error {

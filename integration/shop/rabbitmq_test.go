@@ -39,7 +39,7 @@ func newRelay(t *testing.T, db *testdb.DB, args amqp.Table) *relay {
 	conn, err := amqp.Dial(url)
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
-	r := &relay{shop: newShop(), exchange: "shop-" + uuid.NewString(), queue: "shop-" + uuid.NewString()}
+	r := &relay{shop: newShop(t), exchange: "shop-" + uuid.NewString(), queue: "shop-" + uuid.NewString()}
 	r.ch, err = conn.Channel()
 	require.NoError(t, err)
 	require.NoError(t, r.ch.ExchangeDeclare(r.exchange, "direct", false, true, false, false, nil))
@@ -245,7 +245,7 @@ func TestCommitHookOnADeadConnectionEndsWithinTheFlushTimeout(t *testing.T) {
 		const timeout = time.Second
 		through, proxy := db.Through(t)
 		direct := open(t, db)
-		s := newShop()
+		s := newShop(t)
 		s.open(t, through, entsignal.WithFlushTimeout(timeout))
 		tx, err := s.Tx(ctx(t))
 		require.NoError(t, err)

@@ -37,7 +37,7 @@ func TestSecondConnectionToADatabaseInMemoryIsAnError(t *testing.T) {
 	pool, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
 	require.NoError(t, err)
 	defer pool.Close()
-	s := newShop()
+	s := newShop(t)
 	bus, err := ent.NewSignalBus(s.senders)
 	require.NoError(t, err)
 	client := ent.NewClient(ent.Driver(entsql.OpenDB(dialect.SQLite, pool)), ent.WithSignalBus(bus))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
 )
@@ -133,7 +134,7 @@ func TestRelayNeedsOnlyTheRightsOfTheScript(t *testing.T) {
 	t.Parallel()
 	testdb.On(t, withRoles, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
-		relay := newShop()
+		relay := newShop(t)
 		relay.open(t, newRole(t, s).db)
 		for _, flush := range []func() (int, error){
 			func() (int, error) { return relay.bus.Flush(ctx(t), entsignal.Wait(0)) },
@@ -154,7 +155,7 @@ func TestRelayNeedsOnlyTheRightsOfTheScript(t *testing.T) {
 		}
 
 		s.audit(t, 3)
-		relay.audits.FailEach(func(a *ent.AuditLogged) error {
+		entsignaltest.FailWhere(relay.outbox, func(a *ent.AuditLogged) error {
 			if a.Number == 2 {
 				return errors.New("not this one")
 			}
@@ -172,7 +173,7 @@ func TestRelayCannotForgeSignalsNorReadTheBusiness(t *testing.T) {
 	testdb.On(t, withRoles, func(t *testing.T, db *testdb.DB) {
 		s := open(t, db)
 		s.recordOfEach(t)
-		relay := newShop()
+		relay := newShop(t)
 		relay.open(t, newRole(t, s).db)
 		denied := regexp.MustCompile("permission denied|denied to user|must be owner")
 		for what, err := range map[string]error{
@@ -199,7 +200,7 @@ func TestRelayNeedsEachRightOfTheScript(t *testing.T) {
 		s := open(t, db)
 		s.audit(t, 2)
 		r := newRole(t, s)
-		relay := newShop()
+		relay := newShop(t)
 		relay.open(t, r.db)
 		rights := []string{"SELECT", "DELETE"}
 		if db.Dialect == dialect.Postgres {

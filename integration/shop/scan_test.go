@@ -37,7 +37,7 @@ func TestBacklogThatComesToASmallTableIsNotScanned(t *testing.T) {
 			db := testdb.New(t, open.kind)
 			pool := open.pool(t, db)
 			pool.SetMaxOpenConns(3)
-			s := newShop()
+			s := newShop(t)
 			bus, err := ent.NewSignalBus(s.senders)
 			require.NoError(t, err)
 			s.db, s.bus, s.Client = db, bus, ent.NewClient(ent.Driver(entsql.OpenDB(db.Dialect, pool)), ent.WithSignalBus(bus))

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/shop/ent"
@@ -38,6 +39,7 @@ type shop struct {
 	db     *testdb.DB
 	errors *errorLog
 
+	outbox    *entsignaltest.Outbox
 	orders    *recorder.Recorder[*ent.OrderPlaced, int]
 	users     *recorder.Recorder[*ent.UserJoined, int]
 	tickets   *recorder.Recorder[*ent.TicketOpened, int]
@@ -50,35 +52,28 @@ type shop struct {
 }
 
 // newShop returns the shop's senders, without a client.
-func newShop() *shop {
-	s := &shop{
+func newShop(t testing.TB) *shop {
+	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t, entsignaltest.Timeout(hang))
+	return &shop{
+		senders:   senders,
+		outbox:    outbox,
 		errors:    newErrorLog(),
-		orders:    recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
-		users:     recorder.New(func(s *ent.UserJoined) int { return s.Number }),
-		tickets:   recorder.New(func(s *ent.TicketOpened) int { return s.Number }),
-		badges:    recorder.New(func(s *ent.BadgeGiven) int { return s.Number }),
-		shipments: recorder.New(func(s *ent.ShipmentDue) int { return s.Number }),
-		audits:    recorder.New(func(s *ent.AuditLogged) int { return s.Number }),
-		invoices:  recorder.New(func(s *ent.InvoiceIssued) int { return s.Number }),
-		measured:  recorder.New(func(s *ent.Measured) int { return s.ID }),
+		orders:    recorder.New(outbox, func(s *ent.OrderPlaced) int { return s.Number }),
+		users:     recorder.New(outbox, func(s *ent.UserJoined) int { return s.Number }),
+		tickets:   recorder.New(outbox, func(s *ent.TicketOpened) int { return s.Number }),
+		badges:    recorder.New(outbox, func(s *ent.BadgeGiven) int { return s.Number }),
+		shipments: recorder.New(outbox, func(s *ent.ShipmentDue) int { return s.Number }),
+		audits:    recorder.New(outbox, func(s *ent.AuditLogged) int { return s.Number }),
+		invoices:  recorder.New(outbox, func(s *ent.InvoiceIssued) int { return s.Number }),
+		measured:  recorder.New(outbox, func(s *ent.Measured) int { return s.ID }),
 	}
-	s.senders = ent.SignalSenders{
-		OrderPlaced:   s.orders.Send,
-		UserJoined:    s.users.Send,
-		TicketOpened:  s.tickets.Send,
-		BadgeGiven:    s.badges.Send,
-		ShipmentDue:   s.shipments.Send,
-		AuditLogged:   s.audits.Send,
-		InvoiceIssued: s.invoices.Send,
-		Measured:      s.measured.Send,
-	}
-	return s
 }
 
 // open opens a shop on the database, and creates its tables.
 func open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) *shop {
 	t.Helper()
-	s := newShop()
+	s := newShop(t)
 	s.open(t, db, opts...)
 	s.createTables(t)
 	return s
@@ -111,7 +106,7 @@ func (s *shop) open(t testing.TB, db *testdb.DB, opts ...entsignal.BusOption) {
 // peer opens the same database again, as another process would.
 func (s *shop) peer(t testing.TB, opts ...entsignal.BusOption) *shop {
 	t.Helper()
-	p := newShop()
+	p := newShop(t)
 	p.open(t, s.db, opts...)
 	return p
 }

@@ -137,7 +137,7 @@ func TestReadsOfAFlushOnADeadNetworkEndWithTheFlushTimeout(t *testing.T) {
 	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 		through, proxy := db.Through(t)
 		open(t, db)
-		s := newShop()
+		s := newShop(t)
 		s.open(t, through, entsignal.WithFlushTimeout(time.Second))
 		defer func() {
 			proxy.Cut()
@@ -190,7 +190,7 @@ func TestFlushOnADeadNetworkEndsWhenTheBusCloses(t *testing.T) {
 			testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
 				through, proxy := db.Through(t)
 				open(t, db)
-				s := newShop()
+				s := newShop(t)
 				s.open(t, through, entsignal.WithFlushTimeout(20*time.Second))
 				_, err := flush(s.bus, ctx(t))
 				require.NoError(t, err)

@@ -378,7 +378,7 @@ func TestSequencesThatGiveAnOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log logged
-			s := newShop()
+			s := newShop(t)
 			s.open(t, testdb.New(t, testdb.PostgreSQL), log.option())
 			run(t, s.db.Open(t), tc.create...)
 			assert.Equal(t, tc.reason, s.check(t, "AuditLogged"))
@@ -464,7 +464,7 @@ func TestStrictOrderNeedsNoMoreThanToReadTheSequence(t *testing.T) {
 		u.User = url.UserPassword(role, "secret")
 		as := testdb.DB{Kind: db.Kind, DSN: u.String()}
 		var log logged
-		relay := newShop()
+		relay := newShop(t)
 		bus, err := ent.NewSignalBus(relay.senders, log.option())
 		require.NoError(t, err)
 		pool := as.Open(t)

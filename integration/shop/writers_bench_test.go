@@ -25,7 +25,7 @@ func BenchmarkWritersBesideAnOrderedFlush(b *testing.B) {
 	for _, kind := range []testdb.Kind{testdb.PostgreSQL, testdb.MariaDB} {
 		b.Run(kind.Name, func(b *testing.B) {
 			db := testdb.New(b, kind)
-			s := newShop()
+			s := newShop(b)
 			s.senders.AuditLogged = func(context.Context, []*ent.AuditLogged) error { return nil }
 			s.open(b, db, entsignal.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 			s.createTables(b)

@@ -233,7 +233,7 @@ func TestOrderedFlushKeepsTheOrderOfIDsBesideRandomWriters(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		s := newShop()
+		s := newShop(t)
 		var sent arrivals
 		s.senders.AuditLogged = sent.send
 		s.open(t, db, entsignal.WithLogger(slog.New(slog.DiscardHandler)))

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/tenants/ent"
@@ -55,9 +56,10 @@ func createTables(t *testing.T, db *testdb.DB) {
 // open opens a client, whose tables are there.
 func open(t *testing.T, db *testdb.DB, opts ...ent.Option) *tenant {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	s := &tenant{
-		orders: recorder.New(func(s *ent.OrderPlaced) int { return s.Number }),
-		invoices: recorder.New(func(s *ent.InvoiceIssued) string {
+		orders: recorder.New(outbox, func(s *ent.OrderPlaced) int { return s.Number }),
+		invoices: recorder.New(outbox, func(s *ent.InvoiceIssued) string {
 			texts := []string{}
 			for _, line := range s.Edges.Lines {
 				texts = append(texts, line.Text)
@@ -66,10 +68,7 @@ func open(t *testing.T, db *testdb.DB, opts ...ent.Option) *tenant {
 			return fmt.Sprint(s.Number, ":", strings.Join(texts, "+"))
 		}),
 	}
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		OrderPlaced:   s.orders.Send,
-		InvoiceIssued: s.invoices.Send,
-	}, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
+	bus, err := ent.NewSignalBus(senders, entsignal.WithErrorHandler(func(_ context.Context, err error) { assert.NoError(t, err, "autoflush") }))
 	require.NoError(t, err)
 	s.bus = bus
 	s.Client = ent.NewClient(append(opts, ent.Driver(db.Driver(t)), ent.WithSignalBus(bus))...)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/entsignal/entsignaltest"
 	"github.com/entsignal/signalbus/integration/internal/recorder"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
 	"github.com/entsignal/signalbus/integration/undecodable/ent"
@@ -51,25 +52,17 @@ func open(t testing.TB, db *testdb.DB, configure ...func(*ent.SignalSenders)) *s
 // openAgain opens a store as another process would.
 func openAgain(t testing.TB, db *testdb.DB, configure ...func(*ent.SignalSenders)) *store {
 	t.Helper()
+	senders, outbox := entsignaltest.Senders[ent.SignalSenders](t)
 	s := &store{
 		db:      db,
 		errors:  make(chan error, 100),
-		parcels: recorder.New(func(s *ent.ParcelPacked) int { return s.Number }),
-		notes:   recorder.New(func(s *ent.NotePinned) int { return s.Number }),
-		pallets: recorder.New(func(s *ent.PalletMoved) int { return s.Number }),
-		crates:  recorder.New(func(s *ent.CrateMoved) int { return s.Number }),
-		labels:  recorder.New(func(s *ent.LabelPrinted) int { return s.Number }),
-		boxes:   recorder.New(func(s *ent.BoxSealed) int { return s.Number }),
-		bins:    recorder.New(func(s *ent.BinMarked) int { return s.Number }),
-	}
-	senders := ent.SignalSenders{
-		ParcelPacked: s.parcels.Send,
-		NotePinned:   s.notes.Send,
-		PalletMoved:  s.pallets.Send,
-		CrateMoved:   s.crates.Send,
-		LabelPrinted: s.labels.Send,
-		BoxSealed:    s.boxes.Send,
-		BinMarked:    s.bins.Send,
+		parcels: recorder.New(outbox, func(s *ent.ParcelPacked) int { return s.Number }),
+		notes:   recorder.New(outbox, func(s *ent.NotePinned) int { return s.Number }),
+		pallets: recorder.New(outbox, func(s *ent.PalletMoved) int { return s.Number }),
+		crates:  recorder.New(outbox, func(s *ent.CrateMoved) int { return s.Number }),
+		labels:  recorder.New(outbox, func(s *ent.LabelPrinted) int { return s.Number }),
+		boxes:   recorder.New(outbox, func(s *ent.BoxSealed) int { return s.Number }),
+		bins:    recorder.New(outbox, func(s *ent.BinMarked) int { return s.Number }),
 	}
 	for _, c := range configure {
 		c(&senders)
