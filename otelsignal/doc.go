@@ -42,7 +42,8 @@
 //	entsignal.dead            gauge      those that are dead, up to 10,001
 //	entsignal.pending.age     gauge      s, of the oldest that isn't dead; see entsignal.Oldest
 //
-// The last three are read from the database at each collection; see [WithoutGauges].
+// The last three are read from the database at each collection, within 2 seconds; what
+// can't be read then is left out. See [WithoutGauges].
 // Where the sender says what it sends to, and for a [Receiver], there are those of the
 // conventions too: messaging.client.sent.messages, messaging.client.operation.duration,
 // messaging.client.consumed.messages and messaging.process.duration.

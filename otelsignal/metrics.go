@@ -15,8 +15,13 @@ import (
 	"github.com/entsignal/signalbus/internal/telemetry"
 )
 
-// atMost is how far signals are counted.
-const atMost = 10001
+const (
+	// atMost is how far signals are counted.
+	atMost = 10001
+	// tableTime is how long a collection may wait for the database. All metrics of the
+	// process wait with it.
+	tableTime = 2 * time.Second
+)
 
 // metrics counts the events of one bus. It is an [entsignal.Observer].
 type metrics struct {
@@ -148,10 +153,10 @@ func (m *metrics) watch(meter metric.Meter, bus *entsignal.Bus, all bool) error 
 			return nil
 		}
 		m.observePaused(o, g)
-		if !all {
-			return nil
+		if all {
+			handle(m.observeTable(ctx, o, g, bus))
 		}
-		return m.observeTable(ctx, o, g, bus)
+		return nil // after an error a reader exports nothing, also not what others measure
 	}, instruments...)
 	if err != nil {
 		return err
@@ -172,6 +177,8 @@ func (m *metrics) observePaused(o metric.Observer, g gauges) {
 
 // observeTable reads the table. What can't be read isn't reported.
 func (m *metrics) observeTable(ctx context.Context, o metric.Observer, g gauges, bus *entsignal.Bus) error {
+	ctx, cancel := context.WithTimeout(ctx, tableTime)
+	defer cancel()
 	counts, err := bus.Pending(ctx, entsignal.AtMost(atMost))
 	for _, n := range counts {
 		if s := m.signals[n.Name]; s != nil {

@@ -125,3 +125,22 @@ func TestMetricsTellTheHistoryOfABus(t *testing.T) {
 		require.NoError(t, s.bus.Close(context.Background()))
 	})
 }
+
+// A periodic reader exports nothing at all after a collection that failed.
+func TestMetricsAreCollectedWhileTheDatabaseIsNot(t *testing.T) {
+	t.Parallel()
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL}, func(t *testing.T, db *testdb.DB) {
+		reader := sdkmetric.NewManualReader()
+		s := open(t, db, otelsignal.Instrument(otelsignal.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))))
+		s.bus.SetAutoFlush(false)
+		s.OrderPlaced.Create().SetNumber(1).ExecX(t.Context())
+		assert.Contains(t, collect(t, reader), "entsignal.pending{}")
+		tx, err := db.Open(t).BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), "LOCK TABLE order_placeds")
+		require.NoError(t, err)
+		assert.Equal(t, map[string]float64{"entsignal.recorded{}": 1}, collect(t, reader), "what can't be read is left out, and holds nothing up")
+		require.NoError(t, tx.Rollback())
+		assert.Contains(t, collect(t, reader), "entsignal.pending{}")
+	})
+}
