@@ -227,6 +227,26 @@ func TestFailuresHaveOneOfTheTypes(t *testing.T) {
 	}, s.sums(t))
 }
 
+func TestErrorsInSpansHideSecrets(t *testing.T) {
+	s := newSDK(t)
+	err := errors.New("amqp://ada:hunter2@mq: no such vhost \xff")
+	_, span := newTracer(newConfig(s.opts)).Sending(t.Context(), batch(entsignal.TraceContext{}))
+	span.End(err)
+	require.Error(t, NewReceiver(s.opts...).Handle(t.Context(), Incoming{}, func(context.Context) error { return err }))
+	require.Len(t, s.spans.Ended(), 2)
+	for _, span := range s.spans.Ended() {
+		assert.Equal(t, "amqp://***@mq: no such vhost \uFFFD", span.Status().Description)
+	}
+}
+
+func TestErrorThatNamesNoSignalIsNoFailure(t *testing.T) {
+	s := newSDK(t)
+	_, span := newTracer(newConfig(s.opts)).Sending(t.Context(), batch(entsignal.TraceContext{}))
+	span.End(&entsignal.BatchError{Errors: []error{nil}})
+	assert.Equal(t, codes.Unset, s.spans.Ended()[0].Status().Code)
+	assert.NotContains(t, attributes(s.spans.Ended()[0].Attributes()), "error.type")
+}
+
 func TestEventsAreMeasured(t *testing.T) {
 	s := newSDK(t)
 	m := newMetrics(newConfig(s.opts).meter(), []entsignal.Info{{Name: "A"}, {Name: "B"}})
@@ -292,6 +312,7 @@ func TestReceiverContinuesTheTraceOfTheMessage(t *testing.T) {
 	assert.Equal(t, "orders:billing", attributes(span.Attributes())["messaging.destination.name"])
 	assert.Panics(t, func() { _ = r.Handle(t.Context(), in, func(context.Context) error { panic("ouch") }) })
 	assert.Equal(t, "panic", attributes(s.spans.Ended()[2].Attributes())["error.type"])
+	assert.Equal(t, codes.Error, s.spans.Ended()[2].Status().Code)
 
 	const process = "messaging.destination.name=billing,messaging.operation.name=process,messaging.system=rabbitmq}"
 	assert.Equal(t, map[string]float64{

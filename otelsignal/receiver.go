@@ -81,6 +81,9 @@ func (r *Receiver) Handle(ctx context.Context, in Incoming, handle func(context.
 		if failure != "" {
 			span.SetAttributes(keyErrorType.String(string(failure)))
 		}
+		if failure == telemetry.Panic {
+			span.SetStatus(codes.Error, "the handler panicked")
+		}
 		span.End(trace.WithTimestamp(ended))
 		r.measure(ctx, in, failure, ended.Sub(began))
 	}()
@@ -88,7 +91,7 @@ func (r *Receiver) Handle(ctx context.Context, in Incoming, handle func(context.
 	failure = ""
 	if err != nil {
 		failure = telemetry.TypeOf(err)
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, describe(err))
 	}
 	return err
 }

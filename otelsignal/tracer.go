@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/secret"
 	"github.com/entsignal/signalbus/internal/telemetry"
 )
 
@@ -135,9 +137,9 @@ func (s *sendSpan) To(d entsignal.Destination) {
 func (s *sendSpan) End(err error) {
 	ended := time.Now()
 	o := s.outcome(err)
-	if err != nil && s.span.IsRecording() {
+	if o.first != "" && s.span.IsRecording() {
 		s.span.SetAttributes(keyErrorType.String(string(o.first)))
-		s.span.SetStatus(codes.Error, err.Error())
+		s.span.SetStatus(codes.Error, describe(err))
 	}
 	s.span.End(trace.WithTimestamp(ended))
 	if s.to.System != "" {
@@ -148,6 +150,12 @@ func (s *sendSpan) End(err error) {
 			s.wait(item)
 		}
 	}
+}
+
+// describe returns the text of an error for a span: without passwords, and as UTF-8,
+// because an exporter drops a whole batch of spans for one text that isn't.
+func describe(err error) string {
+	return strings.ToValidUTF8(secret.Redact(err.Error()), "\uFFFD")
 }
 
 // outcome is what became of a batch.
