@@ -31,8 +31,12 @@ type settings struct {
 
 // Authorize lets access decide what each request may do. By default it is [ReadOnly]
 // for all. It is called for each request, also those for the style sheet, and may be
-// called by several goroutines.
+// called by several goroutines. Of several [Authorize] and [Token] the last one holds.
+// It panics if access is nil.
 func Authorize(access func(*http.Request) Access) Option {
+	if access == nil {
+		panic("signalweb: Authorize: the function is nil")
+	}
 	return Option{func(s *settings) { s.authorize, s.token = access, false }}
 }
 
@@ -63,5 +67,10 @@ func Token(token string) Option {
 func ShowFields() Option { return Option{func(s *settings) { s.showFields = true }} }
 
 // WithLogger logs each action to l: which, on what, by whom and with what result. By
-// default nothing is logged.
-func WithLogger(l *slog.Logger) Option { return Option{func(s *settings) { s.log = l }} }
+// default nothing is logged. It panics if l is nil.
+func WithLogger(l *slog.Logger) Option {
+	if l == nil {
+		panic("signalweb: WithLogger: the logger is nil")
+	}
+	return Option{func(s *settings) { s.log = l }}
+}

@@ -40,11 +40,11 @@ func (s *server) repair(r *http.Request, action, name string, sel selection) (n 
 		of = append(of, entsignal.ErrorText(text))
 	}
 	switch {
-	case action == "discard" && sel.IDs != nil:
+	case action == "discard" && len(sel.IDs) > 0:
 		return s.bus.Discard(ctx, name, sel.IDs...)
 	case action == "discard":
 		return s.bus.DiscardAll(ctx, name, of...)
-	case sel.IDs != nil:
+	case len(sel.IDs) > 0:
 		return s.bus.Retry(ctx, name, sel.IDs...)
 	default:
 		return s.bus.RetryAll(ctx, name, of...)

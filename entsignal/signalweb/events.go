@@ -21,6 +21,11 @@ const (
 
 // getEvents sends the states of all types whenever they have changed.
 func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy should not collect them
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
@@ -28,8 +33,6 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Retry-After", "10")
 		return &httpError{http.StatusServiceUnavailable, "too many streams of events"}
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // a proxy should not collect them
 	out := http.NewResponseController(w)
 	send := func(format string, args ...any) bool {
 		_ = out.SetWriteDeadline(time.Now().Add(slowTime))

@@ -172,3 +172,8 @@ func TestPlotDrawsWhatWasSentAndWhatFailed(t *testing.T) {
 func TestHandlerNeedsABus(t *testing.T) {
 	assert.PanicsWithValue(t, "signalweb: Handler: the bus is nil", func() { Handler(nil) })
 }
+
+func TestOptionsNeedTheirValues(t *testing.T) {
+	assert.PanicsWithValue(t, "signalweb: Authorize: the function is nil", func() { Authorize(nil) })
+	assert.PanicsWithValue(t, "signalweb: WithLogger: the logger is nil", func() { WithLogger(nil) })
+}

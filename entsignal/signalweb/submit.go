@@ -1,11 +1,13 @@
 package signalweb
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/secret"
 )
 
 // The forms of the page do what the API does, and lead back to the page.
@@ -13,7 +15,9 @@ import (
 // readForm reads which signals a form is about. Ids are escaped in forms, which change
 // ends of lines.
 func readForm(r *http.Request) (sel selection, _ error) {
-	if err := r.ParseForm(); err != nil {
+	if err := r.ParseForm(); errors.As(err, new(*http.MaxBytesError)) {
+		return sel, err
+	} else if err != nil {
 		return sel, &httpError{http.StatusBadRequest, "the form can't be read: " + err.Error()}
 	}
 	for _, text := range r.PostForm["id"] {
@@ -105,6 +109,7 @@ func (s *server) askToDiscard(w http.ResponseWriter, r *http.Request, name strin
 		body.Count = len(sel.IDs)
 		for _, id := range sel.IDs[:min(len(sel.IDs), maxAsked)] {
 			if m, err := s.bus.Lookup(r.Context(), name, id); err == nil {
+				m.Error = secret.Redact(m.Error)
 				body.Shown = append(body.Shown, m)
 			}
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -125,7 +126,7 @@ func TestActionsOfTheAPI(t *testing.T) {
 		assert.Equal(t, map[string]any{"signal": "JobQueued", "count": float64(group.Count)}, answer)
 		rest := get[signal](t, s, "/api/v1/signals/JobQueued")
 		assert.Equal(t, 7-group.Count, rest.Dead, "an action is seen at once")
-		status, answer = s.post(t, "/api/v1/signals/JobQueued/retry", `{"all":true}`)
+		status, answer = s.post(t, "/api/v1/signals/JobQueued/retry", `{"all":true,"ids":[]}`)
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, float64(7-group.Count), answer["count"])
 		w.fails(func(string, int) error { return errAway })
@@ -172,7 +173,11 @@ func TestBadRequestsAreToldWhatIsWrong(t *testing.T) {
 			assert.Contains(t, answer.Error, test.text)
 		}
 	}
-	resp, body := s.do(t, "POST", "/api/v1/signals/JobQueued/retry", `{"all":true}`, "Authorization", "Bearer "+token)
+	resp, body := s.form(t, "/signals/JobQueued/retry", "id="+strings.Repeat("1", 1<<20))
+	assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, body)
+	resp, body = s.form(t, "/signals/JobQueued/retry", "id=%zz")
+	assert.Equal(t, http.StatusBadRequest, resp.StatusCode, body)
+	resp, body = s.do(t, "POST", "/api/v1/signals/JobQueued/retry", `{"all":true}`, "Authorization", "Bearer "+token)
 	assert.Equal(t, http.StatusUnsupportedMediaType, resp.StatusCode, body)
 	for path, want := range map[string]string{
 		"/api/v1/signals/Nothing":                     "404 unknown signal",
@@ -306,6 +311,43 @@ func TestFieldsAreShownOnlyOnDemand(t *testing.T) {
 	_, body = shown.do(t, "GET", fmt.Sprintf("/api/v1/signals/JobQueued/messages/%d", job.ID), "")
 	require.NoError(t, json.Unmarshal([]byte(body), &m))
 	assert.Equal(t, map[string]any{"id": float64(job.ID), "number": 1.0, "payload": "Ada\u202e <b>"}, m.Fields)
+}
+
+func TestPasswordsInErrorsAreHidden(t *testing.T) {
+	t.Parallel()
+	w := open(t, testdb.SQLite)
+	s := serve(t, w, signalweb.Token(token))
+	w.queue(t, 1)
+	w.fails(func(string, int) error {
+		return entsignal.Permanent(errors.New("amqp://ada:hunter2@mq: no such vhost"))
+	})
+	_, err := w.bus.FlushMany(ctx(t), entsignal.Only("JobQueued"))
+	require.Error(t, err)
+	id := get[[]entsignal.FailedSignal](t, s, "/api/v1/signals/JobQueued/failed")[0].ID
+	for _, path := range []string{"/", "/signals/JobQueued", "/signals/JobQueued/" + id, "/relay", "/api/v1/signals", "/api/v1/signals/JobQueued", "/api/v1/signals/JobQueued/failed"} {
+		_, body := s.do(t, "GET", path, "")
+		assert.NotContains(t, body, "hunter2", path)
+	}
+	for _, which := range []string{"all", "selected"} {
+		resp, body := s.form(t, "/signals/JobQueued/discard", "which="+which+"&id="+id)
+		assert.Equal(t, http.StatusOK, resp.StatusCode, body)
+		assert.NotContains(t, body, "hunter2", which)
+	}
+}
+
+func TestHeadOfEventsEnds(t *testing.T) {
+	t.Parallel()
+	s := serve(t, open(t, testdb.SQLite))
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	defer client.CloseIdleConnections()
+	for range 2 { // the second waits for the connection of the first
+		req, err := http.NewRequestWithContext(ctx(t), "HEAD", s.URL+"/api/v1/events", nil)
+		require.NoError(t, err)
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	}
 }
 
 func TestEventsTellOfChanges(t *testing.T) {

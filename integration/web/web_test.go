@@ -182,4 +182,10 @@ func (s *page) post(t testing.TB, path, body string) (int, map[string]any) {
 	return resp.StatusCode, v
 }
 
+// form sends a form with the token.
+func (s *page) form(t testing.TB, path, body string) (*http.Response, string) {
+	t.Helper()
+	return s.do(t, "POST", path, body, "Content-Type", "application/x-www-form-urlencoded", "Authorization", "Bearer "+token)
+}
+
 var errAway = entsignal.Unavailable(errors.New("the broker is away"))
