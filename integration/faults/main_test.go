@@ -71,6 +71,7 @@ type relay struct {
 	exchange string
 	queue    string
 	message  func(number int, m *rabbitmq.Message)
+	joined   func(context.Context, []*ent.UserJoined) error // the sender of UserJoined
 }
 
 // newRelay returns a relay between a database and the broker at a URL.
@@ -79,10 +80,11 @@ func newRelay(t *testing.T, db *testdb.DB, url string) *relay {
 	return newRelayOn(t, db.Driver(t), url)
 }
 
-func newRelayOn(t *testing.T, driver dialect.Driver, url string) *relay {
+func newRelayOn(t *testing.T, driver dialect.Driver, url string, opts ...entsignal.BusOption) *relay {
 	t.Helper()
 	r := &relay{log: &logs{}, errors: make(chan error, 100), exchange: "shop-" + uuid.NewString(), queue: "shop-" + uuid.NewString()}
 	r.message = func(int, *rabbitmq.Message) {}
+	r.joined = func(context.Context, []*ent.UserJoined) error { return nil }
 	ch := admin(t)
 	require.NoError(t, ch.ExchangeDeclare(r.exchange, "direct", true, false, false, false, nil))
 	_, err := ch.QueueDeclare(r.queue, true, false, false, false, nil)
@@ -99,9 +101,9 @@ func newRelayOn(t *testing.T, driver dialect.Driver, url string) *relay {
 	r.bus, err = ent.NewSignalBus(ent.SignalSenders{
 		AuditLogged: rabbitmq.Sender(pub, func(a *ent.AuditLogged) (rabbitmq.Message, error) { return encode("audit", a.Number) }),
 		OrderPlaced: rabbitmq.Sender(pub, func(o *ent.OrderPlaced) (rabbitmq.Message, error) { return encode("order", o.Number) }),
-	},
-		entsignal.WithMissingSenders(), entsignal.WithLogger(r.log.Logger()), entsignal.WithFlushTimeout(flushTimeout),
-		entsignal.WithErrorHandler(func(_ context.Context, err error) { r.errors <- err }))
+		UserJoined:  func(ctx context.Context, users []*ent.UserJoined) error { return r.joined(ctx, users) },
+	}, append(opts, entsignal.WithMissingSenders(), entsignal.WithLogger(r.log.Logger()), entsignal.WithFlushTimeout(flushTimeout),
+		entsignal.WithErrorHandler(func(_ context.Context, err error) { r.errors <- err }))...)
 	require.NoError(t, err)
 	r.Client = ent.NewClient(ent.Driver(driver), ent.WithSignalBus(r.bus))
 	t.Cleanup(func() {
