@@ -48,8 +48,11 @@ const contentType = "text/plain; version=0.0.4; charset=utf-8"
 // not be read is shown as it was for up to a minute, and then left out.
 //
 // The handler lets everybody in. The metrics contain the names of the signal types and
-// numbers, and nothing of the messages.
+// numbers, and nothing of the messages. It panics if bus is nil.
 func Handler(bus *entsignal.Bus) http.Handler {
+	if bus == nil {
+		panic("signalmetrics: Handler: the bus is nil")
+	}
 	h := &handler{events: newEvents(bus.Signals()), table: newTable(bus, time.Now)}
 	bus.AddObserver(h.events)
 	return h

@@ -211,3 +211,7 @@ func TestWhatCannotBeReadIsShownForAMinuteAndThenLeftOut(t *testing.T) {
 	assert.Equal(t, db.now, table.read(ended))
 	assert.Equal(t, 3, db.reads)
 }
+
+func TestHandlerNeedsABus(t *testing.T) {
+	assert.PanicsWithValue(t, "signalmetrics: Handler: the bus is nil", func() { Handler(nil) })
+}
