@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"github.com/stretchr/testify/assert"
@@ -194,5 +195,43 @@ func TestDeletionThatNobodyMayDoSpendsNoAttempt(t *testing.T) {
 		}
 		assert.Empty(t, w.jobs.Keys())
 		assert.Equal(t, entsignal.PendingCount{Name: "JobQueued", Count: 40}, w.pending(t, "JobQueued"))
+	})
+}
+
+// Nor is one who holds what would go with it.
+func TestDeletionThatWaitsTooLongForALockSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL, testdb.PGX, testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
+		w := open(t, db)
+		w.queue(t, 8)
+		pool := db.Open(t)
+		for _, statement := range []string{
+			"CREATE TABLE parts (of_row bigint, FOREIGN KEY (of_row) REFERENCES job_queueds (id) ON DELETE CASCADE)",
+			"INSERT INTO parts SELECT id FROM job_queueds WHERE number = 3",
+		} {
+			_, err := pool.ExecContext(ctx(t), statement)
+			require.NoError(t, err)
+		}
+		holder, err := pool.BeginTx(ctx(t), nil)
+		require.NoError(t, err)
+		defer func() { _ = holder.Rollback() }()
+		_, err = holder.ExecContext(ctx(t), "SELECT * FROM parts FOR UPDATE")
+		require.NoError(t, err)
+
+		impatient := *db
+		if impatient.DSN += "&lock_timeout=200"; db.Dialect == dialect.MySQL {
+			impatient.DSN = db.DSN + "&innodb_lock_wait_timeout=1"
+		}
+		other := openAgain(t, &impatient, entsignal.WithFlushTimeout(time.Minute)) // MariaDB waits a second each time
+		n, err := other.JobQueued.FlushMany(ctx(t), entsignal.Burst(10))
+		require.ErrorContains(t, err, "the database refuses its deletion, so it is not sent: delete: ")
+		assert.Equal(t, 7, n)
+		assert.Equal(t, numbers(8, 3), sorted(other.jobs.Keys()))
+		assert.Equal(t, entsignal.PendingCount{Name: "JobQueued", Count: 1}, w.pending(t, "JobQueued"))
+
+		require.NoError(t, holder.Rollback())
+		n, err = w.JobQueued.FlushMany(ctx(t))
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
 	})
 }

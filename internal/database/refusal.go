@@ -53,6 +53,22 @@ func isOwn(err error) bool {
 	}
 }
 
+// isImpatience reports whether the server ended a statement that took, or waited for a
+// lock, longer than a setting allows. Then the row is not at fault, but whoever holds it, or
+// what the database would delete with it.
+func isImpatience(err error) bool {
+	switch sqlState(err) {
+	case "55P03", "57014":
+		return true
+	}
+	switch number, _ := errorField(err, "mysql", "MySQLError", "Number"); number {
+	case 1205, 1969, 3024: // of locks, and of statements on MariaDB and on MySQL
+		return true
+	default:
+		return false
+	}
+}
+
 // partSavepoint is the savepoint within that of the claim.
 const partSavepoint = "SAVEPOINT entsignal_part"
 
@@ -140,7 +156,7 @@ func findRefusals(ids []any, ordered bool, err error, try func(ids []any) (refus
 		return nil, err
 	}
 	for i := range refused {
-		refused[i].Own = refused[i].Own || some
+		refused[i].Own = refused[i].Own || some && !isImpatience(refused[i].Err)
 	}
 	return refused, nil
 }
