@@ -102,6 +102,7 @@ func TestTypeKeepsItsPaceBesideALockedTableAHangingSenderAndARestartOfTheBroker(
 		assert.Less(t, all[len(all)-1], flushTimeout, "only what waits for one of the others takes that long")
 	}
 	assert.Less(t, len(lines), 30)
+	assert.NotContains(t, strings.Join(lines, "\n"), `msg="relay: works again" signal=UserJoined`, "its sender hangs")
 	require.NoError(t, tx.Rollback())
 	close(release)
 	end()

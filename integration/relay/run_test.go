@@ -243,6 +243,31 @@ func TestLoopWhoseSenderHangsIsStuckAndNoOther(t *testing.T) {
 	})
 }
 
+// The row of a call that was abandoned is still held, so the passes after it find nothing.
+func TestTypeDoesNotWorkAgainWhileItsSenderHangs(t *testing.T) {
+	testdb.On(t, []testdb.Kind{testdb.PostgreSQL}, func(t *testing.T, db *testdb.DB) {
+		p := first(t, db, entsignal.WithFlushTimeout(100*time.Millisecond))
+		release := make(chan struct{})
+		p.audits.Before(func(context.Context, []*ent.AuditLogged) error {
+			<-release
+			return errors.New("late")
+		})
+		p.audit(t, 1)
+		p.run(t, entsignal.Only("AuditLogged"))
+		loop := func() entsignal.LoopState { return append(p.bus.RunState().Loops, entsignal.LoopState{})[0] }
+		require.Eventually(t, func() bool { return loop().Err != nil }, 50*time.Second, time.Millisecond)
+		passes := loop().Passes
+		require.Eventually(t, func() bool { return loop().Passes > passes+2 }, 50*time.Second, time.Millisecond)
+		require.Error(t, loop().Err)
+		assert.False(t, loop().FailingSince.IsZero())
+		assert.Zero(t, p.log.Count("relay: works again"), "%s", p.log)
+		p.audits.Before(nil)
+		close(release)
+		p.audits.WaitFor(t, 1)
+		require.Eventually(t, func() bool { return loop().Err == nil }, 50*time.Second, time.Millisecond)
+	})
+}
+
 func TestRelayLogsAFailureOnceAndWhenItIsOver(t *testing.T) {
 	p := first(t, sqlite(t))
 	failed := make(chan struct{}, 100)

@@ -140,7 +140,7 @@ func (in Inbox) checkRepeat(ctx context.Context, drv dialect.Driver, k ReceivedK
 	case err != nil:
 		return err
 	case !found[[2]string{k.Source, k.MessageID}]:
-		return fmt.Errorf("table %s takes the key for one that is there, and it isn't; expected columns %s and %s that compare exactly, such as VARBINARY(255), and no other unique index: %v", in.Name, in.Source, in.MessageID, refused)
+		return fmt.Errorf("table %s takes the key for one that is there, and it isn't; expected columns %s and %s that compare exactly, such as VARBINARY(255), and no other unique index: %s", in.Name, in.Source, in.MessageID, refused.Error())
 	default:
 		return refused
 	}

@@ -135,6 +135,8 @@ type aPass struct {
 	mode entsignal.Mode
 	sent int
 	err  error
+	// provesNothing: it has sent nothing, and what an earlier one left behind may hold the rows.
+	provesNothing bool
 }
 
 // pass looks and flushes once. A panic is its error.
@@ -149,6 +151,7 @@ func (l *loop) pass(ctx context.Context, woken bool) aPass {
 		}
 		return l.engine.Flush(ctx, p.mode, l.options(p.mode))
 	})
+	p.provesNothing = p.sent == 0 && l.state.hasStrays()
 	l.state.ended(p, l.engine.stopped(ctx) != nil)
 	return p
 }
@@ -253,7 +256,7 @@ func (l *loop) report(ctx context.Context, p aPass) {
 			slog.String("mode", p.mode.String()), slog.Int("sent", p.sent), slog.Any("error", p.err))
 	case pace.Busy:
 	default:
-		if f.since.IsZero() {
+		if f.since.IsZero() || p.provesNothing {
 			return
 		}
 		if !f.logged.IsZero() {

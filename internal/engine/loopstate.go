@@ -69,9 +69,10 @@ func (s *loopState) ended(p aPass, cut bool) {
 		return
 	}
 	s.state.Passes++
-	s.state.Err = nil
 	if p.err == nil || onlyBusy(p.err) {
-		s.state.FailingSince = time.Time{}
+		if !p.provesNothing {
+			s.state.Err, s.state.FailingSince = nil, time.Time{}
+		}
 		return
 	}
 	s.state.Failed++
@@ -79,6 +80,13 @@ func (s *loopState) ended(p aPass, cut bool) {
 	if s.state.FailingSince.IsZero() {
 		s.state.FailingSince = s.state.Moved
 	}
+}
+
+// hasStrays reports whether a query is left behind. It may be a sender that hangs.
+func (s *loopState) hasStrays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strays > 0
 }
 
 // rests notes that the loop rests for d at most.
