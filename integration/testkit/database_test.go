@@ -94,10 +94,11 @@ func TestDeletionThatIsLostRepeatsTheMessageWhereTheDatabaseForgetsIt(t *testing
 		assert.Equal(t, 1, fault.Struck())
 		require.Len(t, *reported, 1)
 		assert.ErrorIs(t, (*reported)[0], entsignaltest.ErrConnectionLost)
-		assert.Equal(t, 1, pending(t, s))
 		want := []int{1, 1}
-		if db.Dialect == dialect.SQLite { // the process remembers
+		if db.Dialect == dialect.SQLite { // the process deletes it a moment later
 			want = []int{1}
+		} else {
+			assert.Equal(t, 1, pending(t, s))
 		}
 		require.NoError(t, s.outbox.Drain(ctx(t)))
 		assert.Equal(t, want, numbers(entsignaltest.Sent[*ent.OrderPlaced](s.outbox)))
