@@ -260,7 +260,7 @@ func TestTypeDoesNotWorkAgainWhileItsSenderHangs(t *testing.T) {
 		require.Eventually(t, func() bool { return loop().Passes > passes+2 }, 50*time.Second, time.Millisecond)
 		require.Error(t, loop().Err)
 		assert.False(t, loop().FailingSince.IsZero())
-		assert.Zero(t, p.log.Count("relay: works again"), "%s", p.log)
+		assert.Zero(t, p.log.Count("relay: works again"), "%s", p.log.String())
 		p.audits.Before(nil)
 		close(release)
 		p.audits.WaitFor(t, 1)
