@@ -58,7 +58,7 @@ type Client[D any, X Tx] struct {
 	bus     *engine.Binding
 	open    collectors[D]
 	lane    *txn.Lane
-	inboxes sync.Map // the tables of inboxes that are known to be fit
+	inboxes sync.Map // the tables of inboxes that are known to be fit, with what CheckTable reports
 	// deliveries are those for Once that begin a transaction of their own. One that joins a
 	// transaction doesn't wait there: it holds locks of the database, which sees when two
 	// wait for each other.

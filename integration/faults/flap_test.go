@@ -83,10 +83,7 @@ func TestRelayOfAFlappingBrokerAndDatabaseHoldsNoMoreThanAtTheStart(t *testing.T
 		}
 	}
 	faults := []func(){reset(broker), reset(database), swallow(broker), swallow(database)}
-	until := time.Now()
-	if os.Getenv("ENTSIGNAL_OUTAGE") != "" {
-		until = until.Add(outage(t))
-	}
+	until := endOfLongRun(t, 1)
 	n := 0
 	for ; n < len(faults) || time.Now().Before(until); n++ {
 		faults[n%len(faults)]()

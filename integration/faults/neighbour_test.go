@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -75,11 +74,7 @@ func TestTypeKeepsItsPaceBesideALockedTableAHangingSenderAndARestartOfTheBroker(
 	require.NoError(t, err)
 	r.UserJoined.Create().SetNumber(1).ExecX(t.Context())
 	<-hanging
-	var until time.Time
-	if os.Getenv("ENTSIGNAL_OUTAGE") != "" {
-		until = time.Now().Add(outage(t) / 2)
-	}
-	beside := pace(until)
+	beside := pace(endOfLongRun(t, 0.5))
 
 	ctl(t, "stop_app")
 	number++
@@ -87,10 +82,7 @@ func TestTypeKeepsItsPaceBesideALockedTableAHangingSenderAndARestartOfTheBroker(
 	r.log.await(t, "broker or database is unavailable")
 	ctl(t, "start_app")
 	assert.Equal(t, 1, <-sent, "what was recorded while the broker was away")
-	if !until.IsZero() {
-		until = time.Now().Add(outage(t) / 2)
-	}
-	after := pace(until)
+	after := pace(endOfLongRun(t, 0.5))
 
 	p := func(all []time.Duration, percent int) time.Duration {
 		return all[len(all)*percent/100].Round(10 * time.Microsecond)

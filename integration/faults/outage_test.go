@@ -28,6 +28,16 @@ func outage(t *testing.T) time.Duration {
 	return d
 }
 
+// endOfLongRun returns until when a test repeats what it has seen once: for a part of
+// ENTSIGNAL_OUTAGE, or no longer.
+func endOfLongRun(t *testing.T, part float64) time.Time {
+	t.Helper()
+	if os.Getenv("ENTSIGNAL_OUTAGE") == "" {
+		return time.Now()
+	}
+	return time.Now().Add(time.Duration(part * float64(outage(t))))
+}
+
 // Writers commit and a relay flushes all the while.
 func TestBrokerThatIsDownUnderLoadCostsThreeLinesAndNothingElse(t *testing.T) {
 	r := newRelay(t, newDatabase(t), own.AMQP)

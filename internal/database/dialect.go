@@ -178,7 +178,7 @@ func isAnswer(err error) bool {
 	if err == nil {
 		return false
 	}
-	_, mysql := errorField(err, "mysql", "MySQLError", "Number")
+	_, mysql := mysqlNumber(err)
 	_, sqlite := sqliteCode(err)
 	return mysql || sqlite || sqlState(err) != ""
 }

@@ -117,20 +117,24 @@ func (in Inbox) insertMySQL(ctx context.Context, drv dialect.Driver, keys []Rece
 	}
 	for i, k := range keys {
 		query, args := in.insert(drv, keys[i:i+1], mysqlLiteral).Query()
-		err := drv.Exec(ctx, query, args, nil)
-		if isMySQLDuplicate(err) && (!in.Exact || isMySQLPrimary(err)) {
-			err = in.checkRepeat(ctx, drv, k, err)
-		}
-		if inserted[i] = err == nil; err != nil && !isMySQLDuplicate(err) {
+		switch err := drv.Exec(ctx, query, args, nil); {
+		case err == nil:
+			inserted[i] = true
+		case !isMySQLDuplicate(err):
 			return nil, err
+		case in.Exact && !isMySQLPrimary(err): // a repeat
+		default:
+			if err := in.checkRepeat(ctx, drv, k, err); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return inserted, nil
 }
 
-// checkRepeat returns refused, the error of the insertion, if the key is in the inbox, byte
-// for byte. What is refused for any other reason is no repeat, and to drop it would be to
-// lose it. The read locks, because one that doesn't may see the table as it was before.
+// checkRepeat returns an error unless the key is in the inbox, byte for byte. What is
+// refused for any other reason is no repeat, and to drop it would be to lose it. The read
+// locks, because one that doesn't may see the table as it was before.
 func (in Inbox) checkRepeat(ctx context.Context, drv dialect.Driver, k ReceivedKey, refused error) error {
 	b := sql.Dialect(dialect.MySQL)
 	query, args := b.Select(in.Source, in.MessageID).From(b.Table(in.Name).Schema(in.Schema)).
@@ -142,13 +146,13 @@ func (in Inbox) checkRepeat(ctx context.Context, drv dialect.Driver, k ReceivedK
 	case !found[[2]string{k.Source, k.MessageID}]:
 		return fmt.Errorf("table %s takes the key for one that is there, and it isn't; expected columns %s and %s that compare exactly, such as VARBINARY(255), and no other unique index: %s", in.Name, in.Source, in.MessageID, refused.Error())
 	default:
-		return refused
+		return nil
 	}
 }
 
 // isMySQLDuplicate knows ER_DUP_ENTRY.
 func isMySQLDuplicate(err error) bool {
-	number, ok := errorField(err, "mysql", "MySQLError", "Number")
+	number, ok := mysqlNumber(err)
 	return ok && number == 1062
 }
 

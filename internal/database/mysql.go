@@ -87,11 +87,17 @@ func removeMySQL(t *tx, table Table, ids []any) (string, []any) {
 	return b.Query()
 }
 
+// mysqlNumber returns the number of an error of the server. It detects
+// *mysql.MySQLError by its shape, because importing the driver would link it into every
+// program.
+func mysqlNumber(err error) (number int64, ok bool) {
+	return errorField(err, "mysql", "MySQLError", "Number")
+}
+
 // isMySQLConflict recognizes ER_LOCK_DEADLOCK, and ER_CHECKREAD of MariaDB's
-// snapshot isolation. It detects *mysql.MySQLError by its shape, because importing
-// the driver would link it into every program.
+// snapshot isolation.
 func isMySQLConflict(err error) bool {
-	number, ok := errorField(err, "mysql", "MySQLError", "Number")
+	number, ok := mysqlNumber(err)
 	return ok && (number == 1213 || number == 1020)
 }
 
@@ -100,7 +106,7 @@ func isMySQLConflict(err error) bool {
 // for the statements of a bus means read_only, ER_READ_ONLY_MODE and
 // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
 func isMySQLUnavailable(err error) bool {
-	number, _ := errorField(err, "mysql", "MySQLError", "Number")
+	number, _ := mysqlNumber(err)
 	switch number {
 	case 1040, 1053, 1290, 1836, 1792:
 		return true

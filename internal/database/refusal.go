@@ -45,7 +45,7 @@ func isOwn(err error) bool {
 	if state := sqlState(err); state != "" {
 		return strings.HasPrefix(state, "23") || strings.HasPrefix(state, "P0")
 	}
-	switch number, _ := errorField(err, "mysql", "MySQLError", "Number"); number {
+	switch number, _ := mysqlNumber(err); number {
 	case 1048, 1062, 1216, 1217, 1451, 1452, 1644, 3819, 4025: // constraints, and SIGNAL of a trigger
 		return true
 	default:
@@ -61,7 +61,7 @@ func isImpatience(err error) bool {
 	case "55P03", "57014":
 		return true
 	}
-	switch number, _ := errorField(err, "mysql", "MySQLError", "Number"); number {
+	switch number, _ := mysqlNumber(err); number {
 	case 1205, 1969, 3024: // of locks, and of statements on MariaDB and on MySQL
 		return true
 	default:
