@@ -2,8 +2,11 @@ package signalweb
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/entsignal/signalbus/internal/foreign"
 )
 
 const (
@@ -16,6 +19,11 @@ const (
 	// nobody should wait for a database that is away.
 	askTime      = 1500 * time.Millisecond
 	askAgainTime = 250 * time.Millisecond
+	// askAllTime is how long a request about many types may begin further questions. The
+	// next request asks the rest.
+	askAllTime = askTime
+	// maxAsking is how many types one request asks about at a time.
+	maxAsking = 4
 	// failedRest is how long the database is left alone after a question that failed.
 	failedRest = 3 * time.Second
 )
@@ -36,7 +44,10 @@ type answered[T any] struct {
 	err   error     // of the last question, if it failed
 }
 
-// get returns the answer, and asks if the last one is too old.
+// errNotAsked is why there is no answer while the database is slow.
+var errNotAsked = errors.New("not asked yet: the database is slow")
+
+// get returns the answer, and asks if the last one is too old and ctx has not ended.
 func (c *cached[T]) get(ctx context.Context, ask func(context.Context) (T, error)) answered[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,7 +63,10 @@ func (c *cached[T]) get(ctx context.Context, ask func(context.Context) (T, error
 			}
 			c.mu.Lock()
 		}
-		return c.last
+		return c.lastOr(errNotAsked)
+	}
+	if ctx.Err() != nil {
+		return c.lastOr(errNotAsked)
 	}
 	limit := askTime
 	if c.last.err != nil {
@@ -75,11 +89,21 @@ func (c *cached[T]) get(ctx context.Context, ask func(context.Context) (T, error
 	return c.last
 }
 
-// ask asks for others too, so it goes on when the request that it belongs to ends.
+// lastOr returns the last answer, or why there is none.
+func (c *cached[T]) lastOr(why error) answered[T] {
+	last := c.last
+	if last.at.IsZero() && last.err == nil {
+		last.err = why
+	}
+	return last
+}
+
+// ask asks for others too, so it goes on when the request that it belongs to ends. A
+// driver that panics must neither end the process nor keep the others waiting.
 func (c *cached[T]) ask(ctx context.Context, limit time.Duration, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	return ask(ctx)
+	return foreign.Call(func() (T, error) { return ask(ctx) })
 }
 
 // expire makes the next get ask.
@@ -87,4 +111,21 @@ func (c *cached[T]) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next = time.Time{}
+}
+
+// askAll calls ask for 0 to n-1, a few at a time. When askAllTime is over, its context
+// ends, so that what remains gets the last answers.
+func askAll(ctx context.Context, n int, ask func(ctx context.Context, i int)) {
+	ctx, cancel := context.WithTimeout(ctx, askAllTime)
+	defer cancel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	free := make(chan struct{}, maxAsking)
+	for i := range n {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			ask(ctx, i)
+		})
+	}
 }

@@ -88,9 +88,14 @@ func (s *server) routes() *http.ServeMux {
 	read("/api/v1/signals/{name}", s.getSignal)
 	read("/api/v1/signals/{name}/failed", s.getFailed)
 	read("/api/v1/signals/{name}/messages/{id}", s.getMessage)
-	act("/api/v1/signals/{name}/retry", s.postRetry)
-	act("/api/v1/signals/{name}/discard", s.postDiscard)
-	act("/api/v1/signals/{name}/flush", s.postFlush)
+	for path, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"/api/v1/signals/{name}/retry":   s.postRetry,
+		"/api/v1/signals/{name}/discard": s.postDiscard,
+		"/api/v1/signals/{name}/flush":   s.postFlush,
+	} {
+		act(path, h)
+		read(path, onlyPost) // otherwise this would be the page that there isn't
+	}
 	read("/api/v1/relay", s.getRelay)
 	read("/api/v1/events", s.getEvents)
 	read("/api/v1/openapi.json", s.getFile("openapi.json", "application/json"))
@@ -101,6 +106,11 @@ func (s *server) routes() *http.ServeMux {
 		return &httpError{http.StatusNotFound, "there is no such page"}
 	})
 	return mux
+}
+
+func onlyPost(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Allow", http.MethodPost)
+	return &httpError{http.StatusMethodNotAllowed, "this path takes POST requests only"}
 }
 
 // policy is the Content-Security-Policy of everything.

@@ -14,12 +14,8 @@ import (
 	"github.com/entsignal/signalbus/internal/view"
 )
 
-const (
-	// countLimit bounds each count: it stands for itself or more.
-	countLimit = 10001
-	// maxAsking is how many types are asked about at a time.
-	maxAsking = 4
-)
+// countLimit bounds each count: it stands for itself or more.
+const countLimit = 10001
 
 // looked is what the database has told of a type.
 type looked struct {
@@ -111,16 +107,9 @@ func (s *server) signals(ctx context.Context) []signalState {
 	infos := s.bus.Signals()
 	states := make([]signalState, len(infos))
 	loops := s.loops()
-	var all sync.WaitGroup
-	free := make(chan struct{}, maxAsking)
-	for i, info := range infos {
-		free <- struct{}{}
-		all.Go(func() {
-			defer func() { <-free }()
-			states[i] = s.signal(ctx, info, loops[info.Name])
-		})
-	}
-	all.Wait()
+	askAll(ctx, len(infos), func(ctx context.Context, i int) {
+		states[i] = s.signal(ctx, infos[i], loops[infos[i].Name])
+	})
 	return states
 }
 

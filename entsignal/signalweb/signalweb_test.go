@@ -145,6 +145,71 @@ func TestOldAnswerServesWhileTheDatabaseIsAsked(t *testing.T) {
 	})
 }
 
+func TestManyTypesAreNotWaitedForOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const types = 50
+		var (
+			all    [types]cached[int]
+			hangs  = true
+			asked  atomic.Int64
+			failed int
+		)
+		look := func() (answers [types]answered[int]) {
+			askAll(t.Context(), types, func(ctx context.Context, i int) {
+				answers[i] = all[i].get(ctx, func(ctx context.Context) (int, error) {
+					asked.Add(1)
+					if hangs {
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}
+					return i, nil
+				})
+			})
+			return answers
+		}
+		began := time.Now()
+		for _, a := range look() {
+			if assert.Error(t, a.err) && !errors.Is(a.err, errNotAsked) {
+				failed++
+			}
+		}
+		assert.LessOrEqual(t, time.Since(began), askAllTime+askTime)
+		assert.EqualValues(t, failed, asked.Load())
+		assert.Less(t, failed, types)
+		hangs = false
+		time.Sleep(failedRest)
+		for i, a := range look() {
+			assert.NoError(t, a.err)
+			assert.Equal(t, i, a.value)
+		}
+		hangs = true
+		time.Sleep(failedRest)
+		for i, a := range look() {
+			assert.Equal(t, i, a.value, "the last answer")
+		}
+	})
+}
+
+func TestDriverThatPanicsIsAnErrorForAllWhoLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c cached[int]
+		for range 2 {
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					a := c.get(t.Context(), func(context.Context) (int, error) {
+						time.Sleep(time.Millisecond)
+						panic("boom")
+					})
+					assert.ErrorContains(t, a.err, "panic: boom")
+				})
+			}
+			all.Wait()
+			time.Sleep(failedRest)
+		}
+	})
+}
+
 func TestTextsShowWhatCannotBeSeen(t *testing.T) {
 	assert.Equal(t, `a\u202eb\x00\n\u200b é ✓ \xff`, visible("a\u202eb\x00\n\u200b é ✓ \xff"))
 	assert.Equal(t, "a\n\tb\\r", visibleText("a\n\tb\r"))

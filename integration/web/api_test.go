@@ -187,6 +187,7 @@ func TestBadRequestsAreToldWhatIsWrong(t *testing.T) {
 		"/api/v1/signals/NoteTaken/failed":            "409 no mixin.Retry",
 		"/api/v1/signals/JobQueued/messages/17":       "404 no such signal is pending",
 		"/api/v1/nothing":                             "404 no such page",
+		"/api/v1/signals/JobQueued/retry":             "405 POST requests only",
 	} {
 		status, text, _ := strings.Cut(want, " ")
 		resp, body := s.do(t, "GET", path, "")
