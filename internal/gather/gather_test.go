@@ -43,6 +43,40 @@ func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
 	assert.True(t, lead)
 }
 
+// A small batch costs the database as much as a large one.
+func TestSecondBatchBeginsWhenAsManyWaitAsTheFirstHas(t *testing.T) {
+	var g Gatherer
+	join := func() (*Share, bool) { return g.Join([]any{1}) }
+	led := func(s *Share) bool {
+		select {
+		case <-s.Lead:
+			return true
+		default:
+			return false
+		}
+	}
+	first, lead := join()
+	require.True(t, lead)
+	join()
+	join()
+	assert.Len(t, g.Gather(first), 3)
+	second, _ := join()
+	g.Pass()
+	join()
+	assert.False(t, led(second), "two wait, and the first batch has three")
+	_, lead = join()
+	assert.False(t, lead)
+	assert.True(t, led(second), "the one that has waited longest")
+	assert.Len(t, g.Gather(second), 3)
+	third, _ := join()
+	g.End()
+	assert.False(t, led(third), "the second isn't published")
+	g.Pass()
+	assert.False(t, led(third), "one waits, and the second batch has three")
+	g.End()
+	assert.True(t, led(third), "nothing is under way")
+}
+
 func TestOneSharedBatchAtMostBreaksOut(t *testing.T) {
 	var g Gatherer
 	join := func() *Share {
