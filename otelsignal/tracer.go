@@ -206,10 +206,14 @@ func (s *sendSpan) measure(took time.Duration, o outcome) {
 	for t, n := range o.failed {
 		s.t.sent.Add(ctx, int64(n), with(t))
 	}
+	of := with(o.first)
+	s.t.duration.Record(ctx, took.Seconds(), of)
 	if o.sent > 0 {
-		s.t.sent.Add(ctx, int64(o.sent), with(""))
+		if o.first != "" {
+			of = with("")
+		}
+		s.t.sent.Add(ctx, int64(o.sent), of)
 	}
-	s.t.duration.Record(ctx, took.Seconds(), with(o.first))
 }
 
 // wait makes the span for the time that a signal has waited, in the trace that created it.
