@@ -27,7 +27,7 @@ type scale struct {
 func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 2,
-		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 12_000, drained: 100_000,
+		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 60_000, drained: 100_000,
 		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 6_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
