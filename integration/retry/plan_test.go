@@ -186,6 +186,48 @@ func TestFlushesWalkAlongTheKeyWithRetryToo(t *testing.T) {
 	})
 }
 
+// Until a table is analyzed, the database can only guess how many rows are left. It must
+// not read and sort all of them for each batch.
+func TestFlushesWalkAlongTheKeyOfATableThatWasNeverAnalyzed(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
+		w, notes := spied(t, db)
+		pool := db.Open(t)
+		if db.Dialect == dialect.Postgres {
+			_, err := pool.ExecContext(ctx(t), "ALTER TABLE job_queueds SET (autovacuum_enabled = off)")
+			require.NoError(t, err)
+		}
+		for name, flush := range map[string]func() (int, error){
+			"flush":        func() (int, error) { return w.JobQueued.Flush(ctx(t), entsignal.Wait(0), entsignal.Burst(100)) },
+			"flushmany":    func() (int, error) { return w.JobQueued.FlushMany(ctx(t), entsignal.Burst(100)) },
+			"flushordered": func() (int, error) { return w.JobQueued.FlushOrdered(ctx(t), entsignal.Burst(100)) },
+		} {
+			w.queue(t, 10000)
+			var plans []string
+			w.jobs.Before(func(context.Context, []*ent.JobQueued) error { // while the rows are there
+				for _, s := range notes.take() {
+					if len(plans) < 5 && batchQuery.MatchString(s.text) {
+						plans = append(plans, explain(t, pool, db, s.text, s.args.([]any)))
+					}
+				}
+				return nil
+			})
+			notes.take()
+			n, err := flush()
+			require.NoError(t, err)
+			assert.Equal(t, 10000, n)
+			require.Len(t, plans, 5, name)
+			for _, plan := range plans {
+				assert.Regexp(t, "Index Scan using job_queueds_pkey|PRIMARY|INTEGER PRIMARY KEY|SCAN job_queueds $", plan, name)
+				assert.NotRegexp(t, "Sort|filesort|TEMP B-TREE", plan, name)
+			}
+		}
+	})
+}
+
+// batchQuery is the query of a batch.
+var batchQuery = regexp.MustCompile(`ORDER BY .* LIMIT [0-9]{2,}`)
+
 // dueCondition is the condition that leaves out what waits.
 var dueCondition = regexp.MustCompile(` AND CASE WHEN .* <> 1`)
 

@@ -38,3 +38,21 @@ func PlaceOf(drv dialect.Driver, get func(name string) (any, error), n int) (pla
 	}
 	return place, true
 }
+
+// UpTo matches the rows whose column is top or less, for a query that takes the first
+// of them behind another value.
+//
+// PostgreSQL compares rows of two columns instead. While a table was never analyzed,
+// such as after a restore or pg_upgrade, it takes two comparisons of one column for a
+// range with a two-hundredth of the rows, and reads and sorts the whole range for each
+// batch: 200,000 rows took 80 ms a batch when measured, instead of half a millisecond.
+// It doesn't guess so of rows, and still ends its walk along the index at top.
+func UpTo(s *sql.Selector, column string, top any) *sql.Predicate {
+	column = s.C(column)
+	if s.Dialect() != dialect.Postgres {
+		return sql.LTE(column, top)
+	}
+	return sql.P(func(b *sql.Builder) {
+		b.WriteByte('(').IdentComma(column, column).WriteString(") <= (").Args(top, top).WriteByte(')')
+	})
+}

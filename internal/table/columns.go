@@ -38,7 +38,7 @@ func (c Columns) Span(after, top any, limit int) func(*sql.Selector) {
 			s.Where(sql.GT(s.C(c.ID), after))
 		}
 		if top != nil {
-			s.Where(sql.LTE(s.C(c.ID), top))
+			s.Where(database.UpTo(s, c.ID, top))
 		}
 		s.OrderBy(s.C(c.ID)).Limit(limit)
 	}
@@ -121,7 +121,7 @@ func (c Columns) OfKey(key, top any) func(*sql.Selector) {
 			s.Where(sql.EQ(s.C(c.Key), key))
 		}
 		if top != nil {
-			s.Where(sql.LTE(s.C(c.ID), top))
+			s.Where(database.UpTo(s, c.ID, top))
 		}
 		c.sort(s)
 	}
