@@ -63,10 +63,10 @@ func (c *cached[T]) get(ctx context.Context, ask func(context.Context) (T, error
 			}
 			c.mu.Lock()
 		}
-		return c.lastOr(errNotAsked)
+		return c.lastKnown()
 	}
 	if ctx.Err() != nil {
-		return c.lastOr(errNotAsked)
+		return c.lastKnown()
 	}
 	limit := askTime
 	if c.last.err != nil {
@@ -89,11 +89,11 @@ func (c *cached[T]) get(ctx context.Context, ask func(context.Context) (T, error
 	return c.last
 }
 
-// lastOr returns the last answer, or why there is none.
-func (c *cached[T]) lastOr(why error) answered[T] {
+// lastKnown returns the last answer, or why there is none.
+func (c *cached[T]) lastKnown() answered[T] {
 	last := c.last
 	if last.at.IsZero() && last.err == nil {
-		last.err = why
+		last.err = errNotAsked
 	}
 	return last
 }

@@ -75,6 +75,10 @@ func (s *server) routes() *http.ServeMux {
 	act := func(path string, h func(http.ResponseWriter, *http.Request) error) {
 		mux.HandleFunc("POST "+path, s.answer(Full, h))
 	}
+	post := func(path string, h func(http.ResponseWriter, *http.Request) error) {
+		act(path, h)
+		read(path, onlyPost) // otherwise GET would find no such page
+	}
 	read("/{$}", s.showSignals)
 	read("/signals/{name}", s.showSignal)
 	read("/signals/{name}/{$}", s.showMessage) // ?id=
@@ -88,14 +92,9 @@ func (s *server) routes() *http.ServeMux {
 	read("/api/v1/signals/{name}", s.getSignal)
 	read("/api/v1/signals/{name}/failed", s.getFailed)
 	read("/api/v1/signals/{name}/messages/{id}", s.getMessage)
-	for path, h := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"/api/v1/signals/{name}/retry":   s.postRetry,
-		"/api/v1/signals/{name}/discard": s.postDiscard,
-		"/api/v1/signals/{name}/flush":   s.postFlush,
-	} {
-		act(path, h)
-		read(path, onlyPost) // otherwise this would be the page that there isn't
-	}
+	post("/api/v1/signals/{name}/retry", s.postRetry)
+	post("/api/v1/signals/{name}/discard", s.postDiscard)
+	post("/api/v1/signals/{name}/flush", s.postFlush)
 	read("/api/v1/relay", s.getRelay)
 	read("/api/v1/events", s.getEvents)
 	read("/api/v1/openapi.json", s.getFile("openapi.json", "application/json"))

@@ -7,17 +7,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// joining returns a function that lets a commit of one signal join.
+func joining(g *Gatherer) func() (*Share, bool) {
+	return func() (*Share, bool) { return g.Join([]any{1}) }
+}
+
+// led reports whether a share has got the lead.
+func led(s *Share) bool {
+	select {
+	case <-s.Lead:
+		return true
+	default:
+		return false
+	}
+}
+
 func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
 	var g Gatherer
-	join := func() (*Share, bool) { return g.Join([]any{1}) }
-	led := func(s *Share) bool {
-		select {
-		case <-s.Lead:
-			return true
-		default:
-			return false
-		}
-	}
+	join := joining(&g)
 	_, lead := join()
 	require.True(t, lead)
 	second, lead := join()
@@ -46,15 +53,7 @@ func TestTwoSharedBatchesMayBeUnderWayOneOfThemUnpublished(t *testing.T) {
 // A small batch costs the database as much as a large one.
 func TestSecondBatchBeginsWhenAsManyWaitAsTheFirstHas(t *testing.T) {
 	var g Gatherer
-	join := func() (*Share, bool) { return g.Join([]any{1}) }
-	led := func(s *Share) bool {
-		select {
-		case <-s.Lead:
-			return true
-		default:
-			return false
-		}
-	}
+	join := joining(&g)
 	first, lead := join()
 	require.True(t, lead)
 	join()
