@@ -48,7 +48,7 @@ func openStage(t *testing.T) *stage {
 func TestEachSideDoesTheWorkThatItIsMeasuredBy(t *testing.T) {
 	s := openStage(t)
 	s.do = func(ctx context.Context, j job) (Figure, error) { return j.here(ctx) } // quicker, and delivers no less
-	tiny := scale{rounds: 1, tries: 1, messages: 40, backlog: 40, quorum: 40, variant: 20, drained: 40, small: 20, middle: 30, large: 40, keys: 200, passes: 3, commits: 64, relayed: 20, burst: 10, windows: []int{10, 20}}
+	tiny := scale{rounds: 1, tries: 1, messages: 40, backlog: 40, quorum: 40, variant: 20, drained: 40, small: 20, middle: 30, large: 40, keys: 200, passes: 3, commits: 64, traced: 64, relayed: 20, burst: 10, windows: []int{10, 20}}
 	measured := make(map[string]result)
 	// Not that of the hook, which runs go test: see TestFigureOfTheHookIsRead.
 	families := slices.Concat(s.flushes(tiny), []family{s.growth(tiny)}, s.orders(tiny), s.idle(tiny), s.autoflushes(tiny), s.relays(tiny), s.traces(tiny), s.inboxes(tiny), s.drains(tiny), s.variants(tiny)[6:])
@@ -167,6 +167,22 @@ func TestCPUTimeIncludesThatOfChildren(t *testing.T) {
 	assert.LessOrEqual(t, parents-own, parents)
 	_, err = treeCPU(1 << 30)
 	assert.ErrorContains(t, err, "is gone")
+}
+
+func TestSecondRoundRunsTheSidesInTheReverseOrder(t *testing.T) {
+	var ran []string
+	slower := func(name string) *side { // each run takes a second more than the one before
+		return &side{name: name, run: func(context.Context) (Figure, error) {
+			ran = append(ran, name)
+			return Figure{Count: 1, Took: time.Duration(len(ran)) * time.Second}, nil
+		}}
+	}
+	floor, ours, other := slower("floor"), slower("ours"), slower("other")
+	f := family{sides: []*side{floor, ours, other}, rows: []row{speed("row", messages, floor, ours)}}
+	results, err := f.measure(t.Context(), 3, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"floor", "ours", "other", "other", "ours", "floor", "floor", "ours", "other"}, ran)
+	assert.InDelta(t, 6.0/5, results[0].ratio.most, 1e-9, "of the second round")
 }
 
 func TestResultComparesWithinTheRound(t *testing.T) {

@@ -77,7 +77,9 @@ func speed(name, unit string, floor, ours *side) row {
 }
 
 // family is a group of rows that share their sides. A round runs each side
-// once, in order, so that what a row compares was measured side by side.
+// once, so that what a row compares was measured side by side. Every second round
+// runs them in the reverse order: what ran before leaves work to the servers, and
+// with one order always to the same side.
 type family struct {
 	sides []*side
 	rows  []row
@@ -107,6 +109,16 @@ func (f family) only(match *regexp.Regexp) family {
 	return some
 }
 
+// order returns the sides as a round runs them.
+func (f family) order(round int) []*side {
+	if round%2 == 0 {
+		return f.sides
+	}
+	reverse := slices.Clone(f.sides)
+	slices.Reverse(reverse)
+	return reverse
+}
+
 // measure runs the rounds of a family and returns the results of its rows.
 func (f family) measure(ctx context.Context, rounds int, progress io.Writer) ([]result, error) {
 	for _, s := range f.sides {
@@ -119,7 +131,7 @@ func (f family) measure(ctx context.Context, rounds int, progress io.Writer) ([]
 	}
 	figures := make(map[*side][]Figure)
 	for round := range rounds {
-		for _, s := range f.sides {
+		for _, s := range f.order(round) {
 			figure, err := s.run(ctx)
 			if err != nil {
 				return nil, err

@@ -5,7 +5,7 @@ import "entgo.io/ent/dialect"
 // traces are the families of what telemetry costs: mixin.Trace beside signals without
 // it, and otelsignal beside the same signals without it.
 func (s *stage) traces(sc scale) []family {
-	commits := job{Program: "autoflush", Database: dialect.Postgres, Count: sc.commits, Size: 300, Parallel: 32}
+	commits := job{Program: "autoflush", Database: dialect.Postgres, Count: sc.traced, Size: 300, Parallel: 32}
 	backlog := job{Program: "FlushMany", Database: dialect.Postgres, Count: sc.messages, Size: 300, Parallel: 1, Burst: sc.burst}
 	return []family{
 		s.traced(commits, "transactions/s", "autoflush, 32 writers, mixin.Trace beside none", rowTracedAutoflush),

@@ -19,6 +19,7 @@ type scale struct {
 	keys     int // of three rows each
 	passes   int // over empty tables
 	commits  int // of 32 writers; one writer does a quarter
+	traced   int // commits of traced signals, more of them because their rows differ by little
 	relayed  int // commits at a rate, of which a relay is told
 	burst    int
 	windows  []int // of which the raw broker takes the fastest
@@ -28,7 +29,7 @@ func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 2,
 		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 60_000, drained: 100_000,
-		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 6_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 12_000, traced: 40_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
@@ -36,7 +37,7 @@ func quickScale() scale {
 	return scale{
 		rounds: 3, tries: 1,
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, fewer: true, drained: 40_000,
-		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, passes: 300, commits: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, passes: 300, commits: 2_000, traced: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
@@ -50,7 +51,7 @@ const quickBroker = 16_000
 // The large backlog stays too: memory and cost are compared over it.
 func (sc scale) paced(perSecond float64) scale {
 	share := min(max(perSecond/quickBroker, 0.25), 1)
-	for _, n := range []*int{&sc.messages, &sc.backlog, &sc.quorum, &sc.variant, &sc.drained, &sc.commits} {
+	for _, n := range []*int{&sc.messages, &sc.backlog, &sc.quorum, &sc.variant, &sc.drained, &sc.commits, &sc.traced} {
 		*n = int(float64(*n) * share)
 	}
 	return sc
