@@ -27,6 +27,7 @@ type tracer struct {
 	spans    trace.Tracer
 	sent     metric.Int64Counter
 	duration metric.Float64Histogram
+	series   seriesOptions
 }
 
 func newTracer(cfg *config) *tracer {
@@ -70,7 +71,33 @@ func (t *tracer) Recording(ctx context.Context, signal string) entsignal.TraceCo
 // Sending implements [entsignal.Tracer].
 func (t *tracer) Sending(ctx context.Context, b entsignal.Batch) (context.Context, entsignal.SendSpan) {
 	s := &sendSpan{t: t, batch: b, began: time.Now()}
-	var links []trace.Link
+	// These are what a sampler may decide by. The rest is for spans that are recorded.
+	options := []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithTimestamp(s.began),
+		trace.WithAttributes(
+			keyOperation.String("send"),
+			keyOperationType.String("send"),
+			keySpanSignal.String(b.Signal.Name),
+			keySpanMode.String(b.Mode.String()),
+		),
+	}
+	if links := linksTo(b); links != nil {
+		options = append(options, trace.WithLinks(links...))
+	}
+	s.ctx, s.span = t.spans.Start(ctx, "send "+b.Signal.Name, options...)
+	switch {
+	case !s.span.IsRecording():
+	case len(b.Items) == 1:
+		s.span.SetAttributes(keyMessageID.String(messageID(b, b.Items[0])))
+	default:
+		s.span.SetAttributes(keyBatchCount.Int(len(b.Items)))
+	}
+	return s.ctx, s
+}
+
+// linksTo returns the links to the spans that created the signals of a batch.
+func linksTo(b entsignal.Batch) (links []trace.Link) {
 	for _, item := range b.Items {
 		if len(links) == maxLinks {
 			break
@@ -79,20 +106,7 @@ func (t *tracer) Sending(ctx context.Context, b entsignal.Batch) (context.Contex
 			links = append(links, trace.Link{SpanContext: sc, Attributes: []attribute.KeyValue{keyMessageID.String(messageID(b, item))}})
 		}
 	}
-	attributes := []attribute.KeyValue{
-		keyOperation.String("send"),
-		keyOperationType.String("send"),
-		keySpanSignal.String(b.Signal.Name),
-		keySpanMode.String(b.Mode.String()),
-	}
-	if len(b.Items) == 1 {
-		attributes = append(attributes, keyMessageID.String(messageID(b, b.Items[0])))
-	} else {
-		attributes = append(attributes, keyBatchCount.Int(len(b.Items)))
-	}
-	s.ctx, s.span = t.spans.Start(ctx, "send "+b.Signal.Name, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithTimestamp(s.began), trace.WithLinks(links...), trace.WithAttributes(attributes...))
-	return s.ctx, s
+	return links
 }
 
 // messageID returns the id that rabbitmq.Sender gives a message.
@@ -194,26 +208,16 @@ func (s *sendSpan) outcome(err error) (o outcome) {
 // measure records the metrics of the conventions.
 func (s *sendSpan) measure(took time.Duration, o outcome) {
 	ctx := context.WithoutCancel(s.ctx)
-	common := append(brokerAttributes(s.to.System, s.to.Address, s.to.Port),
-		keyOperation.String(s.to.Operation), keyOperationType.String("send"), keySpanSignal.String(s.batch.Signal.Name))
-	with := func(t telemetry.ErrorType) metric.MeasurementOption {
-		attributes := common[:len(common):len(common)]
-		if t != "" {
-			attributes = append(attributes, keyErrorType.String(string(t)))
-		}
-		return metric.WithAttributeSet(attribute.NewSet(attributes...))
-	}
-	for t, n := range o.failed {
-		s.t.sent.Add(ctx, int64(n), with(t))
-	}
-	of := with(o.first)
-	s.t.duration.Record(ctx, took.Seconds(), of)
+	of := seriesOf(s.to, s.batch.Signal.Name)
 	if o.sent > 0 {
-		if o.first != "" {
-			of = with("")
-		}
-		s.t.sent.Add(ctx, int64(o.sent), of)
+		s.t.sent.Add(ctx, int64(o.sent), s.t.series.of(of))
 	}
+	for failure, n := range o.failed {
+		of.failure = failure
+		s.t.sent.Add(ctx, int64(n), s.t.series.of(of))
+	}
+	of.failure = o.first
+	s.t.duration.Record(ctx, took.Seconds(), s.t.series.of(of))
 }
 
 // wait makes the span for the time that a signal has waited, in the trace that created it.
