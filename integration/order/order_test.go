@@ -5,14 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"entgo.io/ent/dialect"
 	"github.com/google/uuid"
@@ -22,133 +18,10 @@ import (
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/internal/testdb"
-	"github.com/entsignal/signalbus/integration/order/ent"
 	"github.com/entsignal/signalbus/integration/order/ent/levelreached"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// sent is a message that arrived.
-type sent struct {
-	key    any
-	number int
-}
-
-// arrivals are the messages that the senders of one or more processes sent, in
-// order.
-type arrivals struct {
-	mu  sync.Mutex
-	all []sent
-	// before runs before a message is sent, and may refuse it.
-	before func(key any, number int) error
-}
-
-func (a *arrivals) send(key any, number int) error {
-	a.mu.Lock()
-	before := a.before
-	a.mu.Unlock()
-	if before != nil {
-		if err := before(key, number); err != nil {
-			return err
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all = append(a.all, sent{key, number})
-	return nil
-}
-
-// of returns the numbers that arrived of a key.
-func (a *arrivals) of(key any) (numbers []int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, s := range a.all {
-		if s.key == key {
-			numbers = append(numbers, s.number)
-		}
-	}
-	return numbers
-}
-
-func (a *arrivals) count() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.all)
-}
-
-// process is a client with a bus, as a program has it.
-type process struct {
-	*ent.Client
-	bus *entsignal.Bus
-	db  *testdb.DB
-	to  *arrivals
-}
-
-// open opens the database, and creates its tables.
-func open(t testing.TB, db *testdb.DB, to *arrivals, opts ...entsignal.BusOption) *process {
-	t.Helper()
-	p := join(t, db, to, opts...)
-	db.CreateTables(t, func(w io.Writer) error { return p.Schema.WriteTo(ctx(t), w) })
-	return p
-}
-
-// join opens a database whose tables are there, as another process would.
-func join(t testing.TB, db *testdb.DB, to *arrivals, opts ...entsignal.BusOption) *process {
-	t.Helper()
-	bus, err := ent.NewSignalBus(ent.SignalSenders{
-		AccountMoved: entsignal.Each(func(_ context.Context, s *ent.AccountMoved) error { return to.send(s.Account, s.Number) }),
-		AccountLocked: entsignal.Each(func(_ context.Context, s *ent.AccountLocked) error {
-			return to.send(s.Account, s.Number)
-		}),
-		DocumentChanged: entsignal.Each(func(_ context.Context, s *ent.DocumentChanged) error { return to.send(s.Document, s.Revision) }),
-		LevelReached:    entsignal.Each(func(_ context.Context, s *ent.LevelReached) error { return to.send(s.Level, s.Number) }),
-		NameGreeted:     entsignal.Each(func(_ context.Context, s *ent.NameGreeted) error { return to.send(s.Name, s.Number) }),
-		DoorOpened:      entsignal.Each(func(_ context.Context, s *ent.DoorOpened) error { return to.send(nil, s.Number) }),
-		TaskRanked:      entsignal.Each(func(_ context.Context, s *ent.TaskRanked) error { return to.send(nil, s.ID) }),
-		CardDrawn:       entsignal.Each(func(_ context.Context, s *ent.CardDrawn) error { return to.send(nil, s.ID) }),
-		JobQueued:       entsignal.Each(func(_ context.Context, s *ent.JobQueued) error { return to.send(nil, s.Priority) }),
-	}, append([]entsignal.BusOption{entsignal.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
-	require.NoError(t, err)
-	p := &process{Client: ent.NewClient(ent.Driver(db.Driver(t)), ent.WithSignalBus(bus), ent.Log(func(...any) {})), bus: bus, db: db, to: to}
-	t.Cleanup(func() {
-		c, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		assert.NoError(t, bus.Close(c))
-	})
-	return p
-}
-
-func ctx(t testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	return c
-}
-
-// move records signals of the accounts, in turn, numbered from 1 in each.
-func (p *process) move(t testing.TB, accounts, each int) {
-	t.Helper()
-	p.AccountMoved.MapCreateBulk(make([]struct{}, accounts*each), func(c *ent.AccountMovedCreate, i int) {
-		c.SetAccount(i%accounts + 1).SetNumber(i/accounts + 1)
-	}).ExecX(ctx(t))
-}
-
-func (p *process) pending(t testing.TB, name string) int {
-	t.Helper()
-	counts, err := p.bus.Pending(ctx(t), entsignal.Only(name))
-	require.NoError(t, err)
-	return counts[0].Count
-}
-
-// numbers returns the numbers from 1 to n.
-func numbers(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i + 1
-	}
-	return all
-}
-
-func isSQLite(db *testdb.DB) bool { return db.Dialect == dialect.SQLite }
 
 func TestKeysAreSentSideBySideEachInItsOrder(t *testing.T) {
 	t.Parallel()
@@ -447,84 +320,4 @@ func TestErrorOfASenderIsNotTakenForOneOfTheFlush(t *testing.T) {
 			})
 		})
 	}
-}
-
-// anyText are keys that a lock, a statement or a collation may take amiss.
-func anyText(db *testdb.DB) []string {
-	keys := []string{
-		`O'Brien "the \ one" --`, "`;%_?$1", "\U0001F600", "\U0010FFFF日本", "tab\tand\nline", "e\u0301", "\u00e9", "\uFFFD",
-		strings.Repeat("ä", 10_000), strings.Repeat("ä", 9_999) + "\U0001F600",
-		"Ada", "ada", "ADA ", " Ada", "Ada  ",
-	}
-	if db.Dialect != dialect.Postgres { // which can't store it
-		keys = append(keys, "a\x00b")
-	}
-	return keys
-}
-
-func TestKeysOfAnyTextAreSentInTheirOrder(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.DB) {
-		to := &arrivals{}
-		p := open(t, db, to)
-		pool := db.Open(t)
-		insert := "INSERT INTO name_greeteds (name, number) VALUES (?, ?)"
-		switch db.Dialect {
-		case dialect.MySQL:
-			_, err := pool.Exec("ALTER TABLE name_greeteds MODIFY name longtext NOT NULL")
-			require.NoError(t, err)
-		case dialect.Postgres:
-			insert = "INSERT INTO name_greeteds (name, number) VALUES ($1, $2)"
-		}
-		const each = 4
-		keys := anyText(db)
-		for number := range each {
-			for _, key := range keys {
-				_, err := pool.Exec(insert, key, number+1)
-				require.NoError(t, err, "%.50q", key)
-			}
-		}
-		var all sync.WaitGroup
-		for _, p := range []*process{p, join(t, db, to)} {
-			all.Go(func() {
-				// MariaDB tells keys apart, when it lists them, by their first 1024
-				// bytes: two that begin alike leave one after the other.
-				for range 2 {
-					_, err := p.NameGreeted.FlushOrdered(ctx(t), entsignal.Workers(3), entsignal.Burst(3))
-					assert.NoError(t, err)
-				}
-			})
-		}
-		all.Wait()
-		assert.Zero(t, p.pending(t, "NameGreeted"))
-		assert.Equal(t, each*len(keys), to.count())
-		for _, key := range keys {
-			assert.Equal(t, numbers(each), to.of(key), "%.50q", key)
-		}
-	})
-}
-
-// While a new version of a program takes the place of an old one, both take
-// turns.
-func TestTurnOfAKeyIsTheOneThatEarlierVersionsTook(t *testing.T) {
-	t.Parallel()
-	testdb.On(t, []testdb.Kind{testdb.MariaDB}, func(t *testing.T, db *testdb.DB) {
-		p := open(t, db, &arrivals{})
-		conn, err := db.Open(t).Conn(ctx(t))
-		require.NoError(t, err)
-		defer conn.Close()
-		const name = "SHA1(CONCAT('entsignal ', COALESCE(DATABASE(), ''), ' ', ?))"
-		for _, key := range []string{"Ada", "ada", "\u00e9日本", `O'Brien "\"`} {
-			_, err := conn.ExecContext(ctx(t), "INSERT INTO name_greeteds (name, number) VALUES (?, 1)", key)
-			require.NoError(t, err)
-			var mine bool
-			require.NoError(t, conn.QueryRowContext(ctx(t), "SELECT GET_LOCK("+name+", 0)", "name_greeteds key "+key).Scan(&mine))
-			require.True(t, mine)
-			_, err = p.NameGreeted.FlushOrdered(ctx(t), entsignal.Wait(0))
-			require.ErrorIs(t, err, entsignal.ErrBusy, key)
-			require.NoError(t, conn.QueryRowContext(ctx(t), "SELECT RELEASE_LOCK("+name+")", "name_greeteds key "+key).Scan(&mine))
-			_, err = p.NameGreeted.FlushOrdered(ctx(t), entsignal.Wait(0))
-			require.NoError(t, err, key)
-		}
-	})
 }
