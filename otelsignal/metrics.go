@@ -71,10 +71,22 @@ func newMetrics(meter metric.Meter, infos []entsignal.Info) *metrics {
 	m.send, errs[4] = histogram("entsignal.send.duration", "Time from the claim of a batch to the end of its transaction.", telemetry.SendBuckets())
 	m.flush, errs[5] = histogram("entsignal.flush.duration", "Time of a flush of one signal type.", telemetry.LongBuckets())
 	handle(errs[:]...)
-	for _, s := range m.signals {
-		m.recorded.Add(context.Background(), 0, s.signal)
-	}
+	m.begin(context.Background())
 	return m
+}
+
+// begin reports 0 of everything that is counted, so that the first failure is an
+// increase.
+func (m *metrics) begin(ctx context.Context) {
+	for _, s := range m.signals {
+		m.recorded.Add(ctx, 0, s.signal)
+		for _, mode := range s.mode {
+			m.sent.Add(ctx, 0, mode)
+		}
+		for _, failed := range s.failed {
+			m.failed.Add(ctx, 0, failed)
+		}
+	}
 }
 
 func seconds(buckets []time.Duration) []float64 {

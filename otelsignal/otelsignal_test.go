@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/entsignal/signalbus/entsignal"
+	"github.com/entsignal/signalbus/internal/telemetry"
 )
 
 // sdk is an SDK in memory.
@@ -265,7 +267,16 @@ func TestEventsAreMeasured(t *testing.T) {
 	} {
 		m.Observe(t.Context(), e)
 	}
-	assert.Equal(t, map[string]float64{
+	want := make(map[string]float64)
+	for _, signal := range []string{"A", "B"} {
+		for _, mode := range modes {
+			want[fmt.Sprintf("entsignal.sent{mode=%s,signal=%s}", mode, signal)] = 0
+		}
+		for _, failure := range telemetry.ErrorTypes() {
+			want[fmt.Sprintf("entsignal.failed{error.type=%s,signal=%s}", failure, signal)] = 0
+		}
+	}
+	maps.Copy(want, map[string]float64{
 		"entsignal.recorded{signal=A}":                     3,
 		"entsignal.recorded{signal=B}":                     0,
 		"entsignal.sent{mode=autoflush,signal=A}":          2,
@@ -277,7 +288,8 @@ func TestEventsAreMeasured(t *testing.T) {
 		"entsignal.flush.duration{mode=flush,signal=A}":    1,
 		"entsignal.paused{signal=A}":                       1,
 		"entsignal.paused{signal=B}":                       0,
-	}, s.sums(t))
+	})
+	assert.Equal(t, want, s.sums(t), "what was not yet counted is 0")
 }
 
 func TestReceiverContinuesTheTraceOfTheMessage(t *testing.T) {
