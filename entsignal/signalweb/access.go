@@ -30,7 +30,8 @@ type settings struct {
 }
 
 // Authorize lets access decide what each request may do. By default it is [ReadOnly]
-// for all. It is called for each request, also those for the style sheet, and may be
+// for all. It is called for each request, also those for the style sheet, and for a stream
+// of events again before each event: a stream that is no longer permitted ends. It may be
 // called by several goroutines. Of several [Authorize] and [Token] the last one holds.
 // It panics if access is nil.
 func Authorize(access func(*http.Request) Access) Option {

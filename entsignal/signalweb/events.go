@@ -19,7 +19,8 @@ const (
 	slowTime = 10 * time.Second
 )
 
-// getEvents sends the states of all types whenever they have changed.
+// getEvents sends the states of all types whenever they have changed, as long as the
+// request is permitted.
 func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy should not collect them
@@ -35,6 +36,9 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := http.NewResponseController(w)
 	send := func(format string, args ...any) bool {
+		if s.authorize(r) == None { // it was permitted when the stream began
+			return false
+		}
 		_ = out.SetWriteDeadline(time.Now().Add(slowTime))
 		_, err := fmt.Fprintf(w, format, args...)
 		return err == nil && out.Flush() == nil

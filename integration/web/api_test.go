@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -385,6 +386,29 @@ func TestEventsTellOfChanges(t *testing.T) {
 	w.queue(t, 3)
 	for jobs(next()) != 3 {
 	}
+}
+
+func TestStreamThatIsNoLongerPermittedEnds(t *testing.T) {
+	t.Parallel()
+	w := open(t, testdb.SQLite)
+	var access atomic.Int32
+	access.Store(int32(signalweb.ReadOnly))
+	s := serve(t, w, signalweb.Authorize(func(*http.Request) signalweb.Access { return signalweb.Access(access.Load()) }))
+	req, err := http.NewRequestWithContext(ctx(t), "GET", s.URL+"/api/v1/events", nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
+	}
+	require.Contains(t, lines.Text(), "JobQueued", "while it is permitted")
+	access.Store(int32(signalweb.None))
+	w.queue(t, 3)
+	for lines.Scan() {
+		assert.Empty(t, lines.Text())
+	}
+	assert.NoError(t, lines.Err(), "it ends as a whole answer does")
 }
 
 func TestHandlerServesBelowAPrefix(t *testing.T) {
