@@ -37,6 +37,10 @@ func rawConnection(ctx context.Context, j job, body []byte, from, to int) error 
 	}
 	defer conn.Close()
 	returned := ch.NotifyReturn(make(chan amqp.Return, 1))
+	var headers amqp.Table
+	if j.ByHand {
+		headers = amqp.Table{"traceparent": unsampled}
+	}
 	open := make([]*amqp.DeferredConfirmation, j.Window)
 	wait := func(i int) error {
 		if c := open[i%j.Window]; c != nil {
@@ -50,7 +54,7 @@ func rawConnection(ctx context.Context, j job, body []byte, from, to int) error 
 		if err := wait(i); err != nil {
 			return err
 		}
-		if open[i%j.Window], err = publishRaw(ctx, ch, j.Queue, i, body); err != nil {
+		if open[i%j.Window], err = publishRaw(ctx, ch, j.Queue, i, body, headers); err != nil {
 			return err
 		}
 	}
@@ -80,8 +84,9 @@ func dialConfirmed(url string) (*amqp.Connection, *amqp.Channel, error) {
 
 // publishRaw publishes a message as rabbitmq.Sender does: mandatory,
 // persistent, with its message id and application.
-func publishRaw(ctx context.Context, ch *amqp.Channel, queue string, id int, body []byte) (*amqp.DeferredConfirmation, error) {
+func publishRaw(ctx context.Context, ch *amqp.Channel, queue string, id int, body []byte, headers amqp.Table) (*amqp.DeferredConfirmation, error) {
 	return ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{
+		Headers:      headers,
 		DeliveryMode: amqp.Persistent,
 		ContentType:  contentType,
 		MessageId:    fmt.Sprint("Event:", id),

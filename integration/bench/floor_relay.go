@@ -85,7 +85,7 @@ func (r *relay) publish(ctx context.Context, tx *sql.Tx, claim string, args []an
 		if err := rows.Scan(&id, &payload); err != nil {
 			return nil, err
 		}
-		c, err := publishRaw(ctx, r.ch, r.queue, id, payload)
+		c, err := publishRaw(ctx, r.ch, r.queue, id, payload, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ type job struct {
 
 	Woken       bool // with a wake-up
 	Observed    bool // with otelsignal, and an SDK that samples 1 %
+	ByHand      bool // with trace contexts, but without otelsignal
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 	Keys        int  // different keys of the rows
@@ -110,6 +111,9 @@ func (j job) name() string {
 	}
 	if j.Woken {
 		add("woken")
+	}
+	if j.ByHand {
+		add("contexts by hand")
 	}
 	if j.Observed {
 		add("otelsignal")

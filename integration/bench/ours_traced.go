@@ -5,11 +5,15 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/entsignal/signalbus/entsignal"
 	"github.com/entsignal/signalbus/integration/bench/ent"
 	"github.com/entsignal/signalbus/otelsignal"
 )
+
+// unsampled is the trace context of most messages.
+const unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 
 // telemetry is an SDK that samples 1 % of the traces, and exports nothing.
 type telemetry struct {
@@ -18,16 +22,19 @@ type telemetry struct {
 }
 
 // telemetryOf returns that of a job; without traces if it has none.
-func telemetryOf(j job) telemetry {
-	if !j.Observed {
-		return telemetry{}
+func telemetryOf(j job) (t telemetry) {
+	if !j.Observed && !j.ByHand {
+		return t
 	}
-	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(dropped{}),
+	t.traces = sdktrace.NewTracerProvider(sdktrace.WithBatcher(dropped{}),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01))))
-	return telemetry{traces: traces, opts: []entsignal.BusOption{otelsignal.Instrument(
-		otelsignal.WithTracerProvider(traces),
-		otelsignal.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))),
-	)}}
+	if j.Observed {
+		t.opts = []entsignal.BusOption{otelsignal.Instrument(
+			otelsignal.WithTracerProvider(t.traces),
+			otelsignal.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))),
+		)}
+	}
+	return t
 }
 
 func (t telemetry) close(ctx context.Context) error {
@@ -54,7 +61,11 @@ func autoflushTraced(ctx context.Context, j job, m *meter) error {
 			ctx = inner
 		}
 		_, err := a.orderWith(ctx, func(ctx context.Context, tx *ent.Tx, order int) error {
-			return tx.Traced.Create().SetOrderID(order).SetPayload(body).Exec(ctx)
+			create := tx.Traced.Create().SetOrderID(order).SetPayload(body)
+			if j.ByHand {
+				create.SetSignalTraceparent(traceparent(ctx))
+			}
+			return create.Exec(ctx)
 		})
 		return err
 	}, to.opts...)
@@ -62,6 +73,12 @@ func autoflushTraced(ctx context.Context, j job, m *meter) error {
 		return err
 	}
 	return to.close(ctx)
+}
+
+// traceparent returns the context of the current span.
+func traceparent(ctx context.Context) string {
+	sc := trace.SpanContextFromContext(ctx)
+	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
 }
 
 // flushTraced measures FlushMany of traced signals.

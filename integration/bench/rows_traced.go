@@ -5,23 +5,54 @@ import "entgo.io/ent/dialect"
 // traces are the families of what telemetry costs: mixin.Trace beside signals without
 // it, and otelsignal beside the same signals without it.
 func (s *stage) traces(sc scale) []family {
-	commits := job{Program: "autoflush", Database: dialect.Postgres, Count: sc.traced, Size: 300, Parallel: 32}
-	backlog := job{Program: "FlushMany", Database: dialect.Postgres, Count: sc.messages, Size: 300, Parallel: 1, Burst: sc.burst}
 	return []family{
-		s.traced(commits, "transactions/s", "autoflush, 32 writers, mixin.Trace beside none", rowTracedAutoflush),
-		s.traced(backlog, messages, "FlushMany, burst 1000, mixin.Trace beside none", rowTracedFlush),
+		s.tracedCommits(sc),
+		s.tracedBacklog(sc),
 	}
 }
 
-// traced is the family of a program without a trace, with it, and with otelsignal.
-func (s *stage) traced(j job, unit, mixin, observed string) family {
+// tracedCommits has one more row: otelsignal beside a program that has the same spans
+// and stores their contexts itself. What is left then is otelsignal alone.
+func (s *stage) tracedCommits(sc scale) family {
+	const unit = "transactions/s"
+	j := job{Program: "autoflush", Database: dialect.Postgres, Count: sc.traced, Size: 300, Parallel: 32}
 	plain := s.one(j)
-	j.Program += ", traced"
+	j.Program = "autoflush, traced"
+	traced := s.one(j)
+	j.ByHand = true
+	byHand := s.one(j)
+	j.ByHand, j.Observed = false, true
+	ours := s.one(j)
+	return family{
+		sides: []*side{plain, traced, byHand, ours},
+		rows: []row{
+			speed("autoflush, 32 writers, mixin.Trace beside none", unit, plain, traced),
+			speed(rowTracedAutoflush, unit, traced, ours),
+			speed("autoflush of traced signals, 32 writers, otelsignal beside the same traces by hand", unit, byHand, ours),
+		},
+	}
+}
+
+// tracedBacklog is about rows that all have a trace already. What the header costs the
+// broker, whoever sends it, is a row of its own.
+func (s *stage) tracedBacklog(sc scale) family {
+	j := job{Program: "FlushMany", Database: dialect.Postgres, Count: sc.messages, Size: 300, Parallel: 1, Burst: sc.burst}
+	plain := s.one(j)
+	j.Program = "FlushMany, traced"
 	traced := s.one(j)
 	j.Observed = true
 	ours := s.one(j)
+	j.Observed = false
+	broker := s.rawBroker(sc, j)
+	j.ByHand = true
+	header := s.rawBroker(sc, j)
 	return family{
-		sides: []*side{plain, traced, ours},
-		rows:  []row{speed(mixin, unit, plain, traced), speed(observed, unit, traced, ours)},
+		sides: []*side{broker, header, plain, traced, ours},
+		rows: []row{
+			speed("raw broker, a trace context in the header beside none", messages, broker, header),
+			speed("FlushMany of traced signals, burst 1000, beside the raw broker with that header", messages, header, traced),
+			speed("FlushMany, burst 1000, mixin.Trace beside none", messages, plain, traced),
+			speed(rowTracedFlush, messages, traced, ours),
+		},
 	}
 }

@@ -29,7 +29,7 @@ func fullScale() scale {
 	return scale{
 		rounds: 5, tries: 2,
 		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 60_000, drained: 100_000,
-		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 12_000, traced: 40_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 12_000, traced: 20_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 
