@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 	"weak"
@@ -29,6 +30,7 @@ type metrics struct {
 	lag, send, flush       metric.Float64Histogram
 
 	signals map[string]*signalMetrics // by name; not changed after newMetrics
+	begun   sync.Once
 }
 
 // signalMetrics is what the metrics have of one signal type: the attributes, which are
@@ -71,12 +73,12 @@ func newMetrics(meter metric.Meter, infos []entsignal.Info) *metrics {
 	m.send, errs[4] = histogram("entsignal.send.duration", "Time from the claim of a batch to the end of its transaction.", telemetry.SendBuckets())
 	m.flush, errs[5] = histogram("entsignal.flush.duration", "Time of a flush of one signal type.", telemetry.LongBuckets())
 	handle(errs[:]...)
-	m.begin(context.Background())
 	return m
 }
 
-// begin reports 0 of everything that is counted, so that the first failure is an
-// increase.
+// begin counts 0 of everything, so that the first failure is an increase. It is for the
+// first collection: a global provider that is set later has dropped what was counted
+// before.
 func (m *metrics) begin(ctx context.Context) {
 	for _, s := range m.signals {
 		m.recorded.Add(ctx, 0, s.signal)
@@ -160,6 +162,7 @@ func (m *metrics) watch(meter metric.Meter, bus *entsignal.Bus, all bool) error 
 	}
 	ref := weak.Make(bus) // the provider may outlive it
 	registered, err := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		m.begun.Do(func() { m.begin(ctx) })
 		bus := ref.Value()
 		if bus == nil {
 			return nil

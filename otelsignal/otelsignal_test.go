@@ -13,8 +13,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -30,6 +32,7 @@ import (
 type sdk struct {
 	spans  *tracetest.SpanRecorder
 	traces *sdktrace.TracerProvider
+	meters *sdkmetric.MeterProvider
 	reader *sdkmetric.ManualReader
 	opts   []Option
 }
@@ -38,7 +41,8 @@ func newSDK(t *testing.T, opts ...sdktrace.TracerProviderOption) *sdk {
 	t.Helper()
 	s := &sdk{spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
 	s.traces = sdktrace.NewTracerProvider(append(opts, sdktrace.WithSpanProcessor(s.spans))...)
-	s.opts = []Option{WithTracerProvider(s.traces), WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.reader)))}
+	s.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.reader))
+	s.opts = []Option{WithTracerProvider(s.traces), WithMeterProvider(s.meters)}
 	return s
 }
 
@@ -203,9 +207,10 @@ func TestUnsampledBatchLeavesTheWaitOfItsSampledSignals(t *testing.T) {
 func TestFailuresHaveOneOfTheTypes(t *testing.T) {
 	s := newSDK(t)
 	tracer := newTracer(newConfig(s.opts))
-	_, span := tracer.Sending(t.Context(), batch(make([]entsignal.TraceContext, 4)...))
+	_, span := tracer.Sending(t.Context(), batch(make([]entsignal.TraceContext, 6)...))
 	span.To(entsignal.Destination{System: "rabbitmq", Operation: "publish", Address: "mq"})
-	span.End(&entsignal.BatchError{Errors: []error{nil, errors.New("no"), entsignal.Permanent(errors.New("no")), errors.New("no")}})
+	span.End(&entsignal.BatchError{Errors: []error{nil, errors.New("no"), entsignal.Permanent(errors.New("no")), errors.New("no"),
+		entsignal.ErrNotTried, entsignal.Unavailable(entsignal.ErrNotTried)}}) // the conventions count what was tried
 	_, span = tracer.Sending(t.Context(), batch(make([]entsignal.TraceContext, 2)...))
 	span.To(entsignal.Destination{System: "rabbitmq", Operation: "publish", Address: "mq"})
 	span.End(entsignal.Unavailable(errors.New("away")))
@@ -215,7 +220,7 @@ func TestFailuresHaveOneOfTheTypes(t *testing.T) {
 	ended := s.spans.Ended()
 	require.Len(t, ended, 3)
 	assert.Equal(t, codes.Error, ended[0].Status().Code)
-	assert.Contains(t, ended[0].Status().Description, "3 of 4 not sent")
+	assert.Contains(t, ended[0].Status().Description, "5 of 6 not sent")
 	assert.Equal(t, "refused", attributes(ended[0].Attributes())["error.type"])
 	assert.Equal(t, "unavailable", attributes(ended[1].Attributes())["error.type"])
 	const publish = "entsignal.signal=OrderPlaced,%smessaging.operation.name=publish,messaging.operation.type=send,messaging.system=rabbitmq,server.address=mq}"
@@ -290,6 +295,21 @@ func TestEventsAreMeasured(t *testing.T) {
 		"entsignal.paused{signal=B}":                       0,
 	})
 	assert.Equal(t, want, s.sums(t), "what was not yet counted is 0")
+}
+
+func TestCountersStartAt0WithAProviderThatIsSetLater(t *testing.T) {
+	t.Cleanup(func() { otel.SetMeterProvider(noop.NewMeterProvider()) })
+	s := newSDK(t)
+	cfg := newConfig(nil)
+	m := newMetrics(cfg.meter(), []entsignal.Info{{Name: "A"}})
+	bus := &entsignal.Bus{}
+	defer runtime.KeepAlive(bus)
+	require.NoError(t, m.watch(cfg.meter(), bus, false))
+	otel.SetMeterProvider(s.meters)
+	got := s.sums(t)
+	assert.Contains(t, got, "entsignal.recorded{signal=A}")
+	assert.Contains(t, got, "entsignal.failed{error.type=refused,signal=A}")
+	assert.Contains(t, got, "entsignal.sent{mode=autoflush,signal=A}")
 }
 
 func TestReceiverContinuesTheTraceOfTheMessage(t *testing.T) {

@@ -23,7 +23,8 @@ type series struct {
 	failure         telemetry.ErrorType // empty: none
 }
 
-// seriesOf returns that of batches of a signal type that are sent there.
+// seriesOf returns the series of a signal type's batches to a destination, without a
+// failure.
 func seriesOf(to entsignal.Destination, signal string) series {
 	return series{system: to.System, address: to.Address, port: to.Port, operation: to.Operation, signal: signal}
 }
@@ -45,7 +46,7 @@ type seriesOptions struct {
 	known map[series]metric.MeasurementOption
 }
 
-func (o *seriesOptions) of(s series) metric.MeasurementOption {
+func (o *seriesOptions) option(s series) metric.MeasurementOption {
 	o.mu.RLock()
 	option, ok := o.known[s]
 	o.mu.RUnlock()

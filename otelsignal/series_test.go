@@ -18,8 +18,8 @@ func TestOptionsOfASeriesAreRememberedUpToABound(t *testing.T) {
 		all.Go(func() {
 			for i := range maxSeries + 10 {
 				s := seriesOf(entsignal.Destination{System: "rabbitmq", Address: fmt.Sprint("mq", i)}, "OrderPlaced")
-				assert.Equal(t, metric.WithAttributeSet(s.attributes()), options.of(s))
-				assert.Equal(t, metric.WithAttributeSet(s.attributes()), options.of(s), "again")
+				assert.Equal(t, metric.WithAttributeSet(s.attributes()), options.option(s))
+				assert.Equal(t, metric.WithAttributeSet(s.attributes()), options.option(s), "again")
 			}
 		})
 	}

@@ -71,7 +71,8 @@ func (t *tracer) Recording(ctx context.Context, signal string) entsignal.TraceCo
 // Sending implements [entsignal.Tracer].
 func (t *tracer) Sending(ctx context.Context, b entsignal.Batch) (context.Context, entsignal.SendSpan) {
 	s := &sendSpan{t: t, batch: b, began: time.Now()}
-	// These are what a sampler may decide by. The rest is for spans that are recorded.
+	// A sampler sees only these: the system and the destination aren't known before the
+	// sender tells them. What it doesn't need is set only on spans that are recorded.
 	options := []trace.SpanStartOption{
 		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithTimestamp(s.began),
@@ -176,8 +177,8 @@ func describe(err error) string {
 type outcome struct {
 	errs   []error // one for each signal; nil: all were sent
 	sent   int
-	failed map[telemetry.ErrorType]int
-	first  telemetry.ErrorType // of the first signal that failed
+	failed map[telemetry.ErrorType]int // without those that were not tried
+	first  telemetry.ErrorType         // of the first signal that failed
 }
 
 func (s *sendSpan) outcome(err error) (o outcome) {
@@ -198,8 +199,11 @@ func (s *sendSpan) outcome(err error) (o outcome) {
 			continue
 		}
 		t := telemetry.TypeOf(err)
-		if o.failed[t]++; o.first == "" {
+		if o.first == "" {
 			o.first = t
+		}
+		if !errors.Is(err, entsignal.ErrNotTried) {
+			o.failed[t]++
 		}
 	}
 	return o
@@ -208,16 +212,16 @@ func (s *sendSpan) outcome(err error) (o outcome) {
 // measure records the metrics of the conventions.
 func (s *sendSpan) measure(took time.Duration, o outcome) {
 	ctx := context.WithoutCancel(s.ctx)
-	of := seriesOf(s.to, s.batch.Signal.Name)
+	one := seriesOf(s.to, s.batch.Signal.Name)
 	if o.sent > 0 {
-		s.t.sent.Add(ctx, int64(o.sent), s.t.series.of(of))
+		s.t.sent.Add(ctx, int64(o.sent), s.t.series.option(one))
 	}
 	for failure, n := range o.failed {
-		of.failure = failure
-		s.t.sent.Add(ctx, int64(n), s.t.series.of(of))
+		one.failure = failure
+		s.t.sent.Add(ctx, int64(n), s.t.series.option(one))
 	}
-	of.failure = o.first
-	s.t.duration.Record(ctx, took.Seconds(), s.t.series.of(of))
+	one.failure = o.first
+	s.t.duration.Record(ctx, took.Seconds(), s.t.series.option(one))
 }
 
 // wait makes the span for the time that a signal has waited, in the trace that created it.
