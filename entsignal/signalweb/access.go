@@ -30,9 +30,13 @@ type settings struct {
 }
 
 // Authorize lets access decide what each request may do. By default it is [ReadOnly]
-// for all. It is called for each request, also those for the style sheet, and for a stream
-// of events again before each event: a stream that is no longer permitted ends. It may be
+// for all. It is called for each request, also those for the style sheet, and may be
 // called by several goroutines. Of several [Authorize] and [Token] the last one holds.
+//
+// For a stream of events it is called again before each event, and every 15 seconds at
+// least, with the request that began the stream: what a middleware has put into its
+// context is as old as the stream. A stream that is no longer permitted ends.
+//
 // It panics if access is nil.
 func Authorize(access func(*http.Request) Access) Option {
 	if access == nil {

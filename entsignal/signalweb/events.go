@@ -36,7 +36,7 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := http.NewResponseController(w)
 	send := func(format string, args ...any) bool {
-		if s.authorize(r) == None { // it was permitted when the stream began
+		if s.authorize(r) < ReadOnly { // it was permitted when the stream began
 			return false
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(slowTime))

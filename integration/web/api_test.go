@@ -400,6 +400,7 @@ func TestStreamThatIsNoLongerPermittedEnds(t *testing.T) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
 	}
 	require.Contains(t, lines.Text(), "JobQueued", "while it is permitted")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -174,4 +175,18 @@ func TestPageFollowsWhatHappens(t *testing.T) {
 	s.CloseClientConnections()
 	s.Close()
 	b.says("#lost", "No connection")
+}
+
+func TestOpenPageSaysThatItIsNoLongerPermitted(t *testing.T) {
+	t.Parallel()
+	w := open(t, testdb.SQLite)
+	var access atomic.Int32
+	access.Store(int32(signalweb.ReadOnly))
+	b := newTab(t, serve(t, w, signalweb.Authorize(func(*http.Request) signalweb.Access { return signalweb.Access(access.Load()) })))
+	b.open("/")
+	assert.Contains(t, b.text("#summary"), "All is quiet")
+	access.Store(int32(signalweb.None))
+	w.dead(t, 2)
+	b.says("#lost", "You may no longer see this page: what you see is old.")
+	assert.Contains(t, b.text("#summary"), "All is quiet", "what it could see")
 }

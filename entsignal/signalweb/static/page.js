@@ -5,39 +5,54 @@
   const root = document.documentElement.dataset.root;
   const lost = document.getElementById("lost");
   const dialog = document.getElementById("ask");
+  const noConnection = "No connection: what you see is old.";
 
-  // fetchPage returns a page of ours as a document.
+  // fetchPage returns a page of ours as a document, and the status of the answer.
   const fetchPage = async (url, options) => {
     const answer = await fetch(url, { ...options, credentials: "same-origin", cache: "no-store" });
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
+    return { status: answer.status, page: new DOMParser().parseFromString(await answer.text(), "text/html") };
   };
 
-  // Each part that is marked is replaced by its newer self, unless somebody selects text
-  // in it. A link keeps the focus.
+  // old says why the page isn't up to date.
+  const old = (status) => {
+    if (status === 403) return "You may no longer see this page: what you see is old.";
+    if (status === 404) return "This is gone: what you see is old.";
+    return `The server answers with the error ${status}: what you see is old.`;
+  };
+
+  // replace replaces each part that is marked by its newer self, unless somebody selects
+  // text in it. A link keeps the focus.
+  const replace = (page) => {
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const now = page.getElementById(part.id);
+      const selected = getSelection();
+      if (!now || now.innerHTML === part.innerHTML || !selected.isCollapsed && part.contains(selected.anchorNode)) continue;
+      const focus = part.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      part.replaceChildren(...now.childNodes);
+      if (focus) part.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+    }
+  };
+
   let updating = false;
   const update = async () => {
     if (updating || document.hidden) return;
     updating = true;
     try {
-      const page = await fetchPage(location.href);
-      for (const old of document.querySelectorAll("[data-live]")) {
-        const now = page.getElementById(old.id);
-        const selected = getSelection();
-        if (!now || now.innerHTML === old.innerHTML || !selected.isCollapsed && old.contains(selected.anchorNode)) continue;
-        const focus = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
-        old.replaceChildren(...now.childNodes);
-        if (focus) old.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
-      }
-      lost.textContent = "";
+      const { status, page } = await fetchPage(location.href);
+      if (status === 200) replace(page);
+      lost.textContent = status === 200 ? "" : old(status);
     } catch {
-      lost.textContent = "No connection: what you see is old.";
+      lost.textContent = noConnection;
     }
     updating = false;
   };
   if (document.querySelector("[data-live]") && window.EventSource) {
     const events = new EventSource(root + "api/v1/events");
     events.addEventListener("signals", update);
-    events.addEventListener("error", () => { lost.textContent = "No connection: what you see is old."; });
+    events.addEventListener("error", async () => {
+      await update(); // it says why, if the server can be reached
+      lost.textContent ||= noConnection;
+    });
     document.addEventListener("visibilitychange", update);
     addEventListener("pagehide", () => events.close());
   }
@@ -49,7 +64,7 @@
     event.preventDefault();
     const action = button?.getAttribute("formaction") || form.getAttribute("action");
     try {
-      const page = await fetchPage(action, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+      const { page } = await fetchPage(action, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
       const question = page.querySelector("[data-asking]") || page.querySelector("main .lead");
       question.setAttribute("action", action);
       dialog.replaceChildren(question);
