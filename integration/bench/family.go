@@ -78,8 +78,8 @@ func speed(name, unit string, floor, ours *side) row {
 
 // family is a group of rows that share their sides. A round runs each side
 // once, so that what a row compares was measured side by side. Every second round
-// runs them in the reverse order: what ran before leaves work to the servers, and
-// with one order always to the same side.
+// runs them in the reverse order, because a run may leave the servers work that slows
+// the next one.
 type family struct {
 	sides []*side
 	rows  []row

@@ -9,6 +9,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
+// unsampled is the trace context of most messages.
+const unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+
 // rawBroker is the floor of all that sends: amqp091-go alone, publishing one
 // body again and again. Each connection has one channel, and on it as many
 // messages as the window are without a confirm at most.
@@ -83,7 +86,7 @@ func dialConfirmed(url string) (*amqp.Connection, *amqp.Channel, error) {
 }
 
 // publishRaw publishes a message as rabbitmq.Sender does: mandatory,
-// persistent, with its message id and application.
+// persistent, with its message id and application, and with these headers.
 func publishRaw(ctx context.Context, ch *amqp.Channel, queue string, id int, body []byte, headers amqp.Table) (*amqp.DeferredConfirmation, error) {
 	return ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{
 		Headers:      headers,

@@ -30,7 +30,7 @@ type job struct {
 
 	Woken       bool // with a wake-up
 	Observed    bool // with otelsignal, and an SDK that samples 1 %
-	ByHand      bool // with trace contexts, but without otelsignal
+	ByHand      bool // trace contexts without otelsignal: a header of the raw broker, or a span around each commit, whose context is stored
 	Unprepared  bool // without the statement cache of pqconn
 	OldSnapshot bool // another session holds a snapshot from before the run
 	Keys        int  // different keys of the rows

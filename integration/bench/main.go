@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	quick := flags.Bool("quick", false, "measure less, in fewer rounds")
-	rounds := flags.Int("rounds", 0, "in how many rounds each side runs (5; quick: 3)")
+	rounds := flags.Int("rounds", 0, "in how many rounds each side runs (6; quick: 4); an even number is fair to both sides")
 	only := flags.String("only", "", "measure only the rows whose name matches this expression, and write no file")
 	profile := flags.String("profile", "", "write CPU profiles of each side to this directory, and nothing else")
 	if err := flags.Parse(args); err != nil {

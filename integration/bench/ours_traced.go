@@ -12,9 +12,6 @@ import (
 	"github.com/entsignal/signalbus/otelsignal"
 )
 
-// unsampled is the trace context of most messages.
-const unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
-
 // telemetry is an SDK that samples 1 % of the traces, and exports nothing.
 type telemetry struct {
 	traces *sdktrace.TracerProvider

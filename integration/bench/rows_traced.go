@@ -11,8 +11,9 @@ func (s *stage) traces(sc scale) []family {
 	}
 }
 
-// tracedCommits has one more row: otelsignal beside a program that has the same spans
-// and stores their contexts itself. What is left then is otelsignal alone.
+// tracedCommits is about commits that send. One row has otelsignal beside a program that
+// makes the same span for each commit and stores its context itself: what is left is
+// otelsignal alone.
 func (s *stage) tracedCommits(sc scale) family {
 	const unit = "transactions/s"
 	j := job{Program: "autoflush", Database: dialect.Postgres, Count: sc.traced, Size: 300, Parallel: 32}
@@ -26,9 +27,10 @@ func (s *stage) tracedCommits(sc scale) family {
 	return family{
 		sides: []*side{plain, traced, byHand, ours},
 		rows: []row{
-			speed("autoflush, 32 writers, mixin.Trace beside none", unit, plain, traced),
+			speed("autoflush, 32 writers, mixin.Trace without a trace, beside none", unit, plain, traced),
 			speed(rowTracedAutoflush, unit, traced, ours),
 			speed("autoflush of traced signals, 32 writers, otelsignal beside the same traces by hand", unit, byHand, ours),
+			speed("autoflush, 32 writers, mixin.Trace and otelsignal beside neither", unit, plain, ours),
 		},
 	}
 }
@@ -51,8 +53,9 @@ func (s *stage) tracedBacklog(sc scale) family {
 		rows: []row{
 			speed("raw broker, a trace context in the header beside none", messages, broker, header),
 			speed("FlushMany of traced signals, burst 1000, beside the raw broker with that header", messages, header, traced),
-			speed("FlushMany, burst 1000, mixin.Trace beside none", messages, plain, traced),
+			speed("FlushMany, burst 1000, traced signals beside signals without mixin.Trace", messages, plain, traced),
 			speed(rowTracedFlush, messages, traced, ours),
+			speed("FlushMany, burst 1000, mixin.Trace and otelsignal beside neither", messages, plain, ours),
 		},
 	}
 }

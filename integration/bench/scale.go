@@ -4,7 +4,7 @@ import "context"
 
 // scale is how much is measured.
 type scale struct {
-	rounds int
+	rounds int // even, so that both orders of the sides count the same
 	tries  int // of each window, before the rounds
 
 	messages int  // of a flush
@@ -19,7 +19,7 @@ type scale struct {
 	keys     int // of three rows each
 	passes   int // over empty tables
 	commits  int // of 32 writers; one writer does a quarter
-	traced   int // commits of traced signals, more of them because their rows differ by little
+	traced   int // commits of traced signals: more, because the sides differ by a few percent only
 	relayed  int // commits at a rate, of which a relay is told
 	burst    int
 	windows  []int // of which the raw broker takes the fastest
@@ -27,7 +27,7 @@ type scale struct {
 
 func fullScale() scale {
 	return scale{
-		rounds: 5, tries: 2,
+		rounds: 6, tries: 2,
 		messages: 60_000, backlog: 200_000, quorum: 150_000, variant: 60_000, drained: 100_000,
 		small: 10_000, middle: 100_000, large: 1_000_000, keys: 100_000, passes: 1_000, commits: 12_000, traced: 20_000, relayed: 2_000, burst: 1000, windows: []int{500, 1000, 5000},
 	}
@@ -35,9 +35,9 @@ func fullScale() scale {
 
 func quickScale() scale {
 	return scale{
-		rounds: 3, tries: 1,
+		rounds: 4, tries: 1,
 		messages: 20_000, backlog: 40_000, quorum: 60_000, variant: 8_000, fewer: true, drained: 40_000,
-		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, passes: 300, commits: 2_000, traced: 2_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
+		small: 10_000, middle: 50_000, large: 100_000, keys: 30_000, passes: 300, commits: 2_000, traced: 6_000, relayed: 500, burst: 1000, windows: []int{500, 1000, 5000},
 	}
 }
 

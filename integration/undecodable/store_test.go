@@ -1,5 +1,3 @@
-// Package undecodable has tests on signals whose rows ent can't decode, among
-// healthy ones.
 package undecodable_test
 
 import (
