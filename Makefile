@@ -70,7 +70,7 @@ soak: race-compiler projects ## run the crash test with KILLS=500 in each mode (
 		go test $(RACE) -count=1 -v -run 'DownUnderLoad|Flapping' ./faults
 
 .PHONY: bench
-bench: projects ## measure the library beside its baselines, in 40 minutes; QUICK=1: in 5 minutes
+bench: projects ## measure the library beside its baselines, in 50 minutes; QUICK=1: in 7 minutes
 	@go -C integration build -buildvcs=false -o ../bin/bench ./bench
 	@cd integration && ENTSIGNAL_SERVICES_FSYNC=on exec ./services run ../bin/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
 

@@ -42,8 +42,7 @@ func quickScale() scale {
 }
 
 // quickBroker is how many messages a second a raw broker takes on a machine on
-// which the full scale takes a quarter of an hour at most, and the quick one
-// three minutes.
+// which the full scale takes fifty minutes at most, and the quick one seven.
 const quickBroker = 16_000
 
 // paced returns the scale for a machine on which a raw broker takes that many
