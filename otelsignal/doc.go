@@ -42,9 +42,10 @@
 //	entsignal.dead            gauge      those that are dead, up to 10,001
 //	entsignal.pending.age     gauge      s, of the oldest that isn't dead; see entsignal.Oldest
 //
-// The counters start at 0, so that the first failure is an increase: recorded for each signal,
-// sent for each mode of it, and failed for each error.type. The last three gauges are read from the database at each
-// collection, within 2 seconds; what can't be read then is left out. See [WithoutGauges].
+// The counters start at 0, so that the first failure is an increase: recorded for each
+// signal, sent for each mode of it, and failed for each error.type. The last three gauges
+// are read from the database at each collection, within 2 seconds; what can't be read then
+// is left out. See [WithoutGauges].
 // Where the sender says what it sends to, and for a [Receiver], there are those of the
 // conventions too: messaging.client.sent.messages, messaging.client.operation.duration,
 // messaging.client.consumed.messages and messaging.process.duration.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,10 +99,8 @@ func (s *store) insert(t testing.TB, table string, n int, bad ...int) {
 	var rows []string
 	for i := 1; i <= n; i++ {
 		items, v := asWanted, value
-		for _, b := range bad {
-			if i == b {
-				items = ofAnother
-			}
+		if slices.Contains(bad, i) {
+			items = ofAnother
 		}
 		if v != "" {
 			v = fmt.Sprintf(v, i%3)
@@ -134,14 +133,10 @@ func (s *store) failed(t testing.TB, name string) []entsignal.FailedSignal {
 // numbers returns the numbers from 1 to n but some.
 func numbers(n int, but ...int) []int {
 	var all []int
-next:
 	for i := 1; i <= n; i++ {
-		for _, b := range but {
-			if i == b {
-				continue next
-			}
+		if !slices.Contains(but, i) {
+			all = append(all, i)
 		}
-		all = append(all, i)
 	}
 	return all
 }

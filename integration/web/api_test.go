@@ -352,18 +352,36 @@ func TestHeadOfEventsEnds(t *testing.T) {
 	}
 }
 
-func TestEventsTellOfChanges(t *testing.T) {
-	t.Parallel()
-	w := open(t, testdb.SQLite)
-	s := serve(t, w)
+// events opens the stream of events, and returns its lines.
+func (s *page) events(t testing.TB) *bufio.Scanner {
+	t.Helper()
 	req, err := http.NewRequestWithContext(ctx(t), "GET", s.URL+"/api/v1/events", nil)
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	t.Cleanup(func() { _ = resp.Body.Close() })
 	assert.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
+	return lines
+}
+
+// revocable lets everybody look, until it is revoked.
+func revocable() (option signalweb.Option, revoke func()) {
+	var revoked atomic.Bool
+	return signalweb.Authorize(func(*http.Request) signalweb.Access {
+		if revoked.Load() {
+			return signalweb.None
+		}
+		return signalweb.ReadOnly
+	}), func() { revoked.Store(true) }
+}
+
+func TestEventsTellOfChanges(t *testing.T) {
+	t.Parallel()
+	w := open(t, testdb.SQLite)
+	s := serve(t, w)
+	lines := s.events(t)
 	next := func() (all []signal) {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
@@ -391,20 +409,13 @@ func TestEventsTellOfChanges(t *testing.T) {
 func TestStreamThatIsNoLongerPermittedEnds(t *testing.T) {
 	t.Parallel()
 	w := open(t, testdb.SQLite)
-	var access atomic.Int32
-	access.Store(int32(signalweb.ReadOnly))
-	s := serve(t, w, signalweb.Authorize(func(*http.Request) signalweb.Access { return signalweb.Access(access.Load()) }))
-	req, err := http.NewRequestWithContext(ctx(t), "GET", s.URL+"/api/v1/events", nil)
-	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 1<<20)
+	readable, revoke := revocable()
+	s := serve(t, w, readable)
+	lines := s.events(t)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
 	}
 	require.Contains(t, lines.Text(), "JobQueued", "while it is permitted")
-	access.Store(int32(signalweb.None))
+	revoke()
 	w.queue(t, 3)
 	for lines.Scan() {
 		assert.Empty(t, lines.Text())

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -180,12 +179,11 @@ func TestPageFollowsWhatHappens(t *testing.T) {
 func TestOpenPageSaysThatItIsNoLongerPermitted(t *testing.T) {
 	t.Parallel()
 	w := open(t, testdb.SQLite)
-	var access atomic.Int32
-	access.Store(int32(signalweb.ReadOnly))
-	b := newTab(t, serve(t, w, signalweb.Authorize(func(*http.Request) signalweb.Access { return signalweb.Access(access.Load()) })))
+	readable, revoke := revocable()
+	b := newTab(t, serve(t, w, readable))
 	b.open("/")
 	assert.Contains(t, b.text("#summary"), "All is quiet")
-	access.Store(int32(signalweb.None))
+	revoke()
 	w.dead(t, 2)
 	b.says("#lost", "You may no longer see this page: what you see is old.")
 	assert.Contains(t, b.text("#summary"), "All is quiet", "what it could see")
